@@ -1,0 +1,106 @@
+"""Settings: each declared once, as a dataclass field with its help text, from which the stages make their flags."""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+from melgan.errors import ConfigError
+
+
+def setting(
+    default: Any = MISSING, help: str = "", *, choices: Sequence[str] | None = None, changes_result: bool = True
+) -> Any:
+    """Declares a dataclass field as a setting.
+
+    Arguments:
+      default: its value unless the user gives another; without one the setting is required.
+      help: one line for `--help`.
+      choices: the values allowed, where they are few.
+      changes_result: False for settings such as the number of workers, which may differ when a run goes on.
+    """
+    metadata = {"help": help, "choices": tuple(choices) if choices else None, "changes_result": changes_result}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanConfig:
+    """A conditional GAN. Fields that are None take the value that `melgan/methods.py` lists for the method."""
+
+    method: str = setting("bagan_gp", "named method of melgan/methods.py; it presets the settings that are not given")
+    architecture: str | None = setting(None, "generator and discriminator pair of melgan/architectures")
+    objective: str | None = setting(None, "adversarial losses of melgan/objectives.py")
+    penalty: str | None = setting(None, "gradient penalty of melgan/penalties.py")
+    penalty_weight: float | None = setting(None, "factor of the gradient penalty")
+    wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
+    label_sampling: str | None = setting(None, "how labels of fakes are drawn: balanced, sqrt or real frequencies")
+    disc_steps: int | None = setting(None, "discriminator steps per generator step")
+    learning_rate: float | None = setting(None, "Adam learning rate of both networks")
+    beta_1: float | None = setting(None, "Adam decay of the first moment")
+    beta_2: float | None = setting(None, "Adam decay of the second moment")
+    autoencoder_epochs: int | None = setting(None, "epochs of the autoencoder that initialises the generator; 0: none")
+    latent_dim: int | None = setting(None, "length of the latent vectors")
+    image_size: int = setting(64, "side of the generated images in pixels: 32, 64, 128 or 256")
+    width: float = setting(1.0, "factor on the published number of filters")
+    global_batch_size: int = setting(128, "images per step over all replicas")
+    ema_decay: float = setting(0.999, "decay of the generator's moving average per step; 0: no averaging")
+    seed: int = setting(0, "seed of everything random")
+    xla: str = setting(
+        "auto", "compile the gradient functions; auto: on for GPU and TPU", choices=("auto", "on", "off")
+    )
+
+    def __post_init__(self) -> None:
+        require(self.width > 0, "width", self.width, "greater than 0")
+        require(self.global_batch_size >= 2, "global_batch_size", self.global_batch_size, "at least 2")
+        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
+        require(self.seed >= 0, "seed", self.seed, "0 or greater")
+        for name in ("disc_steps", "learning_rate", "latent_dim"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "greater than 0")
+        for name in ("penalty_weight", "autoencoder_epochs"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, name, value, "0 or greater")
+        for name in ("beta_1", "beta_2"):
+            value = getattr(self, name)
+            require(value is None or 0 <= value < 1, name, value, "from 0 up to, but not including, 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """A classifier and the recipe that trains it."""
+
+    backbone: str = setting("efficientnet_b0", "network of melgan/classifiers/backbones.py")
+    weights: str = setting("none", "none, imagenet, or the path of a .weights.h5 file of the same backbone")
+    image_size: int = setting(128, "side of the input in pixels; stored images are resized to it")
+    epochs: int = setting(30, "passes over the real training images")
+    batch_size: int = setting(32, "images per step over all replicas")
+    learning_rate: float = setting(2e-3, "peak of the AdamW schedule: linear warm-up, then cosine to zero")
+    warmup_fraction: float = setting(0.1, "share of the steps in which the learning rate rises")
+    weight_decay: float = setting(0.02, "decoupled weight decay of AdamW, on kernels only")
+    label_smoothing: float = setting(0.05, "share of the target spread evenly over the classes")
+    auxiliary_weight: float = setting(
+        0.3, "weight of the loss that also predicts metadata, where shards have it; 0: none"
+    )
+    dropout: float = setting(0.3, "dropout before the last layer")
+    ema_decay: float = setting(0.99, "decay of the moving average of the weights that are judged; 0: no averaging")
+    augmentation: str = setting("dihedral_colour", "augmentation of melgan/classifiers/augmentation.py")
+    test_time_views: int = setting(8, "views averaged when predicting: 1, or up to 8 flips and quarter turns")
+    class_balance: float = setting(0.0, "0: loss as the classes come; 1: every class weighs the same; or between")
+    seed: int = setting(0, "seed of everything random")
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        require(self.batch_size >= 2, "batch_size", self.batch_size, "at least 2")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "greater than 0")
+        require(1 <= self.test_time_views <= 8, "test_time_views", self.test_time_views, "from 1 to 8")
+        require(0 <= self.class_balance <= 1, "class_balance", self.class_balance, "from 0 to 1")
+        require(self.image_size >= 32, "image_size", self.image_size, "at least 32")
+        for name in ("weight_decay", "auxiliary_weight", "seed"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or greater")
+        for name in ("warmup_fraction", "label_smoothing", "dropout", "ema_decay"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")
+
+
+def require(condition: bool, name: str, value: Any, allowed: str) -> None:
+    """Raises ConfigError that names the field, its value and what is allowed, unless the condition holds."""
+    if not condition:
+        raise ConfigError(f"{name} is {value}; it must be {allowed}")

@@ -1,0 +1,7 @@
+"""The stages: flags -> frozen config -> one call -> artefacts and report. A stage never knows another."""
+
+import os
+
+# Before TensorFlow is imported anywhere: its C++ chatter is no news to a user.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -1,0 +1,43 @@
+"""melgan: from imbalanced medical images to a Kaggle submission, with synthetic images of the rare class."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+TENSORFLOW = "tensorflow>=2.18,<2.22"
+
+setup(
+    name="melgan",
+    version="0.1.0",
+    description=__doc__.strip(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["melgan*", "pipelines*", "tfrecords_tools*"]),
+    package_data={"pipelines": ["templates/*.html"]},
+    install_requires=[
+        TENSORFLOW,
+        "keras>=3.8,<4",
+        "numpy>=1.26,<3",
+        "scipy>=1.11,<2",
+        "pandas>=2.1,<4",
+        "scikit-learn>=1.4,<2",
+        "absl-py>=2.1,<3",
+        "fsspec>=2024.2",
+        "gcsfs>=2024.2",
+        "Pillow>=10.3,<14",
+        "protobuf>=5.28,<8",
+        "google-crc32c>=1.5,<2",
+        "tensorboard>=2.18,<2.22",
+        "matplotlib>=3.8,<4",
+        "Jinja2>=3.1,<4",
+    ],
+    extras_require={
+        "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
+        "tpu": ["tensorflow-tpu>=2.18,<2.21; sys_platform == 'linux' and python_version < '3.13'"],
+        "distributed": ["distributed>=2024.4"],
+        "noisy-student": ["efficientnet>=1.1.1,<2"],
+        "dev": ["pytest>=8,<10", "pytest-timeout>=2.3,<3", "ruff>=0.6", "import-linter>=2.0,<3"],
+    },
+)

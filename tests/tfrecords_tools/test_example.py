@@ -1,0 +1,144 @@
+"""Examples: the bytes and features of the public shards, and their category codes."""
+
+import os
+import pkgutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+import tfrecords_tools
+from tfrecords_tools.example import (
+    DIAGNOSIS_ALIASES,
+    DIAGNOSIS_CODES,
+    SEX_CODES,
+    SITE_ALIASES,
+    SITE_CODES,
+    Example,
+    Provenance,
+    encode_category,
+    parse,
+    serialize,
+)
+
+TEST_VALUES = {
+    "image": b"\xff\xd8\x00\xff\xd9",
+    "image_name": "ISIC_0052060",
+    "patient_id": 7,
+    "sex": 1,
+    "age_approx": 45,
+    "anatom_site_general_challenge": -1,
+}
+TRAIN_VALUES = {**TEST_VALUES, "diagnosis": 2, "target": 1, "width": 256, "height": 256}
+PROVENANCE_VALUES = {"generator": "0a1b", "method": "bagan_gp", "seed": 3, "index": 2**40}
+
+EXAMPLES = {
+    "train": (Example(**TRAIN_VALUES), TRAIN_VALUES),
+    "test": (Example(**{**TRAIN_VALUES, "target": -1}), TEST_VALUES),
+    "synthetic": (
+        Example(**TRAIN_VALUES, provenance=Provenance(**PROVENANCE_VALUES)),
+        {**TRAIN_VALUES, **PROVENANCE_VALUES},
+    ),
+}
+
+
+def tensorflow_example(values: dict) -> tf.train.Example:
+    message = tf.train.Example()
+    for name, value in values.items():
+        feature = message.features.feature[name]
+        if isinstance(value, int):
+            feature.int64_list.value.append(value)
+        else:
+            feature.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
+    return message
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_bytes_and_features_are_those_of_tensorflow(kind):
+    ours, values = EXAMPLES[kind]
+    message = tensorflow_example(values)
+    assert serialize(ours) == message.SerializeToString(deterministic=True)
+    assert tf.train.Example.FromString(serialize(ours)) == message
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_parse_returns_what_was_serialized(kind):
+    ours, values = EXAMPLES[kind]
+    as_lists = {name: [value.encode() if isinstance(value, str) else value] for name, value in values.items()}
+    assert parse(serialize(ours)) == as_lists
+
+
+def test_the_public_notebooks_read_our_examples():
+    schema = {
+        name: tf.io.FixedLenFeature([], tf.int64 if isinstance(value, int) else tf.string)
+        for name, value in TRAIN_VALUES.items()
+    }
+    read = tf.io.parse_single_example(serialize(EXAMPLES["train"][0]), schema)
+    assert (read["image_name"].numpy(), read["target"].numpy(), read["width"].numpy()) == (b"ISIC_0052060", 1, 256)
+
+
+def test_equal_examples_give_equal_bytes_in_every_process():
+    ours = EXAMPLES["synthetic"][0]
+    script = f"from tfrecords_tools.example import *; print(serialize({ours!r}).hex())"
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        printed = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, check=True
+        ).stdout
+        assert bytes.fromhex(printed.decode()) == serialize(replace(ours))
+
+
+def test_parse_reads_floats_and_features_without_a_value():
+    message = tf.train.Example()
+    message.features.feature["box"].float_list.value.extend([0.5, -2.0])
+    message.features.feature["many"].int64_list.value.extend([1, -1, 2**62])
+    message.features.feature["nothing"].SetInParent()
+    assert parse(message.SerializeToString()) == {"box": [0.5, -2.0], "many": [1, -1, 2**62], "nothing": []}
+
+
+def test_parse_refuses_what_is_no_example():
+    with pytest.raises(DecodeError):
+        parse(b"\xff\xff no example")
+
+
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [("sex", SEX_CODES), ("anatom_site_general_challenge", SITE_CODES), ("diagnosis", DIAGNOSIS_CODES)],
+)
+def test_codes_are_the_order_of_first_appearance_in_the_kaggle_table(real_data, column, codes):
+    table = pd.read_csv(real_data / "siim_isic_2020" / "train.csv")
+    numbers, names = pd.factorize(table[column])
+    assert codes == {name: code for code, name in enumerate(names)}
+    assert [encode_category(None if pd.isna(name) else name, codes) for name in table[column]] == numbers.tolist()
+
+
+@pytest.mark.parametrize(
+    ("value", "codes", "aliases", "expected"),
+    [
+        ("female", SEX_CODES, None, 1),
+        ("torso", SITE_CODES, SITE_ALIASES, 3),
+        ("anterior torso", SITE_CODES, SITE_ALIASES, 3),
+        ("anterior torso", SITE_CODES, None, -1),
+        ("MEL", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 2),
+        ("unheard of", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, -1),
+        (None, SEX_CODES, None, -1),
+    ],
+)
+def test_a_category_that_no_table_knows_is_missing(value, codes, aliases, expected):
+    assert encode_category(value, codes, aliases) == expected
+
+
+def test_workers_stay_free_of_tensorflow():
+    modules = [
+        module.name
+        for module in pkgutil.walk_packages(tfrecords_tools.__path__, "tfrecords_tools.")
+        if module.name != "tfrecords_tools.reading"
+    ]
+    assert {"tfrecords_tools.engines", "tfrecords_tools.sources.phantom"} <= set(modules)
+    script = f"import sys, {', '.join(modules)}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,209 @@
+"""Images: what is passed through, what is converted and how, and what is refused."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import get_sampling
+from tiny_shards import decoded, encoded, plain
+
+from tfrecords_tools.errors import DataError
+from tfrecords_tools.images import FITS, Encoding, RefusedImage, encode_jpeg, to_jpeg, to_rgb
+
+ORIENTATION = 0x0112
+EXPOSURE = 0x829A
+RED, GREEN, BLUE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
+
+
+def with_exif(**tags) -> Image.Exif:
+    exif = Image.Exif()
+    exif.update({{"orientation": ORIENTATION, "exposure": EXPOSURE}[name]: value for name, value in tags.items()})
+    return exif
+
+
+def smooth(size: tuple[int, int], seed: int = 0) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
+
+
+def huge_png(side: int) -> bytes:
+    """A PNG of some 70 bytes whose header claims `side * side` pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"quality": 30}, {"quality": 95, "subsampling": 0}, {"progressive": True}, {"exif": with_exif(orientation=1)}],
+    ids=str,
+)
+def test_a_jpeg_of_the_right_size_is_passed_through_byte_for_byte(settings):
+    data = encoded(smooth((32, 32)), **settings)
+    assert to_jpeg(data, Encoding(image_size=32)) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(smooth((32, 32)), "PNG"),
+        encoded(smooth((33, 32))),
+        encoded(smooth((32, 32))[..., 0]),
+        encoded(smooth((32, 32)), exif=with_exif(orientation=3)),
+    ],
+    ids=["PNG", "size", "greyscale", "upside down"],
+)
+def test_everything_else_becomes_an_rgb_jpeg_without_subsampling(data):
+    converted = to_jpeg(data, Encoding(image_size=32))
+    assert converted != data
+    with Image.open(io.BytesIO(converted)) as image:
+        assert (image.format, image.mode, image.size, get_sampling(image)) == ("JPEG", "RGB", (32, 32), 0)
+        assert image.getexif().get(ORIENTATION) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"\x00", "not an image"),
+        (b"image_name,target\n", "not an image"),
+        (encoded(smooth((64, 64)))[:700], "truncated"),
+        (encoded(smooth((64, 64)))[:-2], "truncated"),
+        (encoded(smooth((64, 64)), "PNG")[:700], "damaged"),
+        (huge_png(10_000), "too many pixels"),
+        (huge_png(20_000), "too many pixels"),
+    ],
+    ids=["empty", "zero byte", "text", "cut JPEG", "JPEG without its end", "cut PNG", "100 MP", "400 MP"],
+)
+@pytest.mark.parametrize("image_size", [16, 64])
+def test_what_cannot_be_shown_whole_is_refused_with_the_reason(data, reason, image_size):
+    with pytest.raises(RefusedImage, match=reason) as refused:
+        to_jpeg(data, Encoding(image_size=image_size))
+    assert isinstance(refused.value, DataError)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_damaged_bytes_are_converted_or_refused_and_stop_nothing(kind):
+    exif = with_exif(orientation=6, exposure=0.01)
+    data = encoded(smooth((16, 16)), kind, exif=exif)
+    start = max(data.find(b"II*\0"), data.find(b"MM\0*"))
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(data)
+        for place in start + rng.integers(0, min(120, len(data) - start), size=2):
+            damaged[place] = rng.choice([0, 1, 2, 3, 5, 12, 255])
+        try:
+            assert decoded(to_jpeg(bytes(damaged), Encoding(image_size=8))).shape == (8, 8, 3)
+        except RefusedImage as refusal:
+            assert str(refusal)
+
+
+def test_an_odd_exif_tag_beside_the_orientation_does_not_cost_the_image():
+    # The type of tag 0x829a, 5 (a fraction) of 2 by 4 bytes, becomes 2 (text): Pillow reads it but cannot write it.
+    data = encoded(smooth((32, 16)), "PNG", exif=with_exif(orientation=6, exposure=0.01))
+    tag = next(entry for entry in (b"\x9a\x82\x05\x00", b"\x82\x9a\x00\x05") if entry in data)
+    start, end = data.index(b"eXIf"), data.index(b"IDAT") - 8
+    chunk = data[start:end].replace(tag, tag[:2] + tag[2:].replace(b"\x05", b"\x04"))
+    odd = data[:start] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[end + 4 :]
+    upright = np.rot90(smooth((32, 16)), -1)
+    assert np.abs(decoded(to_jpeg(odd, Encoding(image_size=16))) - to_square(upright, 16)).max() <= 4
+
+
+def to_square(pixels: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(ImageOps.fit(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS), dtype=int)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda stored: stored),
+        (2, lambda stored: stored[:, ::-1]),
+        (3, lambda stored: stored[::-1, ::-1]),
+        (4, lambda stored: stored[::-1]),
+        (5, lambda stored: stored.transpose(1, 0, 2)),
+        (6, lambda stored: np.rot90(stored, -1)),
+        (7, lambda stored: stored.transpose(1, 0, 2)[::-1, ::-1]),
+        (8, lambda stored: np.rot90(stored)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_an_image_is_turned_as_its_exif_tag_says(orientation, upright, kind):
+    stored = smooth((32, 32))
+    data = encoded(stored, kind, exif=with_exif(orientation=orientation), **{"quality": 95} if kind == "JPEG" else {})
+    shown = decoded(to_jpeg(data, Encoding(image_size=32, quality=100))).astype(int)
+    assert np.abs(shown - upright(stored)).mean() < 4
+
+
+def test_sixteen_bit_values_are_scaled_and_not_clipped():
+    values = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)  # 257 = 65535 / 255
+    with Image.open(io.BytesIO(encoded(values, "PNG"))) as image:
+        rgb = np.asarray(to_rgb(image))
+    assert (rgb == np.arange(256).reshape(16, 16, 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.new("L", (8, 8), 77), (77, 77, 77)),
+        (Image.new("1", (8, 8), 1), (255, 255, 255)),
+        (Image.new("CMYK", (8, 8), (0, 255, 255, 0)), RED),
+        (Image.new("RGBA", (8, 8), (200, 100, 50, 255)), (200, 100, 50)),
+        (Image.new("RGBA", (8, 8), (200, 100, 50, 51)), (40, 20, 10)),  # 51 / 255 = 1 / 5
+        (Image.new("RGBA", (8, 8), (200, 100, 50, 0)), BLACK),
+        (Image.new("LA", (8, 8), (200, 51)), (40, 40, 40)),
+        (Image.new("RGBA", (8, 8), (*BLUE, 0)).quantize(4), BLACK),
+        (Image.new("RGB", (8, 8), GREEN).quantize(4), GREEN),
+    ],
+    ids=["grey", "bits", "CMYK", "opaque", "fifth", "clear", "grey alpha", "clear palette", "palette"],
+)
+def test_every_mode_becomes_rgb_with_transparency_over_black(image, expected):
+    assert (np.asarray(to_rgb(image)) == expected).all()
+
+
+def test_a_cmyk_jpeg_keeps_its_colours():
+    buffer = io.BytesIO()
+    Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(buffer, "JPEG", quality=95)
+    shown = decoded(to_jpeg(buffer.getvalue(), Encoding(image_size=32))).astype(int)
+    assert np.abs(shown - RED).max() <= 4
+
+
+STRIPES = np.concatenate([plain(RED, (48, 48)), plain(GREEN, (48, 48)), plain(BLUE, (48, 48))], axis=1)
+# (row, column) of the 48 x 48 result -> colour; in "pad" the content has rows 16 to 31.
+SHOWN = {
+    "crop": {(4, 4): GREEN, (24, 24): GREEN, (44, 44): GREEN},
+    "pad": {(8, 24): BLACK, (40, 24): BLACK, (24, 8): RED, (24, 24): GREEN, (24, 40): BLUE},
+    "stretch": {(4, 8): RED, (24, 24): GREEN, (44, 40): BLUE},
+}
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_fit_decides_what_of_an_oblong_image_is_shown(fit, turned):
+    data = encoded(STRIPES.transpose(1, 0, 2) if turned else STRIPES, "PNG")
+    shown = decoded(to_jpeg(data, Encoding(image_size=48, fit=fit))).astype(int)
+    for place, colour in SHOWN[fit].items():
+        assert np.abs(shown[place[::-1] if turned else place] - colour).max() <= 8
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(100, 30), (30, 100), (5, 7), (64, 64)])
+def test_every_fit_gives_the_size_asked_for(fit, size):
+    assert decoded(to_jpeg(encoded(smooth(size)), Encoding(image_size=32, fit=fit))).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("size", [(1000, 750), (512, 512), (130, 200)])
+def test_scaled_decoding_shows_what_full_decoding_would(size):
+    data = encoded(smooth(size), quality=95)
+    difference = decoded(to_jpeg(data, Encoding(image_size=64, quality=100))) - to_square(decoded(data), 64)
+    assert 10 * np.log10(255**2 / np.mean(np.square(difference))) > 45
+
+
+def test_quality_decides_the_size_of_the_file():
+    sizes = [len(encode_jpeg(smooth((64, 64)), quality)) for quality in (10, 50, 95)]
+    assert sizes == sorted(set(sizes))

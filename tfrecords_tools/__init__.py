@@ -1,0 +1,1 @@
+"""Files: sources, folds, image bytes, shards, manifests, reading. Free of models; only `reading` imports TensorFlow."""

@@ -1,0 +1,145 @@
+"""manifest.json: what a folder of shards holds, written last; a shard that it does not vouch for is not read."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import google_crc32c
+
+from tfrecords_tools.errors import DataError
+
+MANIFEST_FILE = "manifest.json"
+SCHEMA_VERSION = 1
+_REMEDY = "make the shards again with `python -m pipelines.make_shards`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardEntry:
+    """One shard: `class_counts` follows the manifest's classes (empty for the test split), `crc32c` is of the file."""
+
+    file: str
+    split: str
+    index: int
+    records: int
+    class_counts: tuple[int, ...]
+    bytes: int
+    crc32c: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A whole set of shards.
+
+    `source_fingerprint` stands for the rows and images, `folds_fingerprint` for those and their shards: sets with
+    equal ones hold the same images in the shards of equal index, whatever the image size. `provenance` is empty for
+    real images; see `synthesize` for synthetic ones.
+    """
+
+    source: str
+    source_fingerprint: str
+    folds_fingerprint: str
+    classes: tuple[str, ...]
+    image_size: int
+    encoder: dict
+    shards: tuple[ShardEntry, ...]
+    codes: dict = field(default_factory=dict)
+    rejected: int = 0
+    provenance: dict = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def split(self, name: str) -> tuple[ShardEntry, ...]:
+        """Returns the shards of a split in order of their index."""
+        return tuple(sorted((shard for shard in self.shards if shard.split == name), key=lambda shard: shard.index))
+
+    def class_counts(self, split: str = "train") -> tuple[int, ...]:
+        """Returns the images of each class in a split."""
+        return count_classes(self.split(split), len(self.classes))
+
+
+def count_classes(shards: Sequence[ShardEntry], num_classes: int) -> tuple[int, ...]:
+    """Returns the images of each class in the shards."""
+    return tuple(sum(shard.class_counts[label] for shard in shards) for label in range(num_classes))
+
+
+def shard_file_name(split: str, index: int, records: int) -> str:
+    """Returns the public notebooks' name of a shard, such as `train00-2071.tfrec`."""
+    return f"{split}{index:02d}-{records}.tfrec"
+
+
+def describe_shard(path: Path, class_counts: tuple[int, ...]) -> ShardEntry:
+    """Returns the entry of a finished shard file, named as `shard_file_name` does."""
+    match = re.fullmatch(r"([a-z]+)(\d+)-(\d+)\.tfrec", path.name)
+    if match is None:
+        raise DataError(f"{path}: not a shard name such as train00-2071.tfrec")
+    return ShardEntry(
+        file=path.name,
+        split=match[1],
+        index=int(match[2]),
+        records=int(match[3]),
+        class_counts=class_counts,
+        bytes=path.stat().st_size,
+        crc32c=file_crc32c(path),
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes manifest.json atomically."""
+    write_atomically(folder / MANIFEST_FILE, json.dumps(asdict(manifest), indent=1) + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads manifest.json.
+
+    Raises:
+      DataError: if there is none, or it is damaged or of another schema version.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise DataError(f"{folder}: no {MANIFEST_FILE}, so this is no finished folder of shards; {_REMEDY}")
+    try:
+        values = json.loads(path.read_text())
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise DataError(f"{path}: schema_version {values['schema_version']}, not {SCHEMA_VERSION}; {_REMEDY}")
+        shards = tuple(ShardEntry(**{**e, "class_counts": tuple(e["class_counts"])}) for e in values.pop("shards"))
+        return Manifest(**{**values, "classes": tuple(values["classes"]), "shards": shards})
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: damaged ({error!r}); {_REMEDY}") from error
+
+
+def file_crc32c(path: Path) -> str:
+    """Returns the CRC-32C of a file as 8 hexadecimal digits."""
+    checksum = google_crc32c.Checksum()
+    for chunk in _chunks(path):
+        checksum.update(chunk)
+    return checksum.hexdigest().decode()
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for chunk in _chunks(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a small text file so that a reader sees all of it or none."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            yield chunk
