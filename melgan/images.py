@@ -1,0 +1,13 @@
+"""The one place that converts between stored images (uint8) and those inside GANs (float in [-1, 1])."""
+
+import tensorflow as tf
+
+
+def to_signed_float(images: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 images `[N, H, W, C]` as float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Returns float images `[N, H, W, C]` in [-1, 1] as uint8; values outside are clipped."""
+    return tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)

@@ -1,0 +1,42 @@
+"""Adversarial losses, per example; the trainer reduces them. OBJECTIVES table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A pair of losses on logits `[N]`, each returning one value per example `[N]`.
+
+    `discriminator` takes (real_logits, fake_logits, wrong_label_logits); the last, of real images shown with a wrong
+    label, is None where the method has none. `generator` takes (fake_logits, real_logits); the latter is None unless
+    `needs_real_logits`, which relativistic losses set.
+    """
+
+    discriminator: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor]
+    generator: Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
+    needs_real_logits: bool = False
+
+
+def sigmoid_cross_entropy_discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
+) -> tf.Tensor:
+    """-log s(real) - log(1 - s(fake)) [- log(1 - s(wrong label))], s the sigmoid.
+
+    Goodfellow et al. 2014, eq. 1; the term for wrong labels: Huang and Jafari 2021, as Reed et al. 2016, algorithm 1.
+    """
+    loss = tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits)
+    return loss if wrong_label_logits is None else loss + tf.nn.softplus(wrong_label_logits)
+
+
+def sigmoid_cross_entropy_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
+    """-log s(fake), the non-saturating loss. Goodfellow et al. 2014, section 3."""
+    del real_logits
+    return tf.nn.softplus(-fake_logits)
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
+}

@@ -1,0 +1,55 @@
+"""generator.weights.h5 of a GAN run: the averaged generator, built again from the run's config.json."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import keras
+
+from melgan.architectures import ARCHITECTURES
+from melgan.architectures.networks import NetworkShape
+from melgan.config import GanConfig
+from pipelines import stage
+from tfrecords_tools.manifest import file_sha256
+
+GENERATOR_FILE = "generator.weights.h5"
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A trained generator with the settings and the report of its run."""
+
+    network: keras.Model
+    config: GanConfig
+    report: dict
+
+
+def write_generator(folder: Path, generator: keras.Model) -> str:
+    """Writes the weights atomically; returns the SHA-256 of the file."""
+    temporary = folder / f"unfinished.{GENERATOR_FILE}"
+    generator.save_weights(temporary)
+    temporary.replace(folder / GENERATOR_FILE)
+    return file_sha256(folder / GENERATOR_FILE)
+
+
+def load_generator(path: str, field: str) -> LoadedGenerator:
+    """Builds the generator of a completed GAN run and loads its weights; no code is read from the file.
+
+    Raises:
+      StageError: if the run is not complete, or its weights are not those of its report.
+    """
+    folder = stage.require_completed(path, field)
+    settings, report = stage.read_run(folder)
+    if settings["stage"] != "train_gan":
+        raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
+    if file_sha256(folder / GENERATOR_FILE) != report["generator_sha256"]:
+        raise stage.StageError(f"{folder / GENERATOR_FILE}: not the file of the report (SHA-256 differs); train again")
+    config = GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)})
+    shape = NetworkShape(
+        image_size=config.image_size,
+        num_classes=len(report["classes"]),
+        latent_dim=config.latent_dim,
+        width=config.width,
+    )
+    network = ARCHITECTURES[config.architecture](shape).generator
+    network.load_weights(folder / GENERATOR_FILE)
+    return LoadedGenerator(network, config, report)

@@ -1,0 +1,46 @@
+"""Grids of images as PNG: columns are classes, the first row real."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP, _HEADER, _MARGIN = 2, 18, 44
+_MIN_CELL = 64
+
+
+def write_grid(path: Path, columns: Sequence[np.ndarray], names: Sequence[str], first_row_real: bool = True) -> None:
+    """Writes a grid atomically.
+
+    Arguments:
+      path: of the PNG.
+      columns: uint8 images `[rows, H, W, 3]` of each class; columns may differ in length.
+      names: of the classes.
+      first_row_real: whether the first row holds a real image, which is marked.
+    """
+    side = columns[0].shape[1]
+    scale = max(1, -(-_MIN_CELL // side))
+    cell = side * scale
+    rows = max(len(column) for column in columns)
+    size = (_MARGIN + len(columns) * (cell + _GAP), _HEADER + rows * (cell + _GAP))
+    canvas = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11)
+    for number, (column, name) in enumerate(zip(columns, names, strict=True)):
+        left = _MARGIN + number * (cell + _GAP)
+        draw.text((left + 2, 2), _shorten(name, cell, draw, font), "black", font)
+        for row, image in enumerate(column):
+            tile = Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST)
+            canvas.paste(tile, (left, _HEADER + row * (cell + _GAP)))
+    for row in range(rows):
+        kind = "real" if first_row_real and row == 0 else "synth."
+        draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), kind, "black", font)
+    temporary = path.with_name(f".{path.name}.tmp")
+    canvas.save(temporary, "PNG")
+    temporary.replace(path)
+
+
+def _shorten(name: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont) -> str:
+    while len(name) > 1 and draw.textlength(name, font) > width - 4:
+        name = name[:-2] + "…" if name.endswith("…") else name[:-1] + "…"
+    return name

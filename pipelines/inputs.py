@@ -1,0 +1,115 @@
+"""What stages do with their inputs: shards that are checked, and the split of shards into training and validation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import stage
+from tfrecords_tools.folds import fold_shards
+from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest
+from tfrecords_tools.reading import ShardSet, evaluation_batches, shard_set
+from tfrecords_tools.verifying import verify_shards
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A completed and verified folder of shards."""
+
+    folder: Path
+    manifest: Manifest
+
+    def read(self, entries: tuple[ShardEntry, ...]) -> ShardSet:
+        """Returns some of the shards as a set to read."""
+        return shard_set(self.folder, self.manifest, entries)
+
+    def class_counts(self, entries: tuple[ShardEntry, ...]) -> tuple[int, ...]:
+        """Returns the images of each class in some of the shards."""
+        return count_classes(entries, len(self.manifest.classes))
+
+
+def open_shards(path: str, field: str) -> Shards:
+    """Returns a folder of shards after it was verified.
+
+    Raises:
+      StageError: if the folder is missing or not complete.
+      DataError: if its manifest or a shard is damaged.
+    """
+    folder = stage.require_completed(path, field)
+    manifest = read_manifest(folder)
+    verify_shards(folder, manifest.shards)
+    return Shards(folder, manifest)
+
+
+def split_fold(manifest: Manifest, num_folds: int, fold: int) -> tuple[tuple[ShardEntry, ...], tuple[ShardEntry, ...]]:
+    """Returns the shards to train on and those of the fold, which are held out."""
+    shards = manifest.split("train")
+    held_out = fold_shards(len(shards), num_folds, fold)
+    return (
+        tuple(shard for position, shard in enumerate(shards) if position not in held_out),
+        tuple(shards[position] for position in held_out),
+    )
+
+
+def first_images(shards: ShardSet, num_classes: int, image_size: int, per_class: int = 1) -> list[np.ndarray]:
+    """Returns the first images of each class, uint8 `[per_class, H, W, 3]`, or fewer where there are not so many."""
+    found: list[list[np.ndarray]] = [[] for _ in range(num_classes)]
+    for batch in evaluation_batches(shards, image_size=image_size, batch_size=64):
+        for image, label in zip(batch["image"].numpy(), batch["label"].numpy(), strict=True):
+            if len(found[label]) < per_class:
+                found[label].append(image)
+        if all(len(images) == per_class for images in found):
+            break
+    empty = np.zeros((0, image_size, image_size, 3), np.uint8)
+    return [np.stack(images) if images else empty for images in found]
+
+
+@dataclass(frozen=True)
+class SyntheticSet:
+    """A completed and verified folder of synthetic shards."""
+
+    folder: Path
+    manifest: Manifest
+
+    def read(self) -> ShardSet:
+        """Returns all of its shards as a set to read."""
+        return shard_set(self.folder, self.manifest, self.manifest.shards)
+
+
+def open_synthetic(path: str, field: str) -> SyntheticSet:
+    """Returns a folder of synthetic shards after it was verified.
+
+    Raises:
+      StageError: if the folder is missing, not complete, or holds real images.
+      DataError: if its manifest or a shard is damaged.
+    """
+    opened = open_shards(path, field)
+    if not opened.manifest.provenance:
+        raise stage.StageError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
+    return SyntheticSet(opened.folder, opened.manifest)
+
+
+def refuse_leaks(synthetic: SyntheticSet, shards: Shards, validation: tuple[ShardEntry, ...]) -> None:
+    """Raises StageError if the generator may have seen a validation image, or knows other classes.
+
+    Shards are compared by index, which stands for the same images wherever the fingerprint of the folds is equal.
+    """
+    if synthetic.manifest.classes != shards.manifest.classes:
+        raise stage.StageError(
+            f"{synthetic.folder}: its classes are {', '.join(synthetic.manifest.classes)}, "
+            f"those of {shards.folder} are {', '.join(shards.manifest.classes)}"
+        )
+    trained_on = synthetic.manifest.provenance["trained_on"]
+    if trained_on["folds_fingerprint"] != shards.manifest.folds_fingerprint:
+        raise stage.StageError(
+            f"{synthetic.folder}: its generator was trained on shards of other folds than {shards.folder}, so it may "
+            "have seen the validation images; train it on these shards, or on shards made with the same folds"
+        )
+    seen = [shard for shard in validation if shard.index in trained_on["indices"]]
+    if seen:
+        names = ", ".join(shard.file for shard in seen)
+        synthetic_names = ", ".join(shard.file for shard in synthetic.manifest.shards)
+        raise stage.StageError(
+            f"{synthetic.folder} ({synthetic_names}) leaks: its generator was trained on {names}, which this fold "
+            "validates on; train a generator with the same --num_folds and --fold, and give its images to that fold"
+        )

@@ -1,0 +1,159 @@
+"""Generator -> synthetic shards, with the provenance of every image.
+
+    python -m pipelines.synthesize --gan=GAN --output=SYNTHETIC --balance
+    python -m pipelines.synthesize --gan=GAN --output=SYNTHETIC --label=malignant --count=5000
+
+Writes synthetic00-<records>.tfrec ..., manifest.json and grid.png. Each image carries the SHA-256 of the generator's
+weights, its method, seed and index; the manifest tells which real shards the generator was trained on.
+"""
+
+import pipelines.quiet_tensorflow  # noqa: F401
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from melgan.config import require, setting
+from melgan.sampling import sample_images
+from pipelines import stage
+from pipelines.generator_file import LoadedGenerator, load_generator
+from pipelines.grids import write_grid
+from pipelines.progress import Progress
+from tfrecords_tools import example
+from tfrecords_tools.images import encode_jpeg
+from tfrecords_tools.manifest import Manifest, ShardEntry, write_manifest
+from tfrecords_tools.shards import ShardResult, read_part, remove_leftovers, remove_parts, write_examples, write_part
+
+SPLIT = "synthetic"
+_GRID_ROWS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeConfig:
+    """Settings of synthesize."""
+
+    gan: str = setting(help="folder that train_gan wrote")
+    output: str = setting(help="folder of the synthetic shards")
+    label: str = setting("", "name of the class to draw")
+    count: int = setting(0, "how many images of --label")
+    balance: bool = setting(False, "bring every class to the count of the largest in the training shards")
+    seed: int = setting(0, "seed of the latents")
+    shard_size: int = setting(1000, "images per shard")
+    quality: int = setting(95, "JPEG quality, 1 to 100")
+
+    def __post_init__(self) -> None:
+        require(self.count >= 0, "count", self.count, "0 or greater")
+        require(self.shard_size >= 1, "shard_size", self.shard_size, "at least 1")
+        require(1 <= self.quality <= 100, "quality", self.quality, "from 1 to 100")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+
+
+def run(config: SynthesizeConfig) -> None:
+    """Writes synthetic shards."""
+    generator = load_generator(config.gan, "gan")
+    labels = plan_labels(config, generator.report["classes"], generator.report["class_counts"])
+    workdir = stage.open_workdir(Path(config.output), "synthesize", config)
+    if workdir is None:
+        return
+    entries = _write_shards(config, generator, labels)
+    manifest = _manifest(config, generator, entries)
+    write_manifest(workdir.path, manifest)
+    remove_parts(workdir.path)
+    _write_grid(config, generator, labels)
+    counts = manifest.class_counts(SPLIT)
+    workdir.complete({"classes": manifest.classes, "class_counts": counts, "provenance": manifest.provenance})
+    logging.info("%d synthetic images in %d shards: %s", len(labels), len(entries), workdir.path)
+
+
+def plan_labels(config: SynthesizeConfig, classes: list[str], class_counts: list[int]) -> np.ndarray:
+    """Returns the class of every image to draw `[N]`; classes follow each other, each in one run of indices.
+
+    Raises:
+      StageError: if the settings do not say what to draw, or name a class that the generator does not know.
+    """
+    if config.balance == bool(config.label or config.count):
+        raise stage.StageError("say what to draw: either --balance, or --label with --count")
+    if config.balance:
+        missing = max(class_counts) - np.asarray(class_counts)
+        return np.repeat(np.arange(len(classes)), missing)
+    if config.label not in classes:
+        raise stage.StageError(f"--label={config.label!r} is no class of this generator; it has {', '.join(classes)}")
+    if not config.count:
+        raise stage.StageError("--count is missing: how many images of --label to draw")
+    return np.full(config.count, classes.index(config.label))
+
+
+def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray) -> list[ShardEntry]:
+    """Writes the shards that an earlier run has not finished; classes are spread over the shards."""
+    output, num_classes = Path(config.output), len(generator.report["classes"])
+    num_shards = -(-len(labels) // config.shard_size)
+    done = {index: part for index in range(num_shards) if (part := read_part(output, SPLIT, index))}
+    remove_leftovers(output, keep=[part.entry.file for part in done.values()])
+    progress = Progress("synthetic images", len(labels), "images", sum(part.entry.records for part in done.values()))
+    entries = []
+    for index in range(num_shards):
+        if index not in done:
+            drawn = np.arange(index, len(labels), num_shards)
+            examples = _examples(config, generator, labels, drawn)
+            entry = write_examples(output, SPLIT, index, examples, num_classes)
+            done[index] = write_part(output, ShardResult(entry, ()))
+        entries.append(done[index].entry)
+        progress.update(sum(entry.records for entry in entries))
+    return entries
+
+
+def _examples(
+    config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray, indices: np.ndarray
+) -> Iterator[example.Example]:
+    sha256, method, size = generator.report["generator_sha256"], generator.config.method, generator.config.image_size
+    images = sample_images(generator.network, labels[indices], config.seed, indices=indices)
+    for index, image in zip(indices, images, strict=True):
+        yield example.Example(
+            image=encode_jpeg(image, config.quality),
+            image_name=f"{method}_{sha256[:8]}_{config.seed}_{index:07d}",
+            target=int(labels[index]),
+            width=size,
+            height=size,
+            provenance=example.Provenance(generator=sha256, method=method, seed=config.seed, index=int(index)),
+        )
+
+
+def _manifest(config: SynthesizeConfig, generator: LoadedGenerator, entries: list[ShardEntry]) -> Manifest:
+    report = generator.report
+    return Manifest(
+        source=SPLIT,
+        source_fingerprint=report["generator_sha256"],
+        folds_fingerprint="",
+        classes=tuple(report["classes"]),
+        image_size=generator.config.image_size,
+        encoder={"format": "JPEG", "quality": config.quality, "subsampling": "4:4:4"},
+        shards=tuple(entries),
+        codes={"target": {name: code for code, name in enumerate(report["classes"])}},
+        provenance={
+            "generator": report["generator_sha256"],
+            "gan": os.path.abspath(config.gan),
+            "method": generator.config.method,
+            "seed": config.seed,
+            "trained_on": report["trained_on"],
+        },
+    )
+
+
+def _write_grid(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray) -> None:
+    """Writes the first images drawn of each class, as they are in the shards before compression."""
+    classes = generator.report["classes"]
+    drawn = [label for label in range(len(classes)) if (labels == label).any()]
+    columns = []
+    for label in drawn:
+        indices = np.flatnonzero(labels == label)[:_GRID_ROWS]
+        columns.append(np.stack(list(sample_images(generator.network, labels[indices], config.seed, indices=indices))))
+    if columns:
+        write_grid(Path(config.output) / "grid.png", columns, [classes[label] for label in drawn], first_row_real=False)
+
+
+if __name__ == "__main__":
+    stage.main(SynthesizeConfig, run)

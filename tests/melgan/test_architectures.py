@@ -1,0 +1,100 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from melgan.architectures import ARCHITECTURES
+from melgan.architectures.networks import NetworkShape
+from melgan.errors import ConfigError
+from melgan.layers import scaled_filters
+
+LABELS = tf.constant([0, 1, 2, 1])
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def build(request):
+    return ARCHITECTURES[request.param]
+
+
+@pytest.fixture(scope="module", params=[32, 64, 128])
+def networks(request, build):
+    keras.utils.set_random_seed(0)
+    return build(NetworkShape(image_size=request.param, num_classes=3, latent_dim=8, width=0.1))
+
+
+@pytest.fixture(scope="module")
+def images(networks):
+    return np.random.default_rng(0).uniform(-1, 1, (4, *networks.generator.output_shape[1:])).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def latents():
+    return tf.constant(np.random.default_rng(0).normal(size=(4, 8)), tf.float32)
+
+
+def test_generated_images_are_in_range(networks, latents):
+    size = networks.encoder.input_shape[1]
+    images = networks.generator([1000 * latents, LABELS], training=True).numpy()
+    assert images.shape == (4, size, size, 3)
+    assert np.abs(images).max() <= 1
+    assert images.std() > 0
+
+
+def test_images_and_logits_depend_on_the_label(networks, latents, images):
+    for give in (
+        lambda labels: networks.generator([latents, labels]),
+        lambda labels: networks.discriminator(images, labels),
+    ):
+        changed = np.abs(give(LABELS) - give((LABELS + [0, 1, 1, 0]) % 3)).reshape(4, -1).max(axis=1) > 0
+        np.testing.assert_array_equal(changed, [False, True, True, False])
+
+
+def test_discriminator_in_two_parts_equals_the_joint_call(networks, images):
+    parts = networks.discriminator.head([networks.discriminator.trunk(images), LABELS])
+    joint = networks.discriminator(images, LABELS)
+    assert joint.shape == (4,)
+    np.testing.assert_allclose(parts, joint, rtol=1e-6)
+
+
+def test_discriminator_judges_every_image_alone(networks, images):
+    together = networks.discriminator(images, LABELS)
+    alone = [networks.discriminator(images[i : i + 1], LABELS[i : i + 1])[0] for i in range(4)]
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-7)
+
+
+def test_discriminator_trains_both_parts(networks):
+    parts = networks.discriminator.trunk.trainable_variables + networks.discriminator.head.trainable_variables
+    assert [id(variable) for variable in networks.discriminator.trainable_variables] == [id(part) for part in parts]
+
+
+def test_encoder_gives_latents_that_the_generator_takes(networks, images):
+    latents = networks.encoder(images)
+    assert latents.shape == (4, 8)
+    assert networks.generator([latents, LABELS]).shape == images.shape
+
+
+def test_published_filters_of_bagan_gp():
+    networks = ARCHITECTURES["bagan_gp"](NetworkShape(image_size=64, num_classes=2, latent_dim=128))
+
+    def filters(network, kind):
+        found = [layer for layer in network.layers if type(layer) is kind]
+        assert all(layer.kernel_size == (4, 4) and layer.strides == (2, 2) for layer in found)
+        return [layer.filters for layer in found]
+
+    decoder = networks.generator
+    assert decoder.get_layer("dense").units == 4 * 4 * 256
+    assert filters(decoder, layers.Conv2DTranspose) == [128, 128, 64, 3]
+    assert filters(networks.encoder, layers.Conv2D) == [64, 128, 128, 256]
+    assert filters(networks.discriminator.trunk, layers.Conv2D) == [64, 128, 128, 256]
+    assert tf.reduce_max(tf.abs(decoder.get_layer("up_64").kernel)) < 0.12  # normal of deviation 0.02
+
+
+def test_other_sizes_are_refused(build):
+    with pytest.raises(ConfigError, match="^image_size is 48; "):
+        build(NetworkShape(image_size=48, num_classes=2, latent_dim=8))
+
+
+@pytest.mark.parametrize(("filters", "width", "scaled"), [(256, 1.0, 256), (64, 0.1, 6), (32, 0.1, 4), (128, 2.0, 256)])
+def test_scaled_filters(filters, width, scaled):
+    assert scaled_filters(filters, width) == scaled

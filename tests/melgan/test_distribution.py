@@ -1,0 +1,140 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import replica_gradients
+import tensorflow as tf
+from tiny_gan import flat
+
+from melgan.distribution import STRATEGIES, compiles_gradients, is_chief, make_strategy, per_replica_batch_size
+from melgan.errors import ConfigError
+from melgan.loop import Checkpoints
+
+ROOT = Path(replica_gradients.__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def single(one_device):
+    return replica_gradients.gradients(replica_gradients.make_trainer(one_device), one_device)
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory):
+    return run_processes(tmp_path_factory.mktemp("mirrored"), "mirrored", num_devices=2, environments=[{}])
+
+
+@pytest.fixture(scope="module")
+def multi_worker(tmp_path_factory):
+    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(2)]
+    environments = [{"TF_CONFIG": json.dumps(task)} for task in tasks]
+    return run_processes(tmp_path_factory.mktemp("multi"), "multi_worker", num_devices=1, environments=environments)
+
+
+@pytest.fixture(params=["mirrored", "multi_worker"])
+def folder(request):
+    """What the processes of two replicas wrote."""
+    return request.getfixturevalue(request.param)
+
+
+def free_ports(number):
+    sockets = [socket.socket() for _ in range(number)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def run_processes(folder, strategy, *, num_devices, environments):
+    command = [sys.executable, replica_gradients.__file__, strategy, str(num_devices), str(folder)]
+    common = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    logs = [folder / f"{index}.log" for index in range(len(environments))]
+    processes = [
+        subprocess.Popen(command, env=common | own, stdout=log.open("w"), stderr=subprocess.STDOUT)
+        for own, log in zip(environments, logs, strict=True)
+    ]
+    try:
+        codes = [process.wait(timeout=240) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert not any(codes), "\n".join(log.read_text()[-3000:] for log in logs)
+    return folder
+
+
+def facts(folder, process="chief"):
+    return json.loads((folder / f"{process}.json").read_text())
+
+
+def test_two_replicas_took_part(folder):
+    assert facts(folder)["replicas"] == 2
+
+
+@pytest.mark.parametrize("network", ["discriminator", "generator"])
+def test_gradients_of_two_replicas_sum_to_those_of_one(folder, single, network):
+    with np.load(folder / "chief.npz") as double:
+        largest = np.abs(single[network]).max()
+        assert largest > 1e-4
+        np.testing.assert_allclose(double[network], single[network], rtol=0, atol=1e-5 * largest)
+
+
+def test_losses_of_two_replicas_sum_to_the_mean_over_the_batch(folder, single):
+    with np.load(folder / "chief.npz") as double:
+        for name in ("discriminator_loss", "penalty", "generator_loss"):
+            np.testing.assert_allclose(double[name], single[name], rtol=1e-5)
+
+
+def test_checkpoint_of_two_replicas_restores_on_one(folder, one_device):
+    trainer = replica_gradients.make_trainer(one_device)
+    trainer.generator.set_weights([0 * weight for weight in trainer.generator.get_weights()])
+    assert Checkpoints(folder / "checkpoints", trainer, one_device).restore() == replica_gradients.STEP
+    with np.load(folder / "chief.npz") as double:
+        np.testing.assert_array_equal(flat(trainer.generator.variables), double["weights"])
+
+
+def test_what_two_replicas_cannot_do_is_refused(folder):
+    assert facts(folder)["odd_batch"] == "global_batch_size is 7; with 2 replicas it must be a multiple of 2"
+    assert facts(folder)["xla_on"].startswith("xla is 'on'; ")
+
+
+def test_workers_agree_and_only_one_is_chief(multi_worker):
+    with np.load(multi_worker / "chief.npz") as chief, np.load(multi_worker / "other.npz") as other:
+        for name in chief:
+            np.testing.assert_array_equal(chief[name], other[name])
+    assert [facts(multi_worker, process)["chief"] for process in ("chief", "other")] == [True, False]
+
+
+def test_workers_save_apart_and_restore_the_chiefs(multi_worker):
+    saved = {path.relative_to(multi_worker).as_posix() for path in multi_worker.glob("checkpoints/**/*.index")}
+    assert saved == {"checkpoints/ckpt-5.index", "checkpoints/worker_1/ckpt-5.index"}
+    assert facts(multi_worker, "other")["restored_step"] == replica_gradients.STEP
+
+
+@pytest.mark.parametrize("name", ["one_device", "mirrored"])
+def test_strategy_on_this_machine(name):
+    strategy = make_strategy(name)
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    assert strategy.num_replicas_in_sync == (1 if name == "one_device" else len(devices))
+    assert is_chief(strategy)
+
+
+def test_missing_hardware_and_unknown_names_are_refused(monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    with pytest.raises(ConfigError, match="^strategy is 'tpu', but no TPU was found"):
+        make_strategy("tpu")
+    with pytest.raises(ConfigError, match=f"^strategy is 'pmap'; known are {', '.join(STRATEGIES)}$"):
+        make_strategy("pmap")
+
+
+def test_one_device_takes_the_whole_batch_and_compiles_if_asked(one_device):
+    assert per_replica_batch_size(one_device, 7, "global_batch_size") == 7
+    assert compiles_gradients("on", one_device)
+    assert not compiles_gradients("off", one_device)
+    assert compiles_gradients("auto", one_device) == bool(tf.config.list_physical_devices("GPU"))

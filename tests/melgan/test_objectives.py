@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from melgan.objectives import OBJECTIVES
+
+LOGITS = tf.constant([-1.5, 0.0, 2.0])
+
+
+@pytest.fixture(params=OBJECTIVES.values(), ids=list(OBJECTIVES))
+def objective(request):
+    return request.param
+
+
+def log_sigmoid(logits):
+    return -np.log1p(np.exp(-np.asarray(logits, np.float64)))
+
+
+@pytest.mark.parametrize(("wrong_label_logits", "terms"), [(None, 2), (tf.zeros(1), 3)], ids=["plain", "wrong_labels"])
+def test_undecided_sigmoid_discriminator_loses_ln_2_for_every_term(wrong_label_logits, terms):
+    losses = OBJECTIVES["sigmoid_cross_entropy"].discriminator(tf.zeros(1), tf.zeros(1), wrong_label_logits)
+    np.testing.assert_allclose(losses, [terms * np.log(2)], rtol=1e-6)
+
+
+def test_sigmoid_discriminator_is_the_sum_of_log_probabilities():
+    real, fake, wrong_label = [0.5, -2.0, 3.0], [1.0, 0.0, -4.0], [-0.5, 2.5, 1.0]
+    losses = OBJECTIVES["sigmoid_cross_entropy"].discriminator(*map(tf.constant, (real, fake, wrong_label)))
+    by_hand = -log_sigmoid(real) - log_sigmoid(-np.array(fake)) - log_sigmoid(-np.array(wrong_label))
+    np.testing.assert_allclose(losses, by_hand, rtol=1e-5)
+
+
+def test_sigmoid_generator_does_not_saturate():
+    losses = OBJECTIVES["sigmoid_cross_entropy"].generator(tf.constant([0.0, -50.0, 3.0]), None)
+    np.testing.assert_allclose(losses, [np.log(2), 50.0, np.log1p(np.exp(-3.0))], rtol=1e-5)
+
+
+def test_discriminator_gains_from_high_real_and_low_other_logits(objective):
+    logits = [tf.Variable(tf.zeros(2)) for _ in range(3)]
+    with tf.GradientTape() as tape:
+        losses = objective.discriminator(*(value.value() for value in logits))
+    real, fake, wrong_label = tape.gradient(losses, logits)
+    assert tf.reduce_all(real < 0)
+    assert tf.reduce_all(fake > 0)
+    assert tf.reduce_all(wrong_label > 0)
+
+
+def test_generator_gains_from_high_fake_logits(objective):
+    fake = tf.Variable(LOGITS)
+    with tf.GradientTape() as tape:
+        losses = objective.generator(fake.value(), tf.zeros(3) if objective.needs_real_logits else None)
+    assert tf.reduce_all(tape.gradient(losses, fake) < 0)
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_losses_are_per_example(objective, position):
+    changed = tf.tensor_scatter_nd_add(LOGITS, [[position]], [1.0])
+    others = np.arange(3) != position
+    for losses, after in (
+        (objective.discriminator(LOGITS, LOGITS, LOGITS), objective.discriminator(LOGITS, changed, LOGITS)),
+        (objective.generator(LOGITS, LOGITS), objective.generator(changed, LOGITS)),
+    ):
+        assert losses.shape == (3,)
+        np.testing.assert_array_equal(losses[others], after[others])
+        assert losses[position] != after[position]
+
+
+@pytest.mark.parametrize("logit", [-1000.0, 1000.0])
+def test_losses_are_finite_at_extreme_logits(objective, logit):
+    extreme = tf.constant([logit])
+    assert np.isfinite(objective.discriminator(extreme, extreme, extreme)).all()
+    assert np.isfinite(objective.generator(extreme, extreme)).all()

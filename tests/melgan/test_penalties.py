@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from melgan.penalties import PENALTIES, gradient_penalty
+from melgan.randomness import Draws
+
+BATCH = 5
+LABELS = tf.constant([0, 1, 2, 1, 0])
+
+
+@pytest.fixture(params=PENALTIES.values(), ids=list(PENALTIES))
+def penalty(request):
+    return request.param
+
+
+@pytest.fixture
+def draws():
+    return Draws(tf.constant([3, 4]), 0, BATCH, 1)
+
+
+@pytest.fixture
+def images():
+    """Real and fake images [N, 4, 4, 3] in [-1, 1]."""
+    return np.random.default_rng(0).uniform(-1, 1, (2, BATCH, 4, 4, 3)).astype(np.float32)
+
+
+def linear(weights):
+    return lambda images, labels: tf.reduce_sum(images * weights, axis=[1, 2, 3])
+
+
+def half_square(images, labels):
+    """Its gradient is the image itself."""
+    return tf.reduce_sum(images**2, axis=[1, 2, 3]) / 2
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.5, (0.5 * 48**0.5 - 1) ** 2), (48**-0.5, 0.0)])
+def test_linear_discriminator_has_the_same_gradient_everywhere(images, draws, weight, expected):
+    penalties = gradient_penalty(linear(tf.fill([4, 4, 3], weight)), *images, LABELS, draws)
+    np.testing.assert_allclose(penalties, np.full(BATCH, expected), rtol=1e-5, atol=1e-10)
+
+
+def test_mixes_are_uniform_between_real_and_fake(images, draws):
+    real, fake = images
+    share = draws.uniform(1, 1, 1).numpy()
+    norms = np.linalg.norm((real + share * (fake - real)).reshape(BATCH, -1), axis=1)
+    np.testing.assert_allclose(gradient_penalty(half_square, real, fake, LABELS, draws), (norms - 1) ** 2, rtol=1e-5)
+    assert len(np.unique(share)) == BATCH
+
+
+def test_every_image_meets_its_own_label(images, draws):
+    factors = tf.constant([1.0, 2.0, 3.0])
+    weights = tf.fill([4, 4, 3], 48**-0.5)  # of norm 1
+    penalties = gradient_penalty(
+        lambda images, labels: tf.gather(factors, labels) * linear(weights)(images, labels), *images, LABELS, draws
+    )
+    np.testing.assert_allclose(penalties, [0, 1, 4, 1, 0], rtol=1e-5, atol=1e-10)
+
+
+@pytest.mark.parametrize(("weight", "derivative"), [(0.5, 2 * (0.5 * 48**0.5 - 1) * 48**-0.5), (0.0, 0.0)])
+def test_derivative_by_the_weights_is_exact_and_finite_at_zero(images, draws, weight, derivative):
+    weights = tf.Variable(tf.fill([4, 4, 3], weight))
+    with tf.GradientTape() as tape:
+        first = gradient_penalty(linear(weights), *images, LABELS, draws)[0]
+    np.testing.assert_allclose(tape.gradient(first, weights), np.full((4, 4, 3), derivative), rtol=1e-4)
+
+
+def test_no_penalty_is_zero(images, draws):
+    np.testing.assert_array_equal(PENALTIES["none"](half_square, *images, LABELS, draws), np.zeros(BATCH))
+
+
+@pytest.mark.parametrize("position", range(BATCH))
+def test_penalties_are_per_example(penalty, images, draws, position):
+    changed = images.copy()
+    changed[:, position] *= 0.5
+    penalties = penalty(half_square, *images, LABELS, draws)
+    others = np.arange(BATCH) != position
+    assert penalties.shape == (BATCH,)
+    np.testing.assert_array_equal(penalty(half_square, *changed, LABELS, draws)[others], penalties[others])

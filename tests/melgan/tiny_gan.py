@@ -1,0 +1,41 @@
+"""A GAN small enough to train in a test, and batches for it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from melgan.config import GanConfig
+from melgan.methods import resolve
+
+CLASS_COUNTS = (6, 2)
+
+
+def tiny_config(**settings):
+    defaults = {"image_size": 32, "width": 0.1, "global_batch_size": 4, "disc_steps": 1, "latent_dim": 8}
+    return resolve(GanConfig(**(defaults | settings)))
+
+
+def tiny_batch(size=4, *, image_size=32, seed=0):
+    """Returns random images, and labels 0, 1, 0, 1, ..."""
+    images = np.random.default_rng(seed).integers(0, 256, (size, image_size, image_size, 3)).astype(np.uint8)
+    return {"image": images, "label": (np.arange(size) % 2).astype(np.int32)}
+
+
+def tiny_batches(start_step=0) -> Iterator:
+    """Returns an endless stream of batches of 4, a different one at every step, from a step on."""
+    steps = [tiny_batch(seed=step) for step in range(10)]
+    batches = {name: np.stack([batch[name] for batch in steps]) for name in steps[0]}
+    return iter(tf.data.Dataset.from_tensor_slices(batches).repeat().skip(start_step))
+
+
+def flat(values):
+    """Returns tensors or variables as one numpy vector."""
+    return np.concatenate([np.ravel(tf.convert_to_tensor(value)) for value in values])
+
+
+def enlarge_weights(network, deviation=0.1):
+    """Adds the same noise to a network's weights at every call; so young, its outputs and gradients are nearly zero."""
+    rng = np.random.default_rng(0)
+    for variable in network.trainable_variables:
+        variable.assign(variable + rng.normal(0, deviation, variable.shape))
