@@ -1,0 +1,1 @@
+"""Classifiers: backbones, augmentation, auxiliary targets, and the recipe that trains them."""

@@ -1,0 +1,46 @@
+"""Auxiliary targets: what the shards tell about a lesion beside its class, predicted as well while training.
+
+With few images, age, sex, site and diagnosis teach a network features that the class alone does not (Caruana 1997,
+"Multitask learning"). They are targets, never inputs: prediction needs the image only. What is missing, as it is
+for synthetic images, adds no loss.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+# Features of a batch -> how many codes; a code of 0 or more is known, apart from those in `unknown`.
+_CATEGORIES = {"sex": 2, "anatom_site_general_challenge": 6, "diagnosis": 9}
+_UNKNOWN_DIAGNOSIS = 0
+_AGES = (15.0, 85.0)
+
+NUM_OUTPUTS = 1 + sum(_CATEGORIES.values())
+
+
+@dataclass(frozen=True)
+class AuxiliaryTargets:
+    """Targets in [0, 1] and which of them are known (1) or missing (0), both float `[N, NUM_OUTPUTS]`."""
+
+    values: tf.Tensor
+    known: tf.Tensor
+
+
+def auxiliary_targets(batch: dict[str, tf.Tensor]) -> AuxiliaryTargets:
+    """Returns the targets of a batch: age scaled to [0, 1], then one-hot sex, site and diagnosis."""
+    age = tf.cast(batch["age_approx"], tf.float32)[:, None]
+    low, high = _AGES
+    values = [tf.clip_by_value((age - low) / (high - low), 0.0, 1.0)]
+    known = [tf.cast(age >= 0, tf.float32)]
+    for name, depth in _CATEGORIES.items():
+        codes = batch[name]
+        if name == "diagnosis":
+            codes = tf.where(codes == _UNKNOWN_DIAGNOSIS, -1, codes)
+        values.append(tf.one_hot(codes, depth))
+        known.append(tf.repeat(tf.cast(codes >= 0, tf.float32)[:, None], depth, axis=1))
+    return AuxiliaryTargets(tf.concat(values, axis=1), tf.concat(known, axis=1))
+
+
+def auxiliary_losses(logits: tf.Tensor, targets: AuxiliaryTargets) -> tf.Tensor:
+    """Returns the sum of the sigmoid cross-entropies of the known targets, per example `[N]`."""
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets.values, logits=logits)
+    return tf.reduce_sum(losses * targets.known, axis=1)

@@ -1,0 +1,108 @@
+"""Feature networks by name; BACKBONES table. Each maps images `[N, H, W, 3]` in [0, 255] to features `[N, F]`."""
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from melgan.errors import ConfigError
+
+# Keras ships a momentum of 0.99, with which moving statistics lag hundreds of steps behind the weights.
+_MOMENTUM = 0.9
+
+# Of images in [0, 1].
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_IMAGENET_VARIANCE = np.array([0.229, 0.224, 0.225], np.float32) ** 2
+
+
+def small_cnn(image_size: int, weights: str) -> keras.Model:
+    """A residual network of 0.9 million weights for first runs on a CPU; features of three scales are pooled.
+
+    Raises:
+      ConfigError: if pretrained weights are asked for; there are none.
+    """
+    if weights == "imagenet":
+        raise ConfigError("weights is 'imagenet', but there are none for small_cnn; use none or the path of a file")
+    images = keras.Input((image_size, image_size, 3))
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(images)
+    x = layers.ReLU()(_convolution(x, 24, 5, strides=2))
+    x = layers.MaxPooling2D(2)(x)
+    scales = []
+    for filters in (48, 96, 160):
+        x = layers.ReLU()(_convolution(x, filters, 3, strides=2))
+        inner = layers.ReLU()(_convolution(x, filters, 3))
+        x = layers.ReLU()(layers.Add()([x, _convolution(inner, filters, 3)]))
+        scales.append(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(images, layers.Concatenate()(scales), name="small_cnn")
+
+
+def efficientnet(application: Callable[..., keras.Model], image_size: int, weights: str) -> keras.Model:
+    """EfficientNet of keras.applications (Tan and Le 2019, 2021), which normalises its input itself.
+
+    Raises:
+      ConfigError: if ImageNet weights are asked for and cannot be downloaded.
+    """
+    try:
+        network = application(
+            include_top=False,
+            weights="imagenet" if weights == "imagenet" else None,
+            input_shape=(image_size, image_size, 3),
+            pooling="avg",
+        )
+    except Exception as error:  # Keras raises a plain Exception for a failed download
+        if "URL fetch failure" not in str(error):
+            raise
+        raise ConfigError(
+            f"weights is 'imagenet', but they cannot be downloaded ({error}); use none or a path"
+        ) from error
+    if weights != "imagenet":
+        _centre_input(network)
+    return network
+
+
+def _centre_input(network: keras.Model) -> None:
+    """Gives the input normalisation that only comes with the ImageNet weights; without it inputs are all positive."""
+    for layer in network.layers:
+        if isinstance(layer, layers.Normalization) and layer.input_mean is None:
+            layer.set_weights([_IMAGENET_MEAN, _IMAGENET_VARIANCE, np.zeros((), np.int32)])
+            layer.finalize_state()
+
+
+def _convolution(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1) -> keras.KerasTensor:
+    convolution = layers.Conv2D(
+        filters, kernel_size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )
+    return layers.BatchNormalization()(convolution(x))
+
+
+# (image_size, weights) -> feature network
+BACKBONES: dict[str, Callable[[int, str], keras.Model]] = {
+    "small_cnn": small_cnn,
+    "efficientnet_b0": partial(efficientnet, keras.applications.EfficientNetB0),
+    "efficientnet_b1": partial(efficientnet, keras.applications.EfficientNetB1),
+    "efficientnet_b2": partial(efficientnet, keras.applications.EfficientNetB2),
+    "efficientnet_b3": partial(efficientnet, keras.applications.EfficientNetB3),
+    "efficientnet_b4": partial(efficientnet, keras.applications.EfficientNetB4),
+    "efficientnet_b5": partial(efficientnet, keras.applications.EfficientNetB5),
+    "efficientnet_b6": partial(efficientnet, keras.applications.EfficientNetB6),
+    "efficientnet_b7": partial(efficientnet, keras.applications.EfficientNetB7),
+    "efficientnet_v2_b0": partial(efficientnet, keras.applications.EfficientNetV2B0),
+    "efficientnet_v2_b1": partial(efficientnet, keras.applications.EfficientNetV2B1),
+    "efficientnet_v2_b2": partial(efficientnet, keras.applications.EfficientNetV2B2),
+    "efficientnet_v2_b3": partial(efficientnet, keras.applications.EfficientNetV2B3),
+    "efficientnet_v2_s": partial(efficientnet, keras.applications.EfficientNetV2S),
+    "efficientnet_v2_m": partial(efficientnet, keras.applications.EfficientNetV2M),
+    "efficientnet_v2_l": partial(efficientnet, keras.applications.EfficientNetV2L),
+}
+
+
+def prepare_normalization(network: keras.Model) -> None:
+    """Makes every batch normalisation follow short trainings, and agree between replicas."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = _MOMENTUM
+            layer.synchronized = replicas > 1

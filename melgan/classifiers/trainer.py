@@ -1,0 +1,178 @@
+"""The recipe that trains a classifier, and its predictions.
+
+AdamW with linear warm-up and cosine decay; label smoothing; a moving average of all weights, which is what is judged
+and kept; auxiliary targets; dihedral views averaged in prediction. He et al. 2019, "Bag of tricks", tables 2 and 4.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from melgan.classifiers.augmentation import AUGMENTATIONS, dihedral_view
+from melgan.classifiers.auxiliary import NUM_OUTPUTS, auxiliary_losses, auxiliary_targets
+from melgan.classifiers.backbones import BACKBONES, prepare_normalization
+from melgan.config import ClassifierConfig
+from melgan.distribution import per_replica_batch_size
+from melgan.ema import warmed_up_decay
+from melgan.errors import ConfigError, look_up
+
+_HEADS = ("logits", "auxiliary")
+
+
+def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
+    """Returns a network from images `[N, H, W, 3]` in [0, 255] to [class logits, auxiliary logits].
+
+    Raises:
+      ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
+    """
+    backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
+    prepare_normalization(backbone)
+    features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
+    logits = layers.Dense(num_classes, name="logits")(features)
+    auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary")(features)
+    model = keras.Model(backbone.input, [logits, auxiliary], name=config.backbone)
+    if config.weights not in ("none", "imagenet"):
+        _load_backbone(model, config.weights)
+    return model
+
+
+def balancing_weights(class_counts: Sequence[int], class_balance: float) -> np.ndarray:
+    """Returns a loss factor per class `[num_classes]`, n ** -class_balance, of mean 1 over the images."""
+    counts = np.asarray(class_counts, np.float64)
+    weights = np.where(counts > 0, np.maximum(counts, 1) ** -class_balance, 0.0)
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+class ClassifierTrainer:
+    """Trains a classifier under a strategy.
+
+    Arguments:
+      config: the recipe.
+      class_counts: training images of each class `[num_classes]`.
+      total_steps: length of the learning-rate schedule.
+      strategy: everything is created in its scope.
+
+    Raises:
+      ConfigError: for names in no table, or a batch that does not divide.
+    """
+
+    def __init__(
+        self, config: ClassifierConfig, class_counts: Sequence[int], total_steps: int, strategy: tf.distribute.Strategy
+    ) -> None:
+        look_up(AUGMENTATIONS, config.augmentation, "augmentation")
+        per_replica_batch_size(strategy, config.batch_size, "batch_size")
+        self._config, self._strategy = config, strategy
+        self._class_weights = balancing_weights(class_counts, config.class_balance).astype(np.float32)
+        keras.utils.set_random_seed(config.seed)
+        with strategy.scope():
+            self._model = build_classifier(config, len(class_counts))
+            self.average_model = build_classifier(config, len(class_counts))
+            self._optimizer = _make_optimizer(config, total_steps, self._model)
+        self.average_model.set_weights(self._model.get_weights())
+        self._predictors: dict[int, Predictor] = {}
+
+    @property
+    def checkpointed(self) -> dict:
+        """What a checkpoint of this training holds."""
+        return {
+            "model": self._model,
+            "average_model": self.average_model,
+            "optimizer": self._optimizer,
+            "dropout_states": _dropout_states(self._model),  # Keras leaves them out of the model's own checkpoint
+        }
+
+    @tf.function
+    def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Takes `num_steps` steps from step number `step`; returns the losses of the last."""
+        losses = {"loss": tf.constant(0.0), "auxiliary_loss": tf.constant(0.0)}
+        for offset in tf.range(num_steps):
+            per_replica = self._strategy.run(self._replica_step, args=(next(batches),))
+            losses = {
+                name: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+                for name, value in per_replica.items()
+            }
+            self._update_average(step + offset)
+        return losses
+
+    def predictor(self, views: int) -> "Predictor":
+        """Returns what predicts with the averaged weights, from 1 to 8 views of an image."""
+        return self._predictors.setdefault(views, Predictor(self.average_model, views))
+
+    def _replica_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits, auxiliary_logits = self._model(tf.cast(batch["image"], tf.float32), training=True)
+            losses = self._reduce(self._class_losses(batch["label"], logits))
+            auxiliary = self._reduce(auxiliary_losses(auxiliary_logits, auxiliary_targets(batch)))
+            total = losses + self._config.auxiliary_weight * auxiliary
+        variables = self._model.trainable_variables
+        self._optimizer.apply(tape.gradient(total, variables), variables)
+        return {"loss": losses, "auxiliary_loss": auxiliary}
+
+    def _class_losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        smoothing, num_classes = self._config.label_smoothing, logits.shape[-1]
+        targets = tf.one_hot(labels, num_classes) * (1 - smoothing) + smoothing / num_classes
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+        return losses * tf.gather(self._class_weights, labels)
+
+    def _reduce(self, per_example: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(per_example) / self._config.batch_size
+
+    def _update_average(self, step: tf.Tensor) -> None:
+        decay = warmed_up_decay(self._config.ema_decay, step)
+        for average, value in zip(self.average_model.variables, self._model.variables, strict=True):
+            if average.dtype.startswith("float"):
+                average.assign(decay * average.value + (1.0 - decay) * value.value)
+
+
+class Predictor:
+    """Predicts with a model of `build_classifier`, averaging over the first `views` (1 to 8) dihedral views."""
+
+    def __init__(self, model: keras.Model, views: int) -> None:
+        self._model, self._views = model, views
+
+    def predict(self, batches: Iterable[dict[str, tf.Tensor]]) -> np.ndarray:
+        """Returns class probabilities `[N, num_classes]` of batches with uint8 images `[B, H, W, 3]` under "image"."""
+        return np.concatenate([self._probabilities(batch["image"]).numpy() for batch in batches])
+
+    @tf.function(reduce_retracing=True)
+    def _probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        images = tf.cast(images, tf.float32)
+        logits = [self._model(dihedral_view(images, view), training=False)[0] for view in range(self._views)]
+        return tf.reduce_mean(tf.nn.softmax(tf.stack(logits)), axis=0)
+
+
+def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
+    warmup_steps = int(config.warmup_fraction * total_steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup_steps else config.learning_rate,
+        decay_steps=max(total_steps - warmup_steps, 1),
+        warmup_target=config.learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
+    optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _dropout_states(model: keras.Model) -> list[tf.Variable]:
+    return [variable.value for variable in model.variables if variable.path.endswith("seed_generator_state")]
+
+
+def _load_backbone(model: keras.Model, path: str) -> None:
+    """Loads the backbone of a file of weights, and the head if it has as many classes; else that starts afresh."""
+    backbone = [v for layer in model.layers if layer.name not in _HEADS for v in layer.weights if v.dtype == "float32"]
+    for variable in backbone:
+        variable.assign(tf.fill(variable.shape, np.nan))  # stays where the file has nothing that fits
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is skipped, Keras prints every number
+            model.load_weights(path, skip_mismatch=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"weights is {path!r}, which cannot be loaded ({str(error).splitlines()[0]})") from error
+    if any(np.isnan(variable.numpy()).any() for variable in backbone):
+        raise ConfigError(f"weights is {path!r}, which does not hold the weights of {model.name}")

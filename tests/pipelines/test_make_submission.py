@@ -1,0 +1,40 @@
+"""make_submission: the order of the rows, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.make_submission import arrange, read_wanted_names
+from pipelines.stage import StageError
+
+
+def _predictions(**targets: float) -> pd.Series:
+    return pd.Series(targets)
+
+
+def test_rows_follow_the_sample_submission():
+    table = arrange(_predictions(a=0.1, b=0.2, c=0.3), ["c", "a", "b"])
+    assert table.to_dict("list") == {"image_name": ["c", "a", "b"], "target": [0.3, 0.1, 0.2]}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "wanted", "message"),
+    [
+        (_predictions(a=0.1), ["a", "b"], "1 missing from the test shards: b"),
+        (_predictions(a=0.1, b=0.2), ["a"], "1 not in the sample submission: b"),
+        (pd.Series([0.1, 0.2], index=["a", "a"]), ["a"], "1 repeated in the predictions: a"),
+        (_predictions(a=0.1), ["a", "a"], "1 repeated in the sample submission: a"),
+        (_predictions(a=np.nan, b=np.inf), ["a", "b"], "2 without a finite prediction: a, b"),
+    ],
+)
+def test_a_submission_that_would_be_wrong_is_refused_by_name(predictions, wanted, message):
+    with pytest.raises(StageError, match=message):
+        arrange(predictions, wanted)
+
+
+def test_a_sample_submission_without_names_is_refused(tmp_path):
+    (tmp_path / "sample.csv").write_text("id,target\n1,0\n")
+    with pytest.raises(StageError, match="no column image_name; it has id, target"):
+        read_wanted_names(tmp_path / "sample.csv")
+    with pytest.raises(StageError, match="no such file; give --sample_submission"):
+        read_wanted_names(tmp_path / "nothing.csv")
