@@ -1,0 +1,85 @@
+# melgan: from raw medical images to a submission. `make` alone lists what there is.
+#
+# Settings go to the stages as variables in capitals: make shards SOURCE=siim_isic INPUT=... OUTPUT=... IMAGE_SIZE=256
+# Those of every stage: python -m pipelines.<stage> --help. What has no variable goes into ARGS="--name=value ...".
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRAS ?= dev
+RUNS ?= runs
+
+# $(call flag,name,VARIABLE): --name=value if the variable is given, nothing otherwise.
+flag = $(if $($(2)),--$(1)='$($(2))')
+stage = $(BIN)/python -m pipelines.$(1)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ First
+.PHONY: demo
+demo: $(READY) ## the whole line on the embedded, drawn data set: minutes on a laptop
+	@$(call stage,demo) --workdir=$(RUNS)/demo
+
+.PHONY: test
+test: $(READY) ## the whole test suite, lint included
+	@$(BIN)/python -m pytest tests $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## style (ruff) and the layers of the packages (import-linter)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
+
+.PHONY: venv
+venv: $(READY) ## the virtual environment alone; EXTRAS=dev,cuda chooses extras, PYTHON=python3.12 the interpreter
+
+$(READY): setup.py constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; give PYTHON=/path/to/python3.10-3.13"; exit 1; }
+	@$(PYTHON) -c 'import sys; ok = (3, 10) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else "error: Python " + sys.version.split()[0] + " is not one of 3.10 to 3.13; give PYTHON=...")'
+	@echo "installing into $(VENV) (some minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+##@ Stages
+.PHONY: shards
+shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= WORKERS=]
+	@$(call stage,make_shards) $(call flag,source,SOURCE) $(call flag,input,INPUT) $(call flag,output,OUTPUT) \
+	  $(call flag,image_size,IMAGE_SIZE) $(call flag,fit,FIT) $(call flag,num_shards,NUM_SHARDS) \
+	  $(call flag,workers,WORKERS) $(ARGS)
+
+.PHONY: gan
+gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= WIDTH= STRATEGY= NUM_FOLDS= FOLD=]
+	@$(call stage,train_gan) $(call flag,shards,SHARDS) $(call flag,workdir,WORKDIR) $(call flag,method,METHOD) \
+	  $(call flag,image_size,IMAGE_SIZE) $(call flag,total_steps,STEPS) $(call flag,global_batch_size,BATCH) \
+	  $(call flag,width,WIDTH) $(call flag,strategy,STRATEGY) $(call flag,num_folds,NUM_FOLDS) $(call flag,fold,FOLD) $(ARGS)
+
+.PHONY: synthetic
+synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED=]
+	@$(call stage,synthesize) $(call flag,gan,GAN) $(call flag,output,OUTPUT) $(call flag,label,LABEL) \
+	  $(call flag,count,COUNT) $(call flag,balance,BALANCE) $(call flag,seed,SEED) $(ARGS)
+
+.PHONY: classifier
+classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHTS= EPOCHS= NUM_FOLDS= FOLDS= SYNTHETIC= FRACTION=]
+	@$(call stage,train_classifier) $(call flag,shards,SHARDS) $(call flag,workdir,WORKDIR) \
+	  $(call flag,backbone,BACKBONE) $(call flag,weights,WEIGHTS) $(call flag,image_size,IMAGE_SIZE) \
+	  $(call flag,epochs,EPOCHS) $(call flag,batch_size,BATCH) $(call flag,strategy,STRATEGY) \
+	  $(call flag,num_folds,NUM_FOLDS) $(call flag,folds,FOLDS) $(call flag,synthetic,SYNTHETIC) \
+	  $(call flag,synthetic_fraction,FRACTION) $(ARGS)
+
+.PHONY: submission
+submission: $(READY) ## classifiers -> submission.csv: CLASSIFIERS=a,b OUTPUT= [SAMPLE_SUBMISSION=]
+	@$(call stage,make_submission) $(call flag,runs,CLASSIFIERS) $(call flag,output,OUTPUT) \
+	  $(call flag,sample_submission,SAMPLE_SUBMISSION) $(ARGS)
+
+.PHONY: report
+report: $(READY) ## any runs -> report.html: RUN_FOLDERS=a,b,c OUTPUT= [TITLE=]
+	@$(call stage,report) $(call flag,runs,RUN_FOLDERS) $(call flag,output,OUTPUT) $(call flag,title,TITLE) $(ARGS)
+
+.PHONY: clean
+clean: ## remove the virtual environment and caches; never any run
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info

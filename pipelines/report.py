@@ -1,0 +1,316 @@
+"""Any set of runs -> report.html: one page that needs nothing from outside, for a screen, a phone or paper.
+
+    python -m pipelines.report --runs=SHARDS,GAN,SYNTHETIC,BASELINE,MIXED,SUBMISSION --output=REPORT
+
+Runs are folders of any stage, in any order. Classifiers that differ in nothing but their synthetic images are
+compared on the images that both predicted.
+"""
+
+import pipelines.quiet_tensorflow  # noqa: F401
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from absl import logging
+
+from melgan.config import setting
+from pipelines import charts, stage
+from pipelines.metrics_file import read_metrics
+from pipelines.predictions import auc_difference, read_predictions, scores
+from tfrecords_tools.manifest import read_manifest, write_atomically
+
+REPORT_PAGE = "report.html"
+# Settings in which classifiers may differ and still be the same baseline, with and without synthetic images.
+_NOT_BASELINE = {"workdir", "synthetic", "synthetic_fraction", "steps_per_call"}
+_MAX_CURVE_POINTS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """Settings of report."""
+
+    runs: tuple[str, ...] = setting(help="folders of any stage, separated by commas")
+    output: str = setting(help="folder of report.html")
+    title: str = setting("melgan report", "title of the page")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A completed folder of a stage."""
+
+    folder: Path
+    settings: dict
+    report: dict
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, by which the page calls the run."""
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart or grid: a data URI, and what it shows in words."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a title, a sentence, and tables and pictures in order."""
+
+    title: str
+    text: str
+    items: tuple[Table | Picture, ...]
+
+
+def run(config: ReportConfig) -> None:
+    """Writes the page."""
+    folders = [stage.require_completed(path, "runs") for path in config.runs]
+    runs = [Run(folder, *stage.read_run(folder)) for folder in folders]
+    workdir = stage.open_workdir(Path(config.output), "report", config)
+    if workdir is None:
+        return
+    by_stage = {name: [run for run in runs if run.settings["stage"] == name] for name in SECTIONS}
+    comparisons = compare(by_stage["train_classifier"])
+    sections = [section for section in [headline(by_stage, comparisons)] if section]
+    for name, make_section in SECTIONS.items():
+        sections += [make_section(run) for run in by_stage[name]]
+        if name == "train_classifier" and comparisons:
+            sections.append(comparison_section(comparisons))
+    sections.append(provenance_section(runs))
+    write_atomically(workdir.path / REPORT_PAGE, render(config.title, sections))
+    workdir.complete({"runs": {str(run.folder): stage.digest(run.folder) for run in runs}, "comparisons": comparisons})
+    logging.info("report: %s", workdir.path / REPORT_PAGE)
+
+
+def render(title: str, sections: list[Section]) -> str:
+    """Returns the page; every text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipelines"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html").render(title=title, sections=sections)
+
+
+def compare(classifiers: list[Run]) -> list[dict]:
+    """Returns the AUC differences of every classifier with synthetic images from its baseline without."""
+    baselines = {_baseline_key(run): run for run in classifiers if not run.settings["synthetic_fraction"]}
+    comparisons = []
+    for run in classifiers:
+        baseline = baselines.get(_baseline_key(run))
+        if run.settings["synthetic_fraction"] and baseline is not None:
+            classes = tuple(run.report["classes"])
+            difference = auc_difference(_oof(baseline), _oof(run), classes, seed=run.settings["seed"])
+            comparisons.append({"without": baseline.name, "with": run.name, "classes": classes, **difference})
+    return comparisons
+
+
+def headline(by_stage: dict[str, list[Run]], comparisons: list[dict]) -> Section | None:
+    """Returns the section that answers first: how good, and did synthetic images help."""
+    classifiers = by_stage["train_classifier"]
+    if not classifiers:
+        return None
+    rows = tuple(
+        (
+            run.name,
+            run.settings["backbone"],
+            _share(run),
+            str(run.report["images"]),
+            _interval(run.report["figures"]["auc"]),
+        )
+        for run in classifiers
+    )
+    header = ("classifier", "network", "synthetic", "images judged", "AUC (95 % interval)")
+    text = " ".join(_verdict(comparison) for comparison in comparisons)
+    return Section("Result", text, (Table(header, rows),))
+
+
+def shards_section(run: Run) -> Section:
+    """Counts per class, split and shard."""
+    manifest = read_manifest(run.folder)
+    shards = manifest.split("train")
+    per_class = {name: [shard.class_counts[i] for shard in shards] for i, name in enumerate(manifest.classes)}
+    total = sum(manifest.class_counts())
+    rows = tuple(
+        (name, str(sum(counts)), f"{sum(counts) / total:.1%}", _range(counts)) for name, counts in per_class.items()
+    )
+    table = Table(("class", "training images", "share", "in each shard"), rows)
+    bars = charts.stacked_bars([f"{shard.index}" for shard in shards], per_class, "training shard")
+    test = sum(shard.records for shard in manifest.split("test"))
+    text = (
+        f"Source {manifest.source}, {manifest.image_size} px, {len(shards)} training shards; {test} test images; "
+        f"{manifest.rejected} images left out. A fold is a set of whole shards; patients never cross shards."
+    )
+    return Section(f"Data: {run.name}", text, (table, Picture(bars, "Images of each class in every training shard")))
+
+
+def gan_section(run: Run) -> Section:
+    """Real beside synthetic images, and the losses."""
+    items: list[Table | Picture] = []
+    grids = sorted((run.folder / "samples").glob("*.png"))
+    if grids:
+        caption = f"Step {int(grids[-1].stem)}: each column a class; first row real, below it synthetic"
+        items.append(Picture(charts.png_data_uri(grids[-1]), caption))
+    lines = read_metrics(run.folder)
+    for series in dict.fromkeys(line["series"] for line in lines):
+        own = _thinned([line for line in lines if line["series"] == series])
+        steps = [line["step"] for line in own]
+        names = [name for name in own[0] if name not in ("series", "step")]
+        panels = {name.replace("_", " "): {name: (steps, [line[name] for line in own])} for name in names}
+        items.append(Picture(charts.curves(panels, "step"), f"Training of the {series}"))
+    trained_on = run.report["trained_on"]["shards"]
+    text = (
+        f"Method {run.settings['method']}, {run.settings['image_size']} px, width {run.settings['width']}, "
+        f"{run.report['steps']} steps of {run.settings['global_batch_size']} images, "
+        f"trained on {len(trained_on)} shards."
+    )
+    return Section(f"Generator: {run.name}", text, tuple(items))
+
+
+def synthetic_section(run: Run) -> Section:
+    """Counts and a grid of what was drawn."""
+    counts = [(name, str(n)) for name, n in zip(run.report["classes"], run.report["class_counts"], strict=True) if n]
+    items: list[Table | Picture] = [Table(("class", "synthetic images"), tuple(counts))]
+    if (run.folder / "grid.png").is_file():
+        items.append(Picture(charts.png_data_uri(run.folder / "grid.png"), "First synthetic images of each class"))
+    provenance = run.report["provenance"]
+    text = f"Drawn with seed {provenance['seed']} by generator {provenance['generator'][:12]} ({provenance['method']})."
+    return Section(f"Synthetic images: {run.name}", text, tuple(items))
+
+
+def classifier_section(run: Run) -> Section:
+    """Figures with intervals, curves over the epochs, ROC and precision-recall."""
+    rows = tuple((name.replace("_", " "), _interval(figure)) for name, figure in run.report["figures"].items())
+    table = Table(("out-of-fold figure", "value (95 % interval)"), rows)
+    folds = tuple(
+        (fold, f"{auc:.3f}", str(run.report["best_epochs"][fold])) for fold, auc in run.report["fold_auc"].items()
+    )
+    fold_table = Table(("fold", "validation AUC", "best epoch"), folds)
+    caption = "ROC and precision-recall of the out-of-fold predictions; dotted: a classifier that guesses"
+    pictures = (
+        Picture(charts.roc_and_precision_recall(_scored(run)), caption),
+        Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
+    )
+    synthetic = f"{_share(run)} synthetic images in training" if run.settings["synthetic"] else "real images only"
+    text = (
+        f"{run.settings['backbone']} at {run.settings['image_size']} px, weights {run.settings['weights']}, "
+        f"{run.settings['epochs']} epochs, {synthetic}. Recall is that of the most probable class."
+    )
+    return Section(f"Classifier: {run.name}", text, (table, fold_table, *pictures))
+
+
+def submission_section(run: Run) -> Section:
+    """What was submitted."""
+    table = pd.read_csv(run.folder / "submission.csv")
+    quantiles = table["target"].quantile([0, 0.25, 0.5, 0.75, 1]).map(lambda value: f"{value:.4f}")
+    header = ("rows", "models averaged", "lowest", "25 %", "median", "75 %", "highest")
+    row = (str(len(table)), str(run.report["models"]), *quantiles)
+    return Section(f"Submission: {run.name}", f"Probability of {run.report['label']}.", (Table(header, (row,)),))
+
+
+def comparison_section(comparisons: list[dict]) -> Section:
+    """With and without synthetic images, on the same images, with the paired interval."""
+    header = ("without", "with", "images", "AUC difference (95 % interval)")
+    rows = tuple((c["without"], c["with"], str(c["images"]), _interval(c, signed=True)) for c in comparisons)
+    text = "The same baseline with and without synthetic images; patients are resampled whole, both classifiers alike."
+    return Section("With and without synthetic images", text, (Table(header, rows),))
+
+
+def provenance_section(runs: list[Run]) -> Section:
+    """What each run was made from, with which versions."""
+    header = ("run", "stage", "seconds", "digest")
+    rows = tuple(
+        (run.name, run.settings["stage"], f"{run.report['seconds']:g}", stage.digest(run.folder)[:16]) for run in runs
+    )
+    versions = {name: version for run in runs for name, version in run.report["versions"].items()}
+    settings = tuple((run.name, json.dumps({k: v for k, v in run.settings.items() if k != "stage"})) for run in runs)
+    return Section(
+        "Provenance",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+        (Table(header, rows), Table(("run", "settings"), settings)),
+    )
+
+
+SECTIONS: dict[str, Callable[[Run], Section]] = {
+    "make_shards": shards_section,
+    "train_gan": gan_section,
+    "synthesize": synthetic_section,
+    "train_classifier": classifier_section,
+    "make_submission": submission_section,
+}
+
+
+def _oof(run: Run) -> pd.DataFrame:
+    return read_predictions(run.folder / "oof.csv", run.report["classes"])
+
+
+def _scored(run: Run) -> charts.Scored:
+    """One curve for two classes, else one curve a class against the rest."""
+    labels, probabilities = scores(_oof(run))
+    classes = run.report["classes"]
+    wanted = [1] if len(classes) == 2 else range(len(classes))
+    return {classes[label]: (labels == label, probabilities[:, label]) for label in wanted}
+
+
+def _epoch_curves(run: Run) -> str:
+    lines = read_metrics(run.folder)
+    panels: dict[str, dict] = {"training loss": {}, "validation AUC": {}}
+    for fold in run.report["folds"]:
+        own = [line for line in lines if line["series"] == f"fold{fold}"]
+        judged = [line for line in own if "validation_auc" in line]
+        epoch_of = {line["step"]: line["epoch"] for line in judged}
+        losses = [line for line in own if "loss" in line and line["step"] in epoch_of]
+        name = f"fold {fold}"
+        panels["training loss"][name] = ([epoch_of[x["step"]] for x in losses], [x["loss"] for x in losses])
+        panels["validation AUC"][name] = ([x["epoch"] for x in judged], [x["validation_auc"] for x in judged])
+    return charts.curves(panels, "epoch")
+
+
+def _baseline_key(run: Run) -> str:
+    return json.dumps(
+        {name: value for name, value in run.settings.items() if name not in _NOT_BASELINE}, sort_keys=True
+    )
+
+
+def _verdict(comparison: dict) -> str:
+    low, high, value = comparison["low"], comparison["high"], comparison["value"]
+    effect = "helped" if low > 0 else "hurt" if high < 0 else "made no difference that these images can show"
+    return (
+        f"Synthetic images ({comparison['with']} against {comparison['without']}) {effect}: AUC {value:+.3f}, "
+        f"95 % interval {low:+.3f} to {high:+.3f}, {comparison['images']} images."
+    )
+
+
+def _interval(figure: dict, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{figure['value']:{sign}.3f} ({figure['low']:{sign}.3f} to {figure['high']:{sign}.3f})"
+
+
+def _share(run: Run) -> str:
+    return f"{run.settings['synthetic_fraction']:.0%}"
+
+
+def _range(counts: list[int]) -> str:
+    return f"{min(counts)} to {max(counts)}"
+
+
+def _thinned(lines: list[dict]) -> list[dict]:
+    step = -(-len(lines) // _MAX_CURVE_POINTS)
+    return lines[::step]
+
+
+if __name__ == "__main__":
+    stage.main(ReportConfig, run)

@@ -1,0 +1,193 @@
+"""The whole line end to end on a small phantom set: each stage's artefacts, kills in the middle, refusals."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipelines.metrics_file import read_metrics
+from tests.conftest import ROOT, stage_command
+from tests.pipelines.conftest import CLASSIFIER, GAN, PHANTOM
+from tfrecords_tools import example
+from tfrecords_tools.manifest import file_sha256, read_manifest
+from tfrecords_tools.records import read_records
+
+pytestmark = pytest.mark.slow
+
+
+def _kill_when(command: list[str], condition: Callable[[], bool], number: signal.Signals) -> int:
+    """Starts a command, sends it a signal as soon as the condition holds, and returns its exit code."""
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while process.poll() is None and not condition():
+        assert time.monotonic() < deadline, "the condition for the kill never held"
+        time.sleep(0.02)
+    process.send_signal(number)
+    return process.wait()
+
+
+def test_gan_run_leaves_generator_samples_metrics_and_checkpoints(gan: Path):
+    assert (
+        file_sha256(gan / "generator.weights.h5") == json.loads((gan / "report.json").read_text())["generator_sha256"]
+    )
+    assert sorted(path.name for path in (gan / "samples").iterdir()) == ["0000004.png", "0000008.png", "0000012.png"]
+    with Image.open(gan / "samples" / "0000012.png") as grid:
+        assert grid.width > 2 * 64
+        assert grid.height > 9 * 64
+    steps = [line["step"] for line in read_metrics(gan) if line["series"] == "gan"]
+    assert steps == [2, 4, 6, 8, 10, 12]
+    assert list((gan / "tensorboard" / "gan").glob("events*"))
+    assert (gan / "checkpoints" / "gan" / "checkpoint").is_file()
+
+
+def test_gan_does_not_read_the_shards_of_its_fold(gan: Path):
+    trained_on = json.loads((gan / "report.json").read_text())["trained_on"]
+    assert trained_on["indices"] == [1, 3, 5]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_gan_run_killed_in_the_middle_ends_as_an_undisturbed_one(shards: Path, run_stage, tmp_path, number):
+    settings = {**GAN, "shards": shards, "deterministic": True}
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    assert run_stage("train_gan", workdir=undisturbed, **settings).returncode == 0
+    first_checkpoint = killed / "samples" / "0000004.png"
+    code = _kill_when(stage_command("train_gan", workdir=killed, **settings), first_checkpoint.exists, number)
+    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 128 + signal.SIGTERM)
+    assert not (killed / "COMPLETED").exists()
+    assert run_stage("train_gan", workdir=killed, **settings).returncode == 0
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (undisturbed, killed)]
+    assert reports[0]["last_metrics"] == reports[1]["last_metrics"]
+    assert read_metrics(undisturbed) == read_metrics(killed)
+    sheets = [np.asarray(Image.open(folder / "samples" / "0000012.png")) for folder in (undisturbed, killed)]
+    np.testing.assert_array_equal(*sheets)
+
+
+def test_synthetic_images_carry_their_provenance(synthetic: Path, gan: Path):
+    manifest = read_manifest(synthetic)
+    assert [(shard.index, shard.records) for shard in manifest.shards] == [(0, 15), (1, 15)]
+    rows = [example.parse(r) for shard in manifest.shards for r in read_records(synthetic / shard.file)]
+    generator = json.loads((gan / "report.json").read_text())["generator_sha256"].encode()
+    assert {row["generator"][0] for row in rows} == {generator}
+    assert {row["method"][0] for row in rows} == {b"bagan_gp"}
+    assert sorted(row["index"][0] for row in rows) == list(range(30))
+    assert {row["target"][0] for row in rows} == {1}
+    assert manifest.provenance["trained_on"]["indices"] == [1, 3, 5]
+    assert (synthetic / "grid.png").is_file()
+
+
+def test_balance_brings_every_class_to_the_largest(gan: Path, run_stage, tmp_path):
+    assert run_stage("synthesize", gan=gan, output=tmp_path / "out", balance=True).returncode == 0
+    benign, malignant = json.loads((gan / "report.json").read_text())["class_counts"]
+    assert read_manifest(tmp_path / "out").class_counts("synthetic") == (0, benign - malignant)
+
+
+def test_synthesize_says_what_it_needs(gan: Path, run_stage, tmp_path):
+    nothing = run_stage("synthesize", gan=gan, output=tmp_path / "out")
+    assert "either --balance, or --label with --count" in nothing.stderr
+    unknown = run_stage("synthesize", gan=gan, output=tmp_path / "out", label="melanoma", count=3)
+    assert "'melanoma' is no class of this generator; it has benign, malignant" in unknown.stderr
+    assert (nothing.returncode, unknown.returncode) == (1, 1)
+
+
+def test_out_of_fold_predictions_are_of_the_held_out_shards(classifier: Path, shards: Path):
+    table = pd.read_csv(classifier / "oof.csv")
+    held_out = [
+        example.parse(record)["image_name"][0].decode()
+        for shard in read_manifest(shards).split("train")
+        if shard.index in (0, 2, 4)
+        for record in read_records(shards / shard.file)
+    ]
+    assert table["image_name"].tolist() == held_out
+    np.testing.assert_allclose(table["benign"] + table["malignant"], 1, atol=1e-6)
+
+
+def test_the_best_epoch_is_the_one_kept(classifier: Path):
+    report = json.loads((classifier / "report.json").read_text())
+    judged = {line["epoch"]: line["validation_auc"] for line in read_metrics(classifier) if "validation_auc" in line}
+    assert sorted(judged) == [1, 2]
+    assert judged[report["best_epochs"]["0"]] == max(judged.values())
+    assert report["figures"]["auc"]["value"] == pytest.approx(max(judged.values()), abs=1e-6)
+
+
+def test_a_classifier_run_killed_in_the_middle_ends_as_an_undisturbed_one(shards: Path, run_stage, tmp_path):
+    settings = {**CLASSIFIER, "shards": shards, "folds": "0,1", "deterministic": True}
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    assert run_stage("train_classifier", workdir=undisturbed, **settings).returncode == 0
+    first_fold = killed / "fold0" / "predictions.csv"
+    _kill_when(stage_command("train_classifier", workdir=killed, **settings), first_fold.exists, signal.SIGKILL)
+    assert not (killed / "COMPLETED").exists()
+    first_written = first_fold.stat().st_mtime_ns
+    assert run_stage("train_classifier", workdir=killed, **settings).returncode == 0
+    assert first_fold.stat().st_mtime_ns == first_written
+    assert (killed / "oof.csv").read_text() == (undisturbed / "oof.csv").read_text()
+
+
+def test_a_synthetic_shard_that_leaks_is_refused_by_name(shards: Path, synthetic: Path, run_stage, tmp_path):
+    settings = {**CLASSIFIER, "synthetic": synthetic, "synthetic_fraction": 0.2, "folds": 1}
+    result = run_stage("train_classifier", shards=shards, workdir=tmp_path / "out", **settings)
+    assert result.returncode == 1
+    validation = [shard.file for shard in read_manifest(shards).split("train") if shard.index in (1, 3, 5)]
+    assert "synthetic00-15.tfrec" in result.stderr
+    assert all(name in result.stderr for name in validation)
+    assert not (tmp_path / "out").exists()
+
+
+def test_synthetic_shards_of_other_folds_are_refused(synthetic: Path, run_stage, tmp_path):
+    assert run_stage("make_shards", output=tmp_path / "shards", **{**PHANTOM, "seed": 1}).returncode == 0
+    settings = {**CLASSIFIER, "synthetic": synthetic, "synthetic_fraction": 0.2}
+    result = run_stage("train_classifier", shards=tmp_path / "shards", workdir=tmp_path / "out", **settings)
+    assert result.returncode == 1
+    assert "other folds" in result.stderr
+
+
+def test_a_shard_cut_short_is_named_before_anything_is_trained(shards: Path, run_stage, tmp_path):
+    copy = shutil.copytree(shards, tmp_path / "shards")
+    victim = sorted(copy.glob("train*.tfrec"))[2]
+    victim.write_bytes(victim.read_bytes()[:-7])
+    result = run_stage("train_gan", shards=copy, workdir=tmp_path / "gan", **GAN)
+    assert result.returncode == 1
+    assert str(victim) in result.stderr
+    assert not (tmp_path / "gan").exists()
+
+
+def test_an_unfinished_input_is_refused(tmp_path, run_stage):
+    (tmp_path / "shards").mkdir()
+    result = run_stage("train_gan", shards=tmp_path / "shards", workdir=tmp_path / "gan", **GAN)
+    assert result.returncode == 1
+    assert "not complete" in result.stderr
+
+
+def test_a_gan_workdir_of_another_config_is_refused(gan: Path, shards: Path, run_stage):
+    result = run_stage("train_gan", shards=shards, workdir=gan, **{**GAN, "learning_rate": 0.1})
+    assert result.returncode == 1
+    assert "learning_rate was 0.0002, now 0.1" in result.stderr
+
+
+def test_the_submission_has_the_rows_of_the_sample_in_its_order(submission: Path, shards: Path):
+    table = pd.read_csv(submission / "submission.csv")
+    wanted = pd.read_csv(shards / "sample_submission.csv")
+    assert table.columns.tolist() == ["image_name", "target"]
+    assert table["image_name"].tolist() == wanted["image_name"].tolist()
+    assert table["target"].between(0, 1).all()
+    assert table["target"].nunique() > 10
+
+
+def test_a_full_disk_ends_in_one_line_and_keeps_the_last_checkpoint(shards: Path, run_stage, tmp_path):
+    """A limit on the size of files stands for the disk: the first files fit, the checkpoint does not."""
+    settings = {**GAN, "shards": shards, "workdir": tmp_path / "gan"}
+    limited = ["bash", "-c", 'ulimit -f 40; exec "$@"', "limited", *stage_command("train_gan", **settings)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 1, result.stderr
+    assert "was not saved" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert run_stage("train_gan", **settings).returncode == 0

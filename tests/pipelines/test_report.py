@@ -1,0 +1,101 @@
+"""The report: what it says, and that a real browser shows it without an error or an outside request."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pipelines.report import Picture, Section, Table, render
+
+pytestmark = pytest.mark.slow
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+
+
+class _Links(HTMLParser):
+    """Collects every address of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action")]
+
+
+def test_every_address_is_inside_the_page(report: Path):
+    links = _Links()
+    links.feed((report / "report.html").read_text())
+    assert len(links.addresses) > 10
+    assert all(address.startswith(("data:", "#")) for address in links.addresses)
+
+
+def test_every_run_has_its_section_and_the_comparison_is_made(report: Path):
+    page = (report / "report.html").read_text()
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles == [
+        "Result",
+        "Data: shards",
+        "Generator: gan",
+        "Synthetic images: synthetic",
+        "Classifier: real_only",
+        "Classifier: mixed",
+        "With and without synthetic images",
+        "Submission: submission",
+        "Provenance",
+    ]
+    (comparison,) = json.loads((report / "report.json").read_text())["comparisons"]
+    assert (comparison["without"], comparison["with"]) == ("real_only", "mixed")
+    assert comparison["low"] <= comparison["value"] <= comparison["high"]
+
+
+def test_the_difference_is_that_of_the_two_areas(report: Path, classifier: Path, mixed_classifier: Path):
+    (comparison,) = json.loads((report / "report.json").read_text())["comparisons"]
+    first, second = (
+        json.loads((run / "report.json").read_text())["figures"]["auc"]["value"]
+        for run in (classifier, mixed_classifier)
+    )
+    assert comparison["value"] == pytest.approx(second - first, abs=1e-9)
+
+
+def test_texts_are_escaped():
+    table = Table(("<b>",), (("<script>alert(1)</script>",),))
+    page = render("a & b", [Section("<i>", "x < y", (table, Picture("data:,", '"quoted"')))])
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "a &amp; b" in page
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser installed: apt-get install chromium")
+def test_a_browser_shows_it_without_an_error_or_an_outside_request(report: Path, tmp_path: Path):
+    log = tmp_path / "net.json"
+    command = [
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+        f"--log-net-log={log}",
+        "--window-size=390,2000",
+        f"--screenshot={tmp_path / 'page.png'}",
+        (report / "report.html").resolve().as_uri(),
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
+    assert console == []
+    requested = set(re.findall(r'"url":"((?:https?|ftp|wss?)://[^"]+)"', log.read_text()))
+    assert {address for address in requested if "google" not in address and "gvt1" not in address} == set()
