@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from melgan.config import GanConfig
+from melgan.gradients import dense_gradients
 from melgan.images import to_signed_float
 
 
@@ -52,7 +53,7 @@ class AutoencoderTrainer:
             decoded = self._generator([latents, batch["label"]], training=True)
             errors = tf.reduce_mean(tf.abs(decoded - images), axis=[1, 2, 3])
             loss = tf.reduce_sum(errors) / self._global_batch_size
-        self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
+        self._optimizer.apply(dense_gradients(tape, loss, self._variables), self._variables)
         return loss
 
     @property

@@ -16,6 +16,7 @@ from melgan.config import GanConfig
 from melgan.distribution import compiles_gradients, per_replica_batch_size
 from melgan.ema import warmed_up_decay
 from melgan.errors import ConfigError, look_up
+from melgan.gradients import dense_gradients
 from melgan.images import to_signed_float
 from melgan.labels import LABEL_SAMPLINGS, class_probabilities, sample_labels, wrong_labels
 from melgan.objectives import OBJECTIVES
@@ -123,7 +124,7 @@ class GanTrainer:
             adversarial = self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws.fold(3))
             penalty = self._penalty(self.discriminator, real_images, fake_images, labels, draws.fold(4))
             loss = self._reduce(adversarial + self.config.penalty_weight * penalty)
-        gradients = tape.gradient(loss, self.discriminator.trainable_variables)
+        gradients = dense_gradients(tape, loss, self.discriminator.trainable_variables)
         return gradients, {"discriminator_loss": self._reduce(adversarial), "penalty": self._reduce(penalty)}
 
     def generator_gradients(self, real_images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Gradients:
@@ -133,7 +134,7 @@ class GanTrainer:
             fake_images, fake_labels = self._generate(draws)
             fake_logits = self.discriminator(fake_images, fake_labels)
             loss = self._reduce(self._objective.generator(fake_logits, real_logits))
-        return tape.gradient(loss, self.generator.trainable_variables), {"generator_loss": loss}
+        return dense_gradients(tape, loss, self.generator.trainable_variables), {"generator_loss": loss}
 
     def _replica_step(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
         real_images, labels = to_signed_float(batch["image"]), batch["label"]

@@ -27,20 +27,20 @@ _COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def stacked_bars(names: Sequence[str], counts: Mapping[str, Sequence[int]], x_label: str) -> str:
-    """Returns bars of the images of each class, one bar a name.
+def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], x_label: str) -> str:
+    """Returns bars of the images of each class, one bar a position.
 
     Arguments:
-      names: of the bars.
+      positions: of the bars, whole numbers.
       counts: class -> its images in each bar.
       x_label: what a bar is.
     """
     figure, axes = _figure(1, height=2.6)
-    bottom = np.zeros(len(names))
+    bottom = np.zeros(len(positions))
     for colour, (label, values) in zip(_cycle(len(counts)), counts.items(), strict=True):
-        axes[0].bar(names, values, bottom=bottom, label=label, color=colour, width=0.75)
+        axes[0].bar(positions, values, bottom=bottom, label=label, color=colour, width=0.75)
         bottom += np.asarray(values)
-    axes[0].set(xlabel=x_label, ylabel="images")
+    axes[0].set(xlabel=x_label, ylabel="images", xticks=positions if len(positions) <= 20 else positions[::5])
     axes[0].grid(visible=False, axis="x")
     axes[0].legend(ncols=min(len(counts), 4), loc="lower left", bbox_to_anchor=(0, 1))
     return _data_uri(figure)

@@ -25,7 +25,7 @@ from tfrecords_tools.manifest import read_manifest, write_atomically
 
 REPORT_PAGE = "report.html"
 # Settings in which classifiers may differ and still be the same baseline, with and without synthetic images.
-_NOT_BASELINE = {"workdir", "synthetic", "synthetic_fraction", "steps_per_call"}
+_NOT_BASELINE = {"workdir", "folds", "synthetic", "synthetic_fraction", "steps_per_call", "deterministic"}
 _MAX_CURVE_POINTS = 400
 
 
@@ -148,7 +148,7 @@ def shards_section(run: Run) -> Section:
         (name, str(sum(counts)), f"{sum(counts) / total:.1%}", _range(counts)) for name, counts in per_class.items()
     )
     table = Table(("class", "training images", "share", "in each shard"), rows)
-    bars = charts.stacked_bars([f"{shard.index}" for shard in shards], per_class, "training shard")
+    bars = charts.stacked_bars([shard.index for shard in shards], per_class, "training shard")
     test = sum(shard.records for shard in manifest.split("test"))
     text = (
         f"Source {manifest.source}, {manifest.image_size} px, {len(shards)} training shards; {test} test images; "
@@ -195,10 +195,6 @@ def classifier_section(run: Run) -> Section:
     """Figures with intervals, curves over the epochs, ROC and precision-recall."""
     rows = tuple((name.replace("_", " "), _interval(figure)) for name, figure in run.report["figures"].items())
     table = Table(("out-of-fold figure", "value (95 % interval)"), rows)
-    folds = tuple(
-        (fold, f"{auc:.3f}", str(run.report["best_epochs"][fold])) for fold, auc in run.report["fold_auc"].items()
-    )
-    fold_table = Table(("fold", "validation AUC", "best epoch"), folds)
     caption = "ROC and precision-recall of the out-of-fold predictions; dotted: a classifier that guesses"
     pictures = (
         Picture(charts.roc_and_precision_recall(_scored(run)), caption),
@@ -209,7 +205,7 @@ def classifier_section(run: Run) -> Section:
         f"{run.settings['backbone']} at {run.settings['image_size']} px, weights {run.settings['weights']}, "
         f"{run.settings['epochs']} epochs, {synthetic}. Recall is that of the most probable class."
     )
-    return Section(f"Classifier: {run.name}", text, (table, fold_table, *pictures))
+    return Section(f"Classifier: {run.name}", text, (table, _fold_table(run), *pictures))
 
 
 def submission_section(run: Run) -> Section:
@@ -255,6 +251,16 @@ SECTIONS: dict[str, Callable[[Run], Section]] = {
 
 def _oof(run: Run) -> pd.DataFrame:
     return read_predictions(run.folder / "oof.csv", run.report["classes"])
+
+
+def _fold_table(run: Run) -> Table:
+    classes, best_epochs = run.report["classes"], run.report["best_epochs"]
+    counts = _oof(run).groupby(["fold", "label"]).size()
+    rows = tuple(
+        (fold, f"{auc:.3f}", str(best_epochs[fold]), *(str(counts.get((int(fold), i), 0)) for i in range(len(classes))))
+        for fold, auc in run.report["fold_auc"].items()
+    )
+    return Table(("fold", "validation AUC", "best epoch", *(f"{name} in it" for name in classes)), rows)
 
 
 def _scored(run: Run) -> charts.Scored:

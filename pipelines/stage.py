@@ -134,14 +134,15 @@ def open_workdir(path: Path, stage: str, config: Any, *, writable: bool = True) 
     path.mkdir(parents=True, exist_ok=True)
     config_path = path / CONFIG_FILE
     wanted = {"stage": stage, **json.loads(json.dumps(asdict(config)))}
-    if config_path.is_file():
-        _require_same(path, json.loads(config_path.read_text()), wanted, config)
+    found = json.loads(config_path.read_text()) if config_path.is_file() else None
+    if found is not None:
+        _require_same(path, found, wanted, config)
     elif any(path.iterdir()):
         raise StageError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
     if is_completed(path):
         logging.info("%s is complete already; nothing to do", path)
         return None
-    if not config_path.is_file():
+    if found != wanted:
         write_atomically(config_path, json.dumps(wanted, indent=1) + "\n")
     return Workdir(path, time.time())
 

@@ -42,7 +42,7 @@ class TrainGanConfig(GanConfig):
 
     shards: str = setting(help="folder that make_shards wrote")
     workdir: str = setting(help="folder for checkpoints, metrics, samples and the generator")
-    total_steps: int = setting(20000, "generator steps")
+    total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))

@@ -1,4 +1,4 @@
-"""Metrics of classifiers (and, later, of images). CLASSIFICATION_METRICS: (labels, scores) -> figure.
+"""Metrics of classifiers (and, later, of images). `classification_metrics`: (labels, scores) -> figure.
 
 Every figure has one signature, so that the report, the intervals and the paired difference treat all alike.
 """

@@ -57,9 +57,8 @@ def test_average_starts_as_the_initialised_generator(trained):
         np.testing.assert_array_equal(average, weight)
 
 
-def test_reconstructions_resemble_their_own_image_most(trained, images):
-    trainer = trained[0]
-    decoded, originals = trainer.reconstruct(images, LABELS).numpy(), to_signed_float(images).numpy()
+def test_reconstructions_are_close(trained, images):
+    trainer, _, _, (first, _) = trained
+    decoded = trainer.reconstruct(images, LABELS).numpy()
     assert decoded.shape == images.shape
-    distances = np.abs(decoded[:, None] - originals[None]).mean(axis=(2, 3, 4))
-    np.testing.assert_array_equal(distances.argmin(axis=1), np.arange(4))
+    assert np.abs(decoded - to_signed_float(images)).mean() < 0.4 * first

@@ -61,7 +61,7 @@ def run_processes(folder, strategy, *, num_devices, environments):
         for own, log in zip(environments, logs, strict=True)
     ]
     try:
-        codes = [process.wait(timeout=240) for process in processes]
+        codes = [process.wait(timeout=500) for process in processes]
     finally:
         for process in processes:
             process.kill()

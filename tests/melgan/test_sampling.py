@@ -45,12 +45,11 @@ def test_another_seed_index_or_label_gives_another_image(generator, images, chan
 
 
 def test_latents_are_standard_normal_and_differ_by_index():
-    latents = latents_at(0, range(2000), 16).numpy()
-    assert latents.shape == (2000, 16)
-    assert len(np.unique(latents[:, 0])) == 2000
-    assert abs(latents.mean()) < 0.02
-    assert abs(latents.std() - 1) < 0.02
-    assert np.abs(np.corrcoef(latents.T) - np.eye(16)).max() < 0.1
+    latents = latents_at(0, range(100), 64).numpy()
+    assert latents.shape == (100, 64)
+    assert len(np.unique(latents)) > 0.99 * latents.size
+    assert abs(latents.mean()) < 4 / 80  # 4 standard errors
+    assert abs(latents.std() - 1) < 4 / 80 / 2**0.5
 
 
 def test_nothing_to_draw(generator):

@@ -19,14 +19,15 @@ GAN = {
     "steps_per_call": 2,
     "num_folds": 2,
     "fold": 0,
+    "deterministic": True,
 }
 CLASSIFIER = {
     "backbone": "small_cnn",
     "image_size": 32,
     "epochs": 2,
     "num_folds": 2,
-    "folds": 0,
     "test_time_views": 1,
+    "deterministic": True,
 }
 
 
@@ -75,7 +76,7 @@ def classifier(line: Line, shards: Path, run_stage: Callable) -> Path:
 
 @pytest.fixture(scope="session")
 def mixed_classifier(line: Line, shards: Path, synthetic: Path, run_stage: Callable) -> Path:
-    settings = {**CLASSIFIER, "synthetic": synthetic, "synthetic_fraction": 0.2}
+    settings = {**CLASSIFIER, "folds": 0, "synthetic": synthetic, "synthetic_fraction": 0.2}
     succeed(run_stage("train_classifier", shards=shards, workdir=line.mixed, **settings))
     return line.mixed
 

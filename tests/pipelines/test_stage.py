@@ -58,6 +58,7 @@ def test_completed_comes_last_and_vouches_for_the_report(tmp_path):
 def test_the_same_settings_go_on_and_others_are_refused_by_name(tmp_path):
     assert stage.open_workdir(tmp_path, "test", Config(shards="x")) is not None
     assert stage.open_workdir(tmp_path, "test", Config(shards="x", workers=8)) is not None
+    assert json.loads((tmp_path / "config.json").read_text())["workers"] == 8
     with pytest.raises(stage.StageError, match="steps was 10, now 11"):
         stage.open_workdir(tmp_path, "test", Config(shards="x", steps=11))
     with pytest.raises(stage.StageError, match="stage was 'test', now 'other'"):

@@ -1,5 +1,6 @@
 """Images: what is passed through, what is converted and how, and what is refused."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -14,13 +15,13 @@ from tfrecords_tools.errors import DataError
 from tfrecords_tools.images import FITS, Encoding, RefusedImage, encode_jpeg, to_jpeg, to_rgb
 
 ORIENTATION = 0x0112
-EXPOSURE = 0x829A
+WIDTH = 0x0100
 RED, GREEN, BLUE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
 
 
 def with_exif(**tags) -> Image.Exif:
     exif = Image.Exif()
-    exif.update({{"orientation": ORIENTATION, "exposure": EXPOSURE}[name]: value for name, value in tags.items()})
+    exif.update({{"orientation": ORIENTATION, "width": WIDTH}[name]: value for name, value in tags.items()})
     return exif
 
 
@@ -88,9 +89,10 @@ def test_what_cannot_be_shown_whole_is_refused_with_the_reason(data, reason, ima
     assert isinstance(refused.value, DataError)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_damaged_bytes_are_converted_or_refused_and_stop_nothing(kind):
-    exif = with_exif(orientation=6, exposure=0.01)
+    exif = with_exif(orientation=6, width=16)
     data = encoded(smooth((16, 16)), kind, exif=exif)
     start = max(data.find(b"II*\0"), data.find(b"MM\0*"))
     rng = np.random.default_rng(0)
@@ -98,21 +100,16 @@ def test_damaged_bytes_are_converted_or_refused_and_stop_nothing(kind):
         damaged = bytearray(data)
         for place in start + rng.integers(0, min(120, len(data) - start), size=2):
             damaged[place] = rng.choice([0, 1, 2, 3, 5, 12, 255])
-        try:
+        with contextlib.suppress(RefusedImage):
             assert decoded(to_jpeg(bytes(damaged), Encoding(image_size=8))).shape == (8, 8, 3)
-        except RefusedImage as refusal:
-            assert str(refusal)
 
 
 def test_an_odd_exif_tag_beside_the_orientation_does_not_cost_the_image():
-    # The type of tag 0x829a, 5 (a fraction) of 2 by 4 bytes, becomes 2 (text): Pillow reads it but cannot write it.
-    data = encoded(smooth((32, 16)), "PNG", exif=with_exif(orientation=6, exposure=0.01))
-    tag = next(entry for entry in (b"\x9a\x82\x05\x00", b"\x82\x9a\x00\x05") if entry in data)
-    start, end = data.index(b"eXIf"), data.index(b"IDAT") - 8
-    chunk = data[start:end].replace(tag, tag[:2] + tag[2:].replace(b"\x05", b"\x04"))
-    odd = data[:start] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[end + 4 :]
-    upright = np.rot90(smooth((32, 16)), -1)
-    assert np.abs(decoded(to_jpeg(odd, Encoding(image_size=16))) - to_square(upright, 16)).max() <= 4
+    data = encoded(smooth((32, 16)), exif=with_exif(orientation=6, width=32))
+    width_is_a_number, width_is_a_text = b"\x01\x00\x00\x04", b"\x01\x00\x00\x02"
+    odd = data.replace(width_is_a_number, width_is_a_text, 1)
+    assert odd != data
+    assert to_jpeg(odd, Encoding(image_size=16)) == to_jpeg(data, Encoding(image_size=16))
 
 
 def to_square(pixels: np.ndarray, side: int) -> np.ndarray:
@@ -135,9 +132,9 @@ def to_square(pixels: np.ndarray, side: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_an_image_is_turned_as_its_exif_tag_says(orientation, upright, kind):
     stored = smooth((32, 32))
-    data = encoded(stored, kind, exif=with_exif(orientation=orientation), **{"quality": 95} if kind == "JPEG" else {})
+    data = encoded(stored, kind, exif=with_exif(orientation=orientation), quality=100, subsampling=0)
     shown = decoded(to_jpeg(data, Encoding(image_size=32, quality=100))).astype(int)
-    assert np.abs(shown - upright(stored)).mean() < 4
+    assert np.abs(shown - upright(stored)).max() <= 8
 
 
 def test_sixteen_bit_values_are_scaled_and_not_clipped():
@@ -197,11 +194,12 @@ def test_every_fit_gives_the_size_asked_for(fit, size):
     assert decoded(to_jpeg(encoded(smooth(size)), Encoding(image_size=32, fit=fit))).shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize("size", [(1000, 750), (512, 512), (130, 200)])
-def test_scaled_decoding_shows_what_full_decoding_would(size):
-    data = encoded(smooth(size), quality=95)
+@pytest.mark.parametrize("size", [(512, 512), (768, 512)])
+def test_a_decode_at_reduced_scale_shows_what_a_full_one_would(size):
+    noise = np.random.default_rng(0).normal(50, 25, (*size[::-1], 1))
+    data = encoded(np.clip(0.6 * smooth(size) + noise, 0, 255).astype(np.uint8), quality=95)
     difference = decoded(to_jpeg(data, Encoding(image_size=64, quality=100))) - to_square(decoded(data), 64)
-    assert 10 * np.log10(255**2 / np.mean(np.square(difference))) > 45
+    assert 10 * np.log10(255**2 / np.mean(np.square(difference))) > 45  # at half this scale: below 43
 
 
 def test_quality_decides_the_size_of_the_file():

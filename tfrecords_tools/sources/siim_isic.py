@@ -28,9 +28,7 @@ def load(folder: Path, options: SourceOptions) -> SourceTable:
     wrong = train[~targets.isin([0, 1])]
     if len(wrong):
         row = wrong.iloc[0]
-        raise DataError(
-            f"{folder / 'train.csv'}: target of {row['image_name']} is {row['target']!r}; it must be 0 or 1"
-        )
+        raise DataError(f"{folder / 'train.csv'}: target of {row['image_name']} is {row['target']}; it must be 0 or 1")
     train["target"] = targets.astype(int)
     train["diagnosis"] = train.get("diagnosis")
     train["file"] = _files(train, folder / "jpeg" / "train")

@@ -1,0 +1,73 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from melgan.classifiers.backbones import BACKBONES, efficientnet, prepare_normalization
+from melgan.errors import ConfigError
+
+BUILT = ("small_cnn", "efficientnet_b0", "efficientnet_v2_b0")
+
+
+@pytest.fixture(scope="module", params=BUILT)
+def network(request):
+    keras.utils.set_random_seed(0)
+    return BACKBONES[request.param](32, "none")
+
+
+@pytest.fixture(scope="module")
+def extremes():
+    """A black, a white and a random image [3, 32, 32, 3] in [0, 255]."""
+    images = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 3)).astype(np.float32)
+    images[0], images[1] = 0, 255
+    return images
+
+
+def test_features_are_finite_and_tell_images_apart(network, extremes):
+    features = network(extremes).numpy()
+    assert features.shape == (3, network.output_shape[-1])
+    assert np.isfinite(features).all()
+    assert (np.ptp(features, axis=0) > 0).mean() > 0.5
+
+
+def test_input_is_centred_before_the_first_convolution(network, extremes):
+    first = next(layer for layer in network.layers if isinstance(layer, layers.Conv2D))
+    black, white, _ = keras.Model(network.input, first.input)(extremes).numpy()[:, 16, 16]
+    assert (black > -3).all()
+    assert (black < -0.9).all()
+    assert (white > 0.9).all()
+    assert (white < 3).all()
+
+
+def test_normalisation_follows_short_trainings(network):
+    prepare_normalization(network)
+    found = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(found) > 5
+    assert {(layer.momentum, layer.synchronized) for layer in found} == {(0.9, False)}
+
+
+def test_small_cnn_has_0_9_million_weights():
+    assert BACKBONES["small_cnn"](64, "none").count_params() == pytest.approx(0.9e6, rel=0.06)
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "small_cnn"])
+def test_names_are_those_of_keras_applications(name):
+    application = BACKBONES[name].args[0]
+    assert application is getattr(keras.applications, application.__name__)
+    assert application.__name__.lower() == name.replace("_", "")
+
+
+def test_small_cnn_has_no_imagenet_weights():
+    with pytest.raises(ConfigError, match="^weights is 'imagenet', but there are none for small_cnn"):
+        BACKBONES["small_cnn"](32, "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("message", "error"), [("URL fetch failure on https://weights", ConfigError), ("another", RuntimeError)]
+)
+def test_failed_download_is_explained_and_nothing_else_hidden(message, error):
+    def application(**settings):
+        raise RuntimeError(message)
+
+    with pytest.raises(error, match=message):
+        efficientnet(application, 32, "imagenet")

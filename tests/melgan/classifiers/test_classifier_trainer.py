@@ -1,0 +1,186 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from melgan.classifiers.trainer import ClassifierTrainer, balancing_weights, build_classifier
+from melgan.config import ClassifierConfig
+from melgan.errors import ConfigError
+from melgan.loop import Checkpoints
+
+
+def tiny_config(**settings):
+    return ClassifierConfig(**({"backbone": "small_cnn", "image_size": 32, "batch_size": 4, "dropout": 0.0} | settings))
+
+
+def tiny_batch(labels, **metadata):
+    """Returns random images with labels; metadata is missing unless given."""
+    size = len(labels)
+    images = np.random.default_rng(0).integers(0, 256, (size, 32, 32, 3)).astype(np.uint8)
+    missing = dict.fromkeys(("age_approx", "sex", "anatom_site_general_challenge", "diagnosis"), [-1] * size)
+    codes = missing | {"label": labels} | metadata
+    return {"image": images} | {name: np.array(values, np.int32) for name, values in codes.items()}
+
+
+def train(trainer, batch, first_step, num_steps):
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    losses = trainer.train_steps(batches, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64))
+    return {name: float(loss) for name, loss in losses.items()}
+
+
+@pytest.fixture
+def make_trainer(one_device):
+    def make_trainer(class_counts=(8, 8), total_steps=100, **settings):
+        return ClassifierTrainer(tiny_config(**settings), class_counts, total_steps, one_device)
+
+    return make_trainer
+
+
+@pytest.mark.parametrize(
+    ("counts", "balance", "expected"),
+    [
+        ([30, 10], 0.0, [1, 1]),
+        ([30, 10], 1.0, [2 / 3, 2]),
+        ([90, 10], 0.5, [100 / 120, 300 / 120]),  # 1 : 3, and 90 + 3 * 10 = 120
+        ([6, 0, 2], 1.0, [2 / 3, 0, 2]),
+    ],
+)
+def test_balancing_weights(counts, balance, expected):
+    weights = balancing_weights(counts, balance)
+    np.testing.assert_allclose(weights, expected)
+    assert np.average(weights, weights=counts) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("auxiliary_weight", [0.0, 0.5])
+def test_first_step_by_hand(make_trainer, auxiliary_weight):
+    """Heads that ignore the image make every term of the loss known; the average then moves by nine tenths."""
+    trainer = make_trainer(
+        (3, 1), class_balance=1.0, label_smoothing=0.1, warmup_fraction=0.0, auxiliary_weight=auxiliary_weight
+    )
+    model, average = trainer.checkpointed["model"], trainer.average_model
+    logits, auxiliary = model.get_layer("logits"), model.get_layer("auxiliary")
+    logits.set_weights([np.zeros_like(logits.kernel), np.array([2.0, 0.0])])
+    auxiliary.set_weights([np.zeros_like(auxiliary.kernel), np.zeros(18)])
+    average_before = average.get_weights()
+
+    losses = train(trainer, tiny_batch([0, 0, 0, 1], sex=[0, 1, -1, -1], age_approx=[-1, 50, -1, 40]), 0, 1)
+
+    of_0, of_1 = np.log1p(np.exp(-2.0)), np.log1p(np.exp(2.0))
+    by_hand = (3 * 2 / 3 * (0.95 * of_0 + 0.05 * of_1) + 2 * (0.05 * of_0 + 0.95 * of_1)) / 4
+    assert losses["loss"] == pytest.approx(by_hand, rel=1e-5)
+    assert losses["auxiliary_loss"] == pytest.approx((2 + 2 + 1 + 1) * np.log(2) / 4, rel=1e-5)
+    assert bool(np.any(auxiliary.kernel)) == (auxiliary_weight > 0)
+    for before, after, weight in zip(average_before, average.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(after, 0.1 * before + 0.9 * weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("warmup_fraction", "rates"),
+    [
+        (0.1, {0: 0.0, 5: 0.5, 10: 1.0, 55: 0.5, 100: 0.0}),
+        (0.0, {0: 1.0, 50: 0.5, 75: (1 - 0.5**0.5) / 2, 100: 0.0}),
+    ],
+)
+def test_learning_rate_rises_linearly_and_falls_by_a_cosine(make_trainer, warmup_fraction, rates):
+    optimizer = make_trainer(warmup_fraction=warmup_fraction, learning_rate=0.2).checkpointed["optimizer"]
+    for step, share in rates.items():
+        optimizer.iterations.assign(step)
+        assert float(optimizer.learning_rate) == pytest.approx(0.2 * share, abs=1e-7)
+
+
+def test_weight_decay_shrinks_kernels_only(make_trainer):
+    trainer = make_trainer(warmup_fraction=0.0, learning_rate=0.1, weight_decay=0.5)
+    variables = trainer.checkpointed["model"].trainable_variables
+    before = [variable.numpy() for variable in variables]
+    trainer.checkpointed["optimizer"].apply([tf.zeros_like(value) for value in before], variables)
+    for variable, value in zip(variables, before, strict=True):
+        np.testing.assert_allclose(variable, value * (0.95 if value.ndim > 1 else 1.0), rtol=1e-6)
+
+
+def test_training_learns_16_images_by_heart(make_trainer):
+    trainer = make_trainer(total_steps=40, batch_size=16, label_smoothing=0.0, weight_decay=0.0)
+    batch = tiny_batch(list(np.arange(16) % 2))
+    assert train(trainer, batch, 0, 40)["loss"] < 0.05
+    probabilities = trainer.predictor(1).predict([batch])
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), batch["label"])
+
+
+def test_resumed_training_is_bitwise_the_undisturbed_one(make_trainer, tmp_path, one_device, op_determinism):
+    """Dropout included."""
+    batch = tiny_batch([0, 1, 0, 1])
+    undisturbed, resumed = make_trainer(dropout=0.5), make_trainer(dropout=0.5)
+    train(undisturbed, batch, 0, 2)
+    Checkpoints(tmp_path, undisturbed, one_device).save(2)
+    losses = train(undisturbed, batch, 2, 3)
+    assert Checkpoints(tmp_path, resumed, one_device).restore() == 2
+    assert train(resumed, batch, 2, 3) == losses
+    for weight, expected in zip(
+        resumed.average_model.get_weights(), undisturbed.average_model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.fixture(scope="module")
+def untrained(one_device):
+    return ClassifierTrainer(tiny_config(), (5, 5, 5), 100, one_device)
+
+
+@pytest.mark.parametrize("flip", [np.s_[:, :, ::-1], np.s_[:, ::-1], np.s_[:, ::-1, ::-1]])
+@pytest.mark.parametrize("views", [1, 8])
+def test_eight_views_make_the_prediction_blind_to_flips(untrained, views, flip):
+    images = tiny_batch([0, 1, 0, 1])["image"]
+    predict = untrained.predictor(views).predict
+    difference = np.abs(predict([{"image": images}]) - predict([{"image": images[flip]}])).max()
+    assert (difference < 1e-6) == (views == 8)
+
+
+def test_predictions_are_probabilities_in_the_order_of_the_batches(untrained):
+    images = tiny_batch([0, 1, 2, 1])["image"]
+    predict = untrained.predictor(2).predict
+    whole = predict([{"image": images}])
+    assert whole.shape == (4, 3)
+    np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(predict([{"image": images[:3]}, {"image": images[3:]}]), whole, rtol=1e-4)
+    assert np.ptp(whole, axis=0).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A small classifier of two classes, and the file of its weights."""
+    keras.utils.set_random_seed(1)
+    model = build_classifier(tiny_config(), 2)
+    path = tmp_path_factory.mktemp("weights") / "model.weights.h5"
+    model.save_weights(path)
+    return model, str(path)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_weights_of_a_file_are_loaded_and_a_head_that_does_not_fit_starts_afresh(saved, num_classes):
+    model, path = saved
+    keras.utils.set_random_seed(2)
+    loaded = build_classifier(tiny_config(weights=path), num_classes)
+    for layer, original in zip(loaded.layers, model.layers, strict=True):
+        same = [np.array_equal(*pair) for pair in zip(layer.get_weights(), original.get_weights(), strict=True)]
+        assert all(same) == (num_classes == 2 or layer.name != "logits")
+        assert all(np.isfinite(weight).all() for weight in layer.get_weights())
+
+
+def test_weights_that_cannot_be_had_are_refused(saved, tmp_path):
+    other = tmp_path / "other.weights.h5"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save_weights(other)
+    text = tmp_path / "text.weights.h5"
+    text.write_text("no weights")
+    for path, backbone in [
+        (str(tmp_path / "none.weights.h5"), "small_cnn"),
+        (str(text), "small_cnn"),
+        (str(other), "small_cnn"),
+        (saved[1], "efficientnet_b0"),
+    ]:
+        with pytest.raises(ConfigError, match="^weights is '.*', which "):
+            build_classifier(tiny_config(weights=path, backbone=backbone), 2)
+
+
+@pytest.mark.parametrize("field", ["backbone", "augmentation"])
+def test_unknown_names_are_refused(make_trainer, field):
+    with pytest.raises(ConfigError, match=f"^{field} is 'nonsense'; known are "):
+        make_trainer(**{field: "nonsense"})

@@ -1,0 +1,139 @@
+"""Manifests: read as written, refused when damaged; digests of files, and atomic writes."""
+
+import hashlib
+import json
+
+import pytest
+
+from tfrecords_tools.errors import DataError
+from tfrecords_tools.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    ShardEntry,
+    describe_shard,
+    file_crc32c,
+    file_sha256,
+    read_manifest,
+    shard_file_name,
+    write_atomically,
+    write_manifest,
+)
+
+
+def entry(split: str, index: int, class_counts: tuple[int, ...]) -> ShardEntry:
+    records = sum(class_counts) or 5
+    return ShardEntry(
+        file=shard_file_name(split, index, records),
+        split=split,
+        index=index,
+        records=records,
+        class_counts=class_counts,
+        bytes=1000,
+        crc32c="e3069283",
+    )
+
+
+MANIFEST = Manifest(
+    source="siim_isic",
+    source_fingerprint="0a",
+    folds_fingerprint="0b",
+    classes=("benign", "malignant"),
+    image_size=256,
+    encoder={"format": "JPEG", "quality": 95},
+    shards=(entry("train", 1, (7, 1)), entry("train", 0, (9, 0)), entry("test", 0, ())),
+    codes={"sex": {"male": 0, "female": 1}},
+    rejected=3,
+    provenance={"trained_on": {"indices": [0, 2]}},
+)
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path):
+    write_manifest(tmp_path, MANIFEST)
+    assert read_manifest(tmp_path) == MANIFEST
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST_FILE]
+
+
+def test_equal_manifests_are_equal_bytes(tmp_path):
+    write_manifest(tmp_path, MANIFEST)
+    first = (tmp_path / MANIFEST_FILE).read_bytes()
+    write_manifest(tmp_path, read_manifest(tmp_path))
+    assert (tmp_path / MANIFEST_FILE).read_bytes() == first
+
+
+def test_a_split_is_in_order_of_index_and_its_classes_are_counted():
+    assert [shard.file for shard in MANIFEST.split("train")] == ["train00-9.tfrec", "train01-8.tfrec"]
+    assert MANIFEST.class_counts() == (16, 1)
+    assert MANIFEST.split("synthetic") == ()
+    assert MANIFEST.class_counts("synthetic") == (0, 0)
+
+
+def test_a_folder_without_a_manifest_is_named(tmp_path):
+    with pytest.raises(DataError, match=rf"{tmp_path}: no manifest\.json.*make_shards"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: b"[]",
+        lambda data: b"null",
+        lambda data: data.replace(b"siim", b"\xff\xfe"),
+        lambda data: data.replace(b'"classes"', b'"glasses"'),
+        lambda data: data.replace(b'"crc32c"', b'"crc"'),
+        lambda data: data.replace(b'"schema_version"', b'"version"'),
+    ],
+    ids=["empty", "cut", "list", "null", "bytes", "classes", "crc32c", "version"],
+)
+def test_a_damaged_manifest_is_named(tmp_path, damage):
+    write_manifest(tmp_path, MANIFEST)
+    path = tmp_path / MANIFEST_FILE
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"manifest\.json: damaged .*make_shards"):
+        read_manifest(tmp_path)
+
+
+def test_another_schema_version_is_refused(tmp_path):
+    write_manifest(tmp_path, MANIFEST)
+    path = tmp_path / MANIFEST_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 2}))
+    with pytest.raises(DataError, match=r"manifest\.json: schema_version 2, not 1"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("split", "index", "records", "name"),
+    [("train", 0, 2071, "train00-2071.tfrec"), ("test", 7, 0, "test07-0.tfrec"), ("train", 123, 4, "train123-4.tfrec")],
+)
+def test_a_shard_is_described_by_its_public_name_and_its_bytes(tmp_path, split, index, records, name):
+    assert shard_file_name(split, index, records) == name
+    (tmp_path / name).write_bytes(b"123456789")
+    described = describe_shard(tmp_path / name, (1, 2))
+    assert (described.split, described.index, described.records, described.file) == (split, index, records, name)
+    assert (described.bytes, described.crc32c, described.class_counts) == (9, "e3069283", (1, 2))
+
+
+@pytest.mark.parametrize("name", ["train00.tfrec", "00-5.tfrec", "train00-5.tfrecord", "train00-5.tfrec.tmp"])
+def test_other_names_are_no_shards(tmp_path, name):
+    with pytest.raises(DataError, match="not a shard name"):
+        describe_shard(tmp_path / name, ())
+
+
+def test_digests_are_the_standard_ones_beyond_one_chunk(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"123456789")
+    assert file_crc32c(path) == "e3069283"  # the check value of CRC-32C
+    path.write_bytes(b"\x00" * 32)
+    assert file_crc32c(path) == "8a9136aa"  # RFC 3720, B.4
+    data = bytes(range(256)) * 10_000
+    path.write_bytes(data)
+    assert file_sha256(path) == hashlib.sha256(data).hexdigest()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.json"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "new \ud800")
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"file.json": "old"}

@@ -1,0 +1,254 @@
+"""Reading: one order for every number of workers and after every resume, exact mixing, static shapes."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tiny_shards import encoded, plain
+
+from tfrecords_tools import reading
+from tfrecords_tools.example import Example
+from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.reading import ShardSet, evaluation_batches, join, shard_set, training_batches
+from tfrecords_tools.shards import write_examples
+
+SIDE, BATCH = 8, 4
+SYNTHETIC = 100  # synthetic records are numbered from here
+
+
+def write_set(folder, split: str, first: int, sizes: tuple[int, ...], labelled: bool = True) -> ShardSet:
+    """Writes records numbered from `first`: the number is the record's age and the grey of its image."""
+    folder.mkdir()
+    entries = []
+    for index, size in enumerate(sizes):
+        numbers = range(first, first + size)
+        first += size
+        examples = [
+            Example(
+                image=encoded(plain(number, (SIDE, SIDE)), quality=95),
+                image_name=f"image {number}",
+                patient_id=number // 3,
+                age_approx=number,
+                target=number % 2 if labelled else -1,
+                width=SIDE,
+                height=SIDE,
+            )
+            for number in numbers
+        ]
+        entries.append(write_examples(folder, split, index, examples, num_classes=2))
+    manifest = Manifest(
+        source=split,
+        source_fingerprint="",
+        folds_fingerprint="",
+        classes=("benign", "malignant"),
+        image_size=SIDE,
+        encoder={},
+        shards=tuple(entries),
+    )
+    return shard_set(folder, manifest, manifest.split(split))
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory) -> ShardSet:
+    return write_set(tmp_path_factory.mktemp("reading") / "real", "train", 0, (7, 8, 5))
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory) -> ShardSet:
+    return write_set(tmp_path_factory.mktemp("reading") / "synthetic", "synthetic", SYNTHETIC, (4, 2))
+
+
+def read(shards: ShardSet, steps: int, **settings) -> list[dict]:
+    settings = {"image_size": SIDE, "global_batch_size": BATCH, "seed": 0, **settings}
+    return list(training_batches(shards, **settings).take(steps).as_numpy_iterator())
+
+
+def numbers(batches: list[dict]) -> list[int]:
+    return np.concatenate([batch["age_approx"] for batch in batches]).tolist()
+
+
+def assert_equal(ours: list[dict], theirs: list[dict]) -> None:
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def noisy(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return image + tf.cast(tf.random.stateless_uniform(image.shape, seed, 0, 100, tf.int32), tf.uint8)
+
+
+@pytest.mark.parametrize("window", [8192, 6])
+def test_an_epoch_holds_each_record_once_in_an_order_of_its_own(real, monkeypatch, window):
+    monkeypatch.setattr(reading, "SHUFFLE_WINDOW", window)
+    order = numbers(read(real, 15))
+    epochs = [order[:20], order[20:40], order[40:]]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(20))] * 3
+    assert len({tuple(epoch) for epoch in [*epochs, range(20)]}) == 4
+
+
+def test_records_are_shuffled_within_windows_each_in_its_own_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "SHUFFLE_WINDOW", 6)
+    order = np.array(numbers(read(write_set(tmp_path / "one", "train", 0, (12,)), 3))).reshape(2, 6)
+    assert np.sort(order).tolist() == np.arange(12).reshape(2, 6).tolist()
+    assert (order[0] != order[1] - 6).any()
+
+
+def test_a_batch_holds_image_label_and_metadata_of_its_records(real):
+    for batch in read(real, 5):
+        assert batch["label"].tolist() == [number % 2 for number in batch["age_approx"]]
+        assert (batch["image"] == batch["age_approx"].reshape(BATCH, 1, 1, 1)).all()
+        assert (batch["sex"] == -1).all()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_shapes_are_static(real, replicas):
+    batches = training_batches(real, image_size=SIDE, global_batch_size=BATCH, seed=0, num_replicas=replicas)
+    per_replica = BATCH // replicas
+    metadata = ("sex", "age_approx", "anatom_site_general_challenge", "diagnosis")
+    assert batches.element_spec == {
+        "image": tf.TensorSpec((per_replica, SIDE, SIDE, 3), tf.uint8),
+        **{name: tf.TensorSpec((per_replica,), tf.int32) for name in ("label", *metadata)},
+    }
+
+
+def test_the_seed_decides_the_order_and_nothing_else_does(real):
+    orders = []
+    for global_seed, seed in ((1, 0), (2, 0), (1, 5)):
+        tf.random.set_seed(global_seed)
+        orders.append(numbers(read(real, 5, seed=seed)))
+    assert orders[0] == orders[1] != orders[2]
+
+
+@pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 2), (2, 4), (4, 4)])
+@pytest.mark.parametrize("fraction", [0.0, 0.25])
+def test_workers_together_see_what_one_sees(real, synthetic, workers, replicas, fraction):
+    settings = {"synthetic": synthetic, "synthetic_fraction": fraction, "augment": noisy}
+    slices = [
+        read(real, 6 * replicas // workers, num_workers=workers, worker=worker, num_replicas=replicas, **settings)
+        for worker in range(workers)
+    ]
+    per_worker = replicas // workers
+    together = [
+        batch
+        for step in range(6)
+        for worker in range(workers)
+        for batch in slices[worker][step * per_worker : (step + 1) * per_worker]
+    ]
+    for name in ("age_approx", "image"):
+        ours = np.concatenate([batch[name] for batch in together])
+        theirs = np.concatenate([batch[name] for batch in read(real, 6, **settings)])
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 0.4])
+def test_a_resumed_stream_is_the_undisturbed_one_from_there(real, synthetic, fraction):
+    settings = {"synthetic": synthetic, "synthetic_fraction": fraction, "augment": noisy}
+    undisturbed = read(real, 14, **settings)
+    for step in (1, 5, 12):
+        assert_equal(read(real, 14 - step, start_step=step, **settings), undisturbed[step:])
+
+
+def test_each_image_is_augmented_with_a_seed_of_its_own_in_every_epoch(real):
+    noise = [
+        (batch["image"].astype(int) - batch["age_approx"].reshape(-1, 1, 1, 1)).tobytes()
+        for batch in read(real, 40, global_batch_size=1, augment=noisy)
+    ]
+    assert len(set(noise)) == 40
+
+
+def test_an_augmentation_that_changes_the_shape_is_refused(real):
+    with pytest.raises(ValueError, match="shape"):
+        read(real, 1, augment=lambda image, seed: image[:4])
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.25, 25), (0.5, 50), (0.1, 10), (0.75, 75)])
+def test_the_synthetic_share_is_exact_and_even(real, synthetic, fraction, expected):
+    order = np.array(numbers(read(real, 25, synthetic=synthetic, synthetic_fraction=fraction)))
+    is_synthetic = order >= SYNTHETIC
+    assert is_synthetic.sum() == expected
+    assert np.abs(np.cumsum(is_synthetic) - fraction * np.arange(1, 101)).max() < 1
+
+
+def test_mixing_changes_the_order_of_neither_stream(real, synthetic):
+    mixed = numbers(read(real, 20, synthetic=synthetic, synthetic_fraction=0.5))
+    assert [number for number in mixed if number < SYNTHETIC] == numbers(read(real, 10))
+    drawn = [number for number in mixed if number >= SYNTHETIC]
+    assert [sorted(drawn[start : start + 6]) for start in range(0, 36, 6)] == [list(range(100, 106))] * 6
+
+
+def test_evaluation_is_in_stored_order_and_complete(real):
+    batches = list(evaluation_batches(real, image_size=SIDE, batch_size=6).as_numpy_iterator())
+    assert [len(batch["label"]) for batch in batches] == [6, 6, 6, 2]
+    whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    assert whole["image_name"].tolist() == [f"image {number}".encode() for number in range(20)]
+    assert whole["patient_id"].tolist() == [number // 3 for number in range(20)]
+    assert whole["label"].tolist() == [0, 1] * 10
+    assert whole["image"].shape == (20, SIDE, SIDE, 3)
+    assert (whole["image"] == np.arange(20).reshape(20, 1, 1, 1)).all()
+
+
+def test_test_shards_have_no_label(tmp_path):
+    shards = write_set(tmp_path / "test", "test", 0, (3,), labelled=False)
+    (batch,) = evaluation_batches(shards, image_size=SIDE, batch_size=3).as_numpy_iterator()
+    assert batch["label"].tolist() == [-1, -1, -1]
+
+
+def test_records_of_others_need_only_an_image(tmp_path):
+    path = str(tmp_path / "theirs.tfrec")
+    message = tf.train.Example()
+    message.features.feature["image"].bytes_list.value.append(encoded(plain(90, (SIDE, SIDE)), quality=95))
+    message.features.feature["colour"].float_list.value.extend([0.5, 0.25])
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(message.SerializeToString())
+    shards = ShardSet((path,), num_records=1, stored_size=SIDE)
+    (batch,) = evaluation_batches(shards, image_size=SIDE, batch_size=1).as_numpy_iterator()
+    assert (batch["image"] == 90).all()
+    assert (batch["image_name"], batch["patient_id"], batch["label"], batch["sex"]) == (b"", -1, -1, -1)
+    assert (read(shards, 1)[0]["image"] == 90).all()
+
+
+def chessboard() -> bytes:
+    """A JPEG `[32, 32]` of black and light squares of 8 pixels, which its blocks hold without loss."""
+    rows, columns = np.mgrid[0:32, 0:32] // 8
+    buffer = io.BytesIO()
+    Image.fromarray(((rows + columns) % 2 * 200).astype(np.uint8)).convert("RGB").save(buffer, "JPEG", subsampling=0)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("image_size", "expected"),
+    [
+        (2, np.full((2, 2), 100)),
+        (4, np.indices((4, 4)).sum(axis=0) % 2 * 200),
+        (64, (np.indices((64, 64)) // 16).sum(axis=0) % 2 * 200),
+    ],
+)
+def test_images_of_another_size_are_resized_by_area_to_a_static_shape(tmp_path, image_size, expected):
+    entry = write_examples(tmp_path, "train", 0, [Example(image=chessboard(), image_name="", target=0)] * 4, 1)
+    shards = ShardSet((str(tmp_path / entry.file),), num_records=4, stored_size=32)
+    training = training_batches(shards, image_size=image_size, global_batch_size=2, seed=0)
+    assert training.element_spec["image"].shape == (2, image_size, image_size, 3)
+    for batches in (training, evaluation_batches(shards, image_size=image_size, batch_size=4)):
+        image = next(batches.as_numpy_iterator())["image"]
+        assert image.dtype == np.uint8
+        assert np.abs(image.astype(int) - expected[None, :, :, None]).max() <= 2
+
+
+def test_a_set_of_shards_counts_its_records_and_knows_their_size(real, synthetic):
+    assert [path.rsplit("/", 1)[1] for path in real.paths] == ["train00-7.tfrec", "train01-8.tfrec", "train02-5.tfrec"]
+    assert (real.num_records, real.stored_size) == (20, SIDE)
+    joined = join([real, synthetic])
+    assert joined == ShardSet((*real.paths, *synthetic.paths), 26, SIDE)
+    assert join([]) is None
+
+
+def test_sets_of_mixed_sizes_are_joined_and_resized(real, tmp_path):
+    entry = write_examples(tmp_path, "train", 0, [Example(image=chessboard(), image_name="", target=0)], 1)
+    joined = join([real, ShardSet((str(tmp_path / entry.file),), 1, 32)])
+    assert (joined.num_records, joined.stored_size) == (21, 0)
+    (batch,) = evaluation_batches(joined, image_size=SIDE, batch_size=21).as_numpy_iterator()
+    assert batch["image"].shape == (21, SIDE, SIDE, 3)

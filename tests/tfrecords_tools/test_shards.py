@@ -1,0 +1,220 @@
+"""Shards: whole or not there at all, whatever ends the job; finished ones are used again only if intact."""
+
+import errno
+import json
+import multiprocessing
+import os
+import resource
+from pathlib import Path
+
+import pytest
+from tiny_shards import decoded, encoded, plain, row, shard_job, shard_jobs
+
+from tfrecords_tools.engines import ENGINES
+from tfrecords_tools.example import Example, parse
+from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.records import read_records
+from tfrecords_tools.shards import (
+    ShardJob,
+    ShardResult,
+    read_part,
+    remove_leftovers,
+    remove_parts,
+    write_examples,
+    write_part,
+    write_shard,
+)
+
+PROCESSES = multiprocessing.get_context("forkserver")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "shards"
+
+
+@pytest.fixture
+def job(root, output) -> ShardJob:
+    return shard_jobs(root, output, num_shards=1, rows=3)[0]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def with_rows(job: ShardJob, *rows) -> ShardJob:
+    return ShardJob(**{**vars(job), "rows": rows})
+
+
+def test_a_shard_holds_its_rows_in_order(job, output):
+    result = write_shard(job)
+    examples = [parse(record) for record in read_records(output / "train00-3.tfrec")]
+    assert [values["image_name"] for values in examples] == [[b"0"], [b"1"], [b"2"]]
+    assert [values["target"] for values in examples] == [[0], [1], [0]]
+    assert [round(decoded(values["image"][0]).mean()) for values in examples] == [0, 1, 2]
+    assert all(values["width"] == values["height"] == [16] for values in examples)
+    assert (result.entry.records, result.entry.class_counts, result.rejected) == (3, (2, 1), ())
+    assert names(output) == ["parts", "train00-3.tfrec"]
+
+
+def test_test_shards_count_no_classes(root, output, job):
+    entry = write_shard(shard_job(root, output, 4, range(2), split="test")).entry
+    assert (entry.file, entry.class_counts) == ("test04-2.tfrec", ())
+
+
+def test_images_that_cannot_be_read_are_left_out_with_their_reason(root, job):
+    (root / "empty.jpg").write_bytes(b"")
+    rows = [job.rows[0], row(root / "empty.jpg"), row(root / "missing.jpg"), row(root), job.rows[1]]
+    result = write_shard(with_rows(job, *rows))
+    assert result.entry.file == "train00-2.tfrec"
+    assert result.rejected == (
+        ("empty", str(root / "empty.jpg"), "the file is empty"),
+        ("missing", str(root / "missing.jpg"), "cannot be read: No such file or directory"),
+        ("images", str(root), "cannot be read: Is a directory"),
+    )
+
+
+def test_a_shard_of_refused_images_only_is_empty_and_counts_none(root, job):
+    entry = write_shard(with_rows(job, row(root / "missing.jpg"))).entry
+    assert (entry.file, entry.bytes, entry.class_counts) == ("train00-0.tfrec", 0, (0, 0))
+    manifest = Manifest(
+        source="",
+        source_fingerprint="",
+        folds_fingerprint="",
+        classes=("benign", "malignant"),
+        image_size=16,
+        encoder={},
+        shards=(entry,),
+    )
+    assert manifest.class_counts() == (0, 0)
+
+
+def test_a_path_that_leaves_the_input_folder_is_refused(tmp_path, root, job):
+    outside = tmp_path / "secret.jpg"
+    outside.write_bytes(encoded(plain(9)))
+    (root / "sub").mkdir()
+    (root / "link.jpg").symlink_to(outside)
+    (root / "inside.jpg").symlink_to(root / "0.jpg")
+    files = [root / ".." / "secret.jpg", outside, root / "link.jpg", root / "inside.jpg", root / "sub" / ".." / "1.jpg"]
+    result = write_shard(with_rows(job, *map(row, files)))
+    assert [file for _, file, _ in result.rejected] == [str(file) for file in files[:3]]
+    assert all(reason == f"the path leaves the input folder {root}" for _, _, reason in result.rejected)
+    assert result.entry.records == 2
+
+
+@pytest.mark.timeout(120)
+def test_a_job_killed_in_the_middle_leaves_no_shard_and_is_repeated_whole(root, output, job):
+    pipe = root / "1.jpg"
+    image = pipe.read_bytes()
+    pipe.unlink()
+    os.mkfifo(pipe)
+    process = PROCESSES.Process(target=write_shard, args=(job,))
+    process.start()
+    with open(pipe, "wb"):  # opens when the process is about to read its second image
+        process.kill()
+        process.join()
+    assert len(names(output)) == 1
+    assert names(output)[0].startswith(".train00.")
+
+    pipe.unlink()
+    pipe.write_bytes(image)
+    assert write_shard(job).entry.records == 3
+    assert names(output) == ["parts", "train00-3.tfrec"]
+
+
+def write_on_a_full_disk(job: ShardJob, answer) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    try:
+        write_shard(job)
+    except OSError as error:
+        answer.send(error.errno)
+
+
+def test_a_full_disk_raises_and_leaves_nothing(output, job):
+    ours, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=write_on_a_full_disk, args=(job, theirs))
+    process.start()
+    theirs.close()
+    assert ours.recv() == errno.EFBIG
+    process.join()
+    assert names(output) == []
+
+
+def test_an_error_of_whoever_draws_the_examples_leaves_nothing(tmp_path):
+    def examples():
+        yield Example(image=b"", image_name="0", target=0)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_examples(tmp_path, "synthetic", 0, examples(), num_classes=2)
+    assert names(tmp_path) == []
+
+
+def test_a_finished_shard_is_not_written_again(output, job):
+    first = write_shard(job)
+    written = (output / first.entry.file).stat()
+    assert write_shard(job) == first == read_part(output, "train", 0)
+    again = (output / first.entry.file).stat()
+    assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+
+
+def test_rejections_of_a_finished_shard_are_remembered(root, output, job):
+    result = write_shard(with_rows(job, job.rows[0], row(root / "missing.jpg")))
+    assert read_part(output, "train", 0) == result
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda shard, part: shard.unlink(),
+        lambda shard, part: shard.write_bytes(shard.read_bytes()[:-1]),
+        lambda shard, part: shard.write_bytes(shard.read_bytes()[:-1] + b"\0"),
+        lambda shard, part: part.unlink(),
+        lambda shard, part: part.write_text(part.read_text()[:-9]),
+        lambda shard, part: part.write_text(json.dumps({"entry": {}})),
+    ],
+    ids=["no shard", "cut", "changed", "no part", "cut part", "other part"],
+)
+def test_a_shard_that_nothing_vouches_for_is_written_again(output, job, damage):
+    first = write_shard(job)
+    shard = output / first.entry.file
+    whole = shard.read_bytes()
+    damage(shard, output / "parts" / "train00.json")
+    assert read_part(output, "train", 0) is None
+    assert write_shard(job) == first
+    assert shard.read_bytes() == whole
+
+
+def test_leftovers_and_shards_not_kept_are_removed_and_nothing_else(tmp_path):
+    for name in (".train00.71.tmp", "train00-2.tfrec", "train01-2.tfrec", "manifest.json", "notes.tmp"):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path, keep=["train01-2.tfrec"])
+    assert names(tmp_path) == ["manifest.json", "notes.tmp", "train01-2.tfrec"]
+
+
+def test_parts_are_removed_once_they_are_not_needed(output, job):
+    write_part(output, ShardResult(write_shard(job).entry, ()))
+    remove_parts(output)
+    remove_parts(output)
+    assert names(output) == ["train00-3.tfrec"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_bytes_are_the_same_whoever_writes(tmp_path, root, engine):
+    def written(output: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in output.glob("*.tfrec")}
+
+    for job in shard_jobs(root, tmp_path / "here", num_shards=3):
+        write_shard(job)
+    here = written(tmp_path / "here")
+    assert len(here) == 3
+    for workers in (1, 2):
+        output = tmp_path / f"{workers} workers"
+        results = list(ENGINES[engine](shard_jobs(root, output, num_shards=3), write_shard, workers))
+        assert sorted(result.entry.index for result in results) == [0, 1, 2]
+        assert written(output) == here
