@@ -28,7 +28,7 @@ _CLASSIFIER = {
     "image_size": 64,
     "num_folds": _NUM_FOLDS,
     "folds": 0,
-    "epochs": 20,
+    "epochs": 15,
 }
 STAGES: tuple[tuple[str, dict], ...] = (
     (
@@ -50,7 +50,7 @@ STAGES: tuple[tuple[str, dict], ...] = (
             "fold": 0,
             "width": 0.25,
             "global_batch_size": 32,
-            "total_steps": 400,
+            "total_steps": 300,
             "checkpoint_every": 100,
             "log_every": 20,
         },
