@@ -64,8 +64,7 @@ def _convert(data: bytes, encoding: Encoding) -> bytes:
         if image.format == "JPEG" and image.mode == "RGB" and image.size == size and upright:
             image.load()
             return data
-        if encoding.fit != "stretch":
-            image.draft("RGB", (2 * size[0], 2 * size[1]))
+        image.draft("RGB", (2 * size[0], 2 * size[1]))
         image.load()
         image.info.pop("exif", None)  # exif_transpose would write it anew, and fail where another tag is odd
         rgb = to_rgb(image if upright else ImageOps.exif_transpose(image))

@@ -48,6 +48,8 @@ def test_generator_is_initialised(trained):
     ]
     assert len(changed) > 5
     assert all(changed)
+    embeddings = gan.generator.get_layer("embedding").get_weights()[0]
+    assert (embeddings != before[0]).any(axis=1).all()  # of every label
 
 
 def test_average_starts_as_the_initialised_generator(trained):

@@ -100,6 +100,21 @@ def test_undecided_discriminator_loses_ln_2_for_every_term(one_device, wrong_lab
     assert losses["penalty"] == pytest.approx(1.0, abs=1e-5)  # no gradient at all
 
 
+def test_losses_by_hand(one_device):
+    """Fakes are all grey and of class 0, as class 1 has no images; of two classes the wrong label is the other one."""
+    trainer = GanTrainer(tiny_config(), (8, 0), one_device)
+    last = trainer.generator.get_layer("up_32")
+    last.set_weights([0 * weight for weight in last.get_weights()])
+    enlarge_weights(trainer.discriminator)
+    images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
+    real, wrong_label = trainer.discriminator(images, labels), trainer.discriminator(images, 1 - labels)
+    fake = trainer.discriminator(tf.zeros_like(images), tf.zeros_like(labels))
+    losses = gradients(trainer)[2]
+    by_hand = np.mean(np.logaddexp(0, -real) + np.logaddexp(0, fake) + np.logaddexp(0, wrong_label))
+    assert losses["discriminator_loss"] == pytest.approx(by_hand, rel=1e-4)
+    assert losses["generator_loss"] == pytest.approx(np.mean(np.logaddexp(0, -fake)), rel=1e-4)
+
+
 def test_penalty_counts_by_its_weight(one_device):
     one, three, none = (
         flat(gradients(GanTrainer(tiny_config(penalty_weight=weight), CLASS_COUNTS, one_device))[0])

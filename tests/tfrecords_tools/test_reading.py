@@ -238,6 +238,15 @@ def test_images_of_another_size_are_resized_by_area_to_a_static_shape(tmp_path, 
         assert np.abs(image.astype(int) - expected[None, :, :, None]).max() <= 2
 
 
+def test_the_mean_of_an_area_is_rounded(tmp_path):
+    pixels = plain(11, (16, 16))
+    pixels[:8, :8] = 10  # the mean is 10.75
+    entry = write_examples(tmp_path, "train", 0, [Example(image=encoded(pixels, quality=95), image_name="")], 1)
+    shards = ShardSet((str(tmp_path / entry.file),), num_records=1, stored_size=16)
+    (batch,) = evaluation_batches(shards, image_size=1, batch_size=1).as_numpy_iterator()
+    assert batch["image"].tolist() == [[[[11, 11, 11]]]]
+
+
 def test_a_set_of_shards_counts_its_records_and_knows_their_size(real, synthetic):
     assert [path.rsplit("/", 1)[1] for path in real.paths] == ["train00-7.tfrec", "train01-8.tfrec", "train02-5.tfrec"]
     assert (real.num_records, real.stored_size) == (20, SIDE)

@@ -6,14 +6,16 @@ classifier is perfect. Hair, vignettes and skin tones are drawn independently of
 measured on these images says anything about patients.
 """
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from tfrecords_tools.errors import DataError
 from tfrecords_tools.example import SITE_CODES
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.sources import siim_isic
@@ -24,6 +26,8 @@ MALIGNANT_SHARE = 0.05
 TEST_SHARE = 0.25
 # By how many standard deviations each trait's mean is larger in malignant lesions.
 TRAIT_SHIFT = 1.15
+
+_DRAWN_FILE = "drawn.json"
 
 _SKIN_TONES = np.array([[238, 207, 190], [224, 182, 156], [198, 146, 112], [150, 104, 78]], dtype=float)
 _PIGMENTS = np.array([[150, 98, 66], [110, 66, 44], [168, 92, 78]], dtype=float)
@@ -42,23 +46,34 @@ class Traits:
 
 
 def load(folder: Path, options: SourceOptions) -> SourceTable:
-    """Draws the data set into the folder, unless it lies there already, and reads it as SIIM-ISIC."""
-    if not (folder / "train.csv").is_file():
-        write_data_set(folder, options.num_images, options.seed)
+    """Draws the data set into the folder, unless it lies there already, and reads it as SIIM-ISIC.
+
+    Raises:
+      DataError: if the folder holds anything else, or images drawn with another number or seed.
+    """
+    drawn = folder / _DRAWN_FILE
+    wanted = asdict(options)
+    if not drawn.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise DataError(f"{folder}: not empty, and nothing that phantom drew; choose an empty or new --input")
+        write_data_set(folder, options)
+    elif (found := json.loads(drawn.read_text())) != wanted:
+        raise DataError(f"{folder}: drawn with {found}, but {wanted} is wanted; choose another --input")
     return siim_isic.load(folder, options)
 
 
-def write_data_set(folder: Path, num_images: int, seed: int) -> None:
+def write_data_set(folder: Path, options: SourceOptions) -> None:
     """Writes tables and images; the folder appears under its name only when it is whole.
 
     Arguments:
       folder: where to; must not exist, or be empty.
-      num_images: of both splits together; a quarter of them is the test split, whose targets are kept back.
-      seed: equal seeds draw equal bytes.
+      options: images of both splits together, a quarter of them in the test split, whose targets are kept back; and
+        the seed: equal seeds draw equal bytes.
     """
+    seed = options.seed
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
-    rows = _draw_patients(num_images, np.random.default_rng([seed, 0]))
+    rows = _draw_patients(options.num_images, np.random.default_rng([seed, 0]))
     for split, table in _split_patients(rows, seed):
         images_folder = unfinished / "jpeg" / split
         images_folder.mkdir(parents=True)
@@ -66,6 +81,7 @@ def write_data_set(folder: Path, num_images: int, seed: int) -> None:
             image = draw_lesion(row.traits, row.tone, np.random.default_rng([seed, 1, row.number]))
             (images_folder / f"{row.image_name}.jpg").write_bytes(encode_jpeg(image, quality=92))
         _write_tables(unfinished, split, table)
+    (unfinished / _DRAWN_FILE).write_text(json.dumps(asdict(options)))
     if folder.is_dir():
         folder.rmdir()
     unfinished.rename(folder)

@@ -58,6 +58,7 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     missing = [column for column in columns if column not in table]
     if missing:
         raise DataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+    table["age_approx"] = pd.to_numeric(table["age_approx"], errors="coerce")  # some tables say "unknown"
     repeated = table["image_name"][table["image_name"].duplicated()]
     if len(repeated):
         raise DataError(f"{path}: image_name {repeated.iloc[0]} stands in more than one row; keep one of them")

@@ -63,10 +63,10 @@ def test_first_step_by_hand(make_trainer, auxiliary_weight):
     auxiliary.set_weights([np.zeros_like(auxiliary.kernel), np.zeros(18)])
     average_before = average.get_weights()
 
-    losses = train(trainer, tiny_batch([0, 0, 0, 1], sex=[0, 1, -1, -1], age_approx=[-1, 50, -1, 40]), 0, 1)
+    losses = train(trainer, tiny_batch([0, 0, 1, 1], sex=[0, 1, -1, -1], age_approx=[-1, 50, -1, 40]), 0, 1)
 
     of_0, of_1 = np.log1p(np.exp(-2.0)), np.log1p(np.exp(2.0))
-    by_hand = (3 * 2 / 3 * (0.95 * of_0 + 0.05 * of_1) + 2 * (0.05 * of_0 + 0.95 * of_1)) / 4
+    by_hand = (2 * 2 / 3 * (0.95 * of_0 + 0.05 * of_1) + 2 * 2 * (0.05 * of_0 + 0.95 * of_1)) / 4
     assert losses["loss"] == pytest.approx(by_hand, rel=1e-5)
     assert losses["auxiliary_loss"] == pytest.approx((2 + 2 + 1 + 1) * np.log(2) / 4, rel=1e-5)
     assert bool(np.any(auxiliary.kernel)) == (auxiliary_weight > 0)

@@ -46,6 +46,11 @@ def test_sensitivity_at_specificity_by_hand(specificity, expected):
     assert sensitivity_at_specificity(positive, np.array(benign + melanomas), specificity) == expected
 
 
+def test_thresholds_on_a_straight_stretch_of_the_curve_count():
+    positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.9, 0.5, 0.5])
+    assert sensitivity_at_specificity(positive, scores, 0.5) == 0.5
+
+
 @pytest.mark.parametrize("specificity", [0.0, 0.5, 0.8, 0.9, 0.95, 1.0])
 def test_sensitivity_at_specificity_is_the_best_of_all_thresholds(specificity):
     thresholds = [*np.unique(RNG_SCORES), np.inf]

@@ -52,7 +52,7 @@ WRITERS = {
     "siim_isic": write_siim_isic,
     "cells": write_cells,
     "image_folder": write_image_folder,
-    "phantom": lambda folder: write_data_set(folder, OPTIONS.num_images, OPTIONS.seed),
+    "phantom": lambda folder: write_data_set(folder, OPTIONS),
 }
 
 
@@ -206,7 +206,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_phantom_set_is_its_seed(tmp_path):
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
-        write_data_set(tmp_path / name, num_images=24, seed=seed)
+        write_data_set(tmp_path / name, SourceOptions(num_images=24, seed=seed))
     first, again, other = (contents(tmp_path / name) for name in ("first", "again", "other"))
     assert first == again
     assert set(first.values()).isdisjoint(other.values())
@@ -238,18 +238,33 @@ def test_a_phantom_set_that_lies_there_is_used_and_not_drawn_again(phantom):
     assert {path: path.stat().st_mtime_ns for path in phantom.rglob("*")} == before
 
 
+def test_a_phantom_set_of_another_seed_is_refused(phantom):
+    with pytest.raises(DataError, match="choose another --input"):
+        SOURCES["phantom"](phantom, SourceOptions(num_images=OPTIONS.num_images, seed=OPTIONS.seed + 1))
+
+
+def test_ages_that_are_no_numbers_are_missing(phantom, tmp_path):
+    copy = shutil.copytree(phantom, tmp_path / "copy")
+    table = pd.read_csv(copy / "train.csv", dtype=str)
+    table.loc[0, "age_approx"] = "unknown"
+    table.to_csv(copy / "train.csv", index=False)
+    ages = SOURCES["siim_isic"](copy, OPTIONS).train["age_approx"]
+    assert ages.isna()[0]
+    assert ages.dtype == float
+
+
 def test_what_a_killed_drawing_left_is_not_in_the_next(tmp_path):
     (tmp_path / ".data.tmp" / "jpeg" / "train").mkdir(parents=True)
     (tmp_path / ".data.tmp" / "jpeg" / "train" / "half.jpg").touch()
-    write_data_set(tmp_path / "data", num_images=24, seed=0)
+    write_data_set(tmp_path / "data", SourceOptions(num_images=24, seed=0))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert "jpeg/train/half.jpg" not in contents(tmp_path / "data")
 
 
 def test_a_phantom_set_replaces_no_other_files(tmp_path):
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(OSError, match="not empty"):
-        write_data_set(tmp_path, num_images=24, seed=0)
+    with pytest.raises(DataError, match="not empty, and nothing that phantom drew"):
+        SOURCES["phantom"](tmp_path, OPTIONS)
     assert (tmp_path / "mine.txt").is_file()
 
 
