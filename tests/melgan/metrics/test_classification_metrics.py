@@ -47,8 +47,8 @@ def test_sensitivity_at_specificity_by_hand(specificity, expected):
 
 
 def test_thresholds_on_a_straight_stretch_of_the_curve_count():
-    positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.9, 0.5, 0.5])
-    assert sensitivity_at_specificity(positive, scores, 0.5) == 0.5
+    positive, scores = np.array([True, False] * 3), np.array([0.9, 0.9, 0.5, 0.5, 0.1, 0.1])
+    assert sensitivity_at_specificity(positive, scores, 1 / 3) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("specificity", [0.0, 0.5, 0.8, 0.9, 0.95, 1.0])
