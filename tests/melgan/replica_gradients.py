@@ -4,11 +4,15 @@ python tests/melgan/replica_gradients.py STRATEGY NUM_DEVICES FOLDER
 """
 
 import json
+import os
 import sys
+import traceback
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_config
 
 from melgan.distribution import compiles_gradients, is_chief, make_strategy, per_replica_batch_size
@@ -64,9 +68,16 @@ def refusal(function, *arguments):
         return str(error)
 
 
+def wait_long_for_heartbeats():
+    """Lets workers be silent for five minutes instead of ten seconds, for machines that are busy with other things."""
+    configure = context.context().configure_coordination_service
+    context.context().configure_coordination_service = partial(configure, heartbeat_timeout_in_ms=300_000)
+
+
 def main(strategy_name, num_devices, folder):
     devices = [tf.config.LogicalDeviceConfiguration()] * int(num_devices)
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    wait_long_for_heartbeats()
     strategy = make_strategy(strategy_name)
     trainer = make_trainer(strategy)
     results = gradients(trainer, strategy)
@@ -86,4 +97,9 @@ def main(strategy_name, num_devices, folder):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # after an error between workers, TensorFlow may wait for ever at a normal exit
