@@ -1,16 +1,18 @@
 """Grids of images as PNG: columns are classes, the first row real."""
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from tfrecords_tools.storage import AnyPath, write_atomically
 
 _GAP, _HEADER, _MARGIN = 2, 18, 44
 _MIN_CELL = 64
 
 
-def write_grid(path: Path, columns: Sequence[np.ndarray], names: Sequence[str], first_row_real: bool = True) -> None:
+def write_grid(path: AnyPath, columns: Sequence[np.ndarray], names: Sequence[str], first_row_real: bool = True) -> None:
     """Writes a grid atomically.
 
     Arguments:
@@ -35,9 +37,9 @@ def write_grid(path: Path, columns: Sequence[np.ndarray], names: Sequence[str], 
     for row in range(rows):
         kind = "real" if first_row_real and row == 0 else "synth."
         draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), kind, "black", font)
-    temporary = path.with_name(f".{path.name}.tmp")
-    canvas.save(temporary, "PNG")
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
 
 
 def _shorten(name: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont) -> str:

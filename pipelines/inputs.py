@@ -9,18 +9,23 @@ from pipelines import stage
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest
 from tfrecords_tools.reading import ShardSet, evaluation_batches, shard_set
+from tfrecords_tools.storage import AnyPath, download, is_remote
 from tfrecords_tools.verifying import verify_shards
 
 
 @dataclass(frozen=True)
 class Shards:
-    """A completed and verified folder of shards."""
+    """A completed and verified folder of shards; `cache` takes the shards of a bucket, if there is one."""
 
-    folder: Path
+    folder: AnyPath
     manifest: Manifest
+    cache: Path | None = None
 
     def read(self, entries: tuple[ShardEntry, ...]) -> ShardSet:
-        """Returns some of the shards as a set to read."""
+        """Returns some of the shards as a set to read; with a cache, fetches those that it lacks."""
+        if self.cache is not None and is_remote(self.folder):
+            local = [download(self.folder / entry.file, self.cache, entry.crc32c) for entry in entries]
+            return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
 
     def class_counts(self, entries: tuple[ShardEntry, ...]) -> tuple[int, ...]:
@@ -28,8 +33,10 @@ class Shards:
         return count_classes(entries, len(self.manifest.classes))
 
 
-def open_shards(path: str, field: str) -> Shards:
+def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
     """Returns a folder of shards after it was verified.
+
+    Shards of a bucket are read through `cache_dir`, if it is given, and otherwise by TensorFlow's own gs://.
 
     Raises:
       StageError: if the folder is missing or not complete.
@@ -38,7 +45,7 @@ def open_shards(path: str, field: str) -> Shards:
     folder = stage.require_completed(path, field)
     manifest = read_manifest(folder)
     verify_shards(folder, manifest.shards)
-    return Shards(folder, manifest)
+    return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
 
 
 def split_fold(manifest: Manifest, num_folds: int, fold: int) -> tuple[tuple[ShardEntry, ...], tuple[ShardEntry, ...]]:
@@ -64,32 +71,20 @@ def first_images(shards: ShardSet, num_classes: int, image_size: int, per_class:
     return [np.stack(images) if images else empty for images in found]
 
 
-@dataclass(frozen=True)
-class SyntheticSet:
-    """A completed and verified folder of synthetic shards."""
-
-    folder: Path
-    manifest: Manifest
-
-    def read(self) -> ShardSet:
-        """Returns all of its shards as a set to read."""
-        return shard_set(self.folder, self.manifest, self.manifest.shards)
-
-
-def open_synthetic(path: str, field: str) -> SyntheticSet:
+def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
     """Returns a folder of synthetic shards after it was verified.
 
     Raises:
       StageError: if the folder is missing, not complete, or holds real images.
       DataError: if its manifest or a shard is damaged.
     """
-    opened = open_shards(path, field)
+    opened = open_shards(path, field, cache_dir)
     if not opened.manifest.provenance:
         raise stage.StageError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
-    return SyntheticSet(opened.folder, opened.manifest)
+    return opened
 
 
-def refuse_leaks(synthetic: SyntheticSet, shards: Shards, validation: tuple[ShardEntry, ...]) -> None:
+def refuse_leaks(synthetic: Shards, shards: Shards, validation: tuple[ShardEntry, ...]) -> None:
     """Raises StageError if the generator may have seen a validation image, or knows other classes.
 
     Shards are compared by index, which stands for the same images wherever the fingerprint of the folds is equal.

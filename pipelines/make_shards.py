@@ -7,50 +7,68 @@ has one, sample_submission.csv.
 """
 
 import csv
-import hashlib
 import io
-import os
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
 import pandas as pd
 from absl import logging
 
 from melgan.config import require, setting
+from melgan.errors import look_up
 from pipelines import stage
 from pipelines.progress import Progress
 from tfrecords_tools import example
-from tfrecords_tools.engines import ENGINES
+from tfrecords_tools.balance import balance_table, format_balance
+from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
+from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.folds import assign_shards, group_rows
 from tfrecords_tools.images import FITS, Encoding
-from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, file_sha256, write_atomically, write_manifest
-from tfrecords_tools.shards import Row, ShardJob, ShardResult, read_part, remove_leftovers, remove_parts, write_shard
-from tfrecords_tools.sources import SOURCES, SourceOptions, SourceTable
+from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, write_manifest
+from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
+from tfrecords_tools.shards import (
+    ShardJob,
+    ShardResult,
+    read_part,
+    remove_leftovers,
+    remove_parts,
+    write_shard,
+)
+from tfrecords_tools.sources import SOURCES, SourceOptions
+from tfrecords_tools.sources.merging import MergedTable, merge_sources
+from tfrecords_tools.storage import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 
-SAMPLE_SUBMISSION_FILE, REJECTED_FILE = "sample_submission.csv", "rejected.csv"
+SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv", "rejected.csv", "duplicates.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MakeShardsConfig:
     """Settings of make_shards."""
 
-    source: str = setting(help="data set", choices=tuple(SOURCES))
-    output: str = setting(help="folder of the shards")
-    input: str = setting("", "folder of the data set; phantom draws its images there (default: OUTPUT_images)")
+    source: tuple[str, ...] = setting(help=f"data set: {', '.join(SOURCES)}; repeat it with --input to merge several")
+    output: str = setting(help="folder of the shards, local or gs://")
+    input: tuple[str, ...] = setting((), "folder of each --source, local or gs:// (phantom: default OUTPUT_images)")
     image_size: int = setting(256, "side of the stored images in pixels")
     fit: str = setting("crop", "how images that are not square become square", choices=tuple(FITS))
     quality: int = setting(95, "JPEG quality, 1 to 100")
     num_shards: int = setting(15, "shards of each split; a fold is a set of whole shards")
+    duplicates: str = setting(
+        "together",
+        "images that look alike: kept in one shard, or only the first kept; bytes: only equal files are found",
+        choices=tuple(DUPLICATES),
+    )
     seed: int = setting(0, "seed of the folds, of the order of records, and of phantom's images")
     num_images: int = setting(800, "images that phantom draws, train and test together")
     max_rejected: int = setting(100, "stop when more images than this cannot be read", changes_result=False)
     engine: str = setting("local", "where shards are written", choices=tuple(ENGINES), changes_result=False)
-    workers: int = setting(0, "processes of the local engine; 0: one a core", changes_result=False)
+    workers: int = setting(0, "processes of this machine; 0: one a core", changes_result=False)
+    scheduler: str = setting("", "address of a Dask cluster, for --engine=dask", changes_result=False)
 
     def __post_init__(self) -> None:
+        for name in self.source:
+            look_up(SOURCES, name, "source")
         require(8 <= self.image_size <= 4096, "image_size", self.image_size, "from 8 to 4096")
         require(1 <= self.quality <= 100, "quality", self.quality, "from 1 to 100")
         require(1 <= self.num_shards <= 9999, "num_shards", self.num_shards, "from 1 to 9999")
@@ -58,94 +76,99 @@ class MakeShardsConfig:
         require(self.max_rejected >= 0, "max_rejected", self.max_rejected, "0 or greater")
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
+        require(not self.scheduler or self.engine == "dask", "scheduler", self.scheduler, "given with --engine=dask")
 
 
 def run(config: MakeShardsConfig) -> None:
-    """Converts a data set."""
-    if not config.input and config.source != "phantom":
-        raise stage.StageError(f"--input is required for --source={config.source}: the folder of the data set")
-    output = Path(config.output)
-    source_folder = Path(config.input or f"{config.output.rstrip('/')}_images")
+    """Converts one or several data sets."""
+    inputs = _inputs(config)
+    output = _absolute(as_path(config.output))
     workdir = stage.open_workdir(output, "make_shards", config)
     if workdir is None:
+        remove_parts(output)  # of a run that was killed between its two last lines
         return
-    logging.info("reading %s from %s", config.source, source_folder)
-    table = SOURCES[config.source](source_folder, SourceOptions(num_images=config.num_images, seed=config.seed))
-    jobs = plan_jobs(table, config)
-    results = _write_all(jobs, config)
-    manifest = _manifest(table, config, results)
-    _finish(output, manifest, results, table)
+    table = _read_sources(config, inputs)
+    duplicates = find_duplicate_rows(
+        table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
+    )
+    table = replace(table, train=duplicates.train, test=duplicates.test)
+    plan = plan_shards(table, duplicates.codes, num_shards=config.num_shards, seed=config.seed)
+    fingerprints = write_plan(output, plan, table.roots)
+    balance = balance_table(
+        plan.groups,
+        table.train["target"].to_numpy(),
+        plan.shard_of_row,
+        table.classes,
+        sources=table.train["source"].to_numpy(),
+        source_names=table.names,
+    )
+    logging.info("balance of the training shards:\n%s", format_balance(balance))
+    results = _write_all(config, output, table, plan)
+    manifest = _manifest(config, table, results, fingerprints, balance, duplicates)
+    _finish(output, manifest, results, table, duplicates)
     _log_summary(manifest, output)
     workdir.complete(_report(manifest, output))
+    remove_parts(output)  # last: a run that goes on needs them to know what is finished
 
 
-def plan_jobs(table: SourceTable, config: MakeShardsConfig) -> list[ShardJob]:
-    """Returns the shard jobs of both splits; a function of table and settings alone."""
-    patients = _patient_codes(table)
-    groups = group_rows(table.train)
-    train_shards = assign_shards(groups, table.train["target"].to_numpy(), config.num_shards, config.seed)
-    jobs = _split_jobs("train", table.train, train_shards, patients, table, config)
-    if table.test is not None:
-        test_shards = np.arange(len(table.test)) * config.num_shards // max(len(table.test), 1)
-        jobs += _split_jobs("test", table.test, test_shards, patients, table, config)
-    return jobs
-
-
-def _split_jobs(
-    split: str, rows: pd.DataFrame, shards: np.ndarray, patients: dict, table: SourceTable, config: MakeShardsConfig
-) -> list[ShardJob]:
-    jobs = []
-    for index in np.unique(shards):
-        own = rows[shards == index]
-        if split == "train":  # mixed within a shard; test shards keep the order of the table
-            own = own.iloc[np.random.default_rng([config.seed, index]).permutation(len(own))]
-        job = ShardJob(
-            folder=Path(config.output),
-            split=split,
-            index=int(index),
-            num_classes=len(table.classes),
-            rows=tuple(Row(row["file"], _example_fields(row, patients)) for row in own.to_dict("records")),
-            root=table.root,
-            encoding=Encoding(image_size=config.image_size, fit=config.fit, quality=config.quality),
+def _inputs(config: MakeShardsConfig) -> tuple[str, ...]:
+    """Returns the folder of each source."""
+    inputs = config.input
+    if not inputs and config.source == ("phantom",):
+        inputs = (f"{config.output.rstrip('/')}_images",)
+    if len(inputs) != len(config.source):
+        raise stage.StageError(
+            f"--input is given {len(inputs)} times, --source {len(config.source)} times; every source needs its folder"
         )
-        jobs.append(job)
-    return jobs
+    return inputs
 
 
-def _patient_codes(table: SourceTable) -> dict[str, int]:
-    """Returns the public shards' codes: order of first appearance in train, then test."""
-    tables = [part["patient_id"] for part in (table.train, table.test) if part is not None]
-    return {patient: code for code, patient in enumerate(pd.concat(tables).dropna().unique())}
+def _read_sources(config: MakeShardsConfig, inputs: Sequence[str]) -> MergedTable:
+    options = SourceOptions(num_images=config.num_images, seed=config.seed)
+    tables = []
+    for name, folder in zip(config.source, inputs, strict=True):
+        logging.info("reading %s from %s", name, folder)
+        tables.append(SOURCES[name](_absolute(as_path(folder)), options))
+    return merge_sources(config.source, tables)
 
 
-def _example_fields(row: dict, patients: dict[str, int]) -> dict:
-    known = {name: None if pd.isna(value) else value for name, value in row.items() if name != "file"}
-    age = known["age_approx"]
-    return {
-        "image_name": known["image_name"],
-        "patient_id": patients.get(known["patient_id"], example.MISSING),
-        "sex": example.encode_category(known["sex"], example.SEX_CODES),
-        "age_approx": example.MISSING if age is None else round(age),
-        "anatom_site_general_challenge": example.encode_category(
-            known["anatom_site_general_challenge"], example.SITE_CODES, example.SITE_ALIASES
-        ),
-        "diagnosis": example.encode_category(known["diagnosis"], example.DIAGNOSIS_CODES, example.DIAGNOSIS_ALIASES),
-        "target": example.MISSING if "target" not in known else int(known["target"]),
-    }
+def _run_jobs(config: MakeShardsConfig, jobs: Sequence, work: Callable, *, title: str, unit: str) -> list:
+    """Runs the jobs of a scan."""
+    progress = Progress(title, sum(len(job.files) for job in jobs), unit)
+    results, done = [], 0
+    for result in ENGINES[config.engine](jobs, work, _engine_options(config)):
+        results.append(result)
+        done += len(result.scanned)
+        progress.update(done)
+    return results
 
 
-def _write_all(jobs: list[ShardJob], config: MakeShardsConfig) -> list[ShardResult]:
+def _engine_options(config: MakeShardsConfig) -> EngineOptions:
+    return EngineOptions(workers=config.workers, scheduler=config.scheduler)
+
+
+def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, plan: Plan) -> list[ShardResult]:
     """Runs the jobs that an earlier run has not finished; stops when too many images cannot be read."""
-    output = Path(config.output)
-    results = [done for job in jobs if (done := read_part(output, job.split, job.index))]
+    results = [done for shard in plan.shards if (done := read_part(output, shard.split, shard.index))]
     remove_leftovers(output, keep=[result.entry.file for result in results])
     finished = {(result.entry.split, result.entry.index) for result in results}
-    waiting = [job for job in jobs if (job.split, job.index) not in finished]
     if results:
-        logging.info("%d of %d shards were finished by an earlier run", len(results), len(jobs))
-    done = sum(result.entry.records for result in results)
-    progress = Progress("shards", sum(len(job.rows) for job in jobs), "images", start=done)
-    for result in ENGINES[config.engine](waiting, write_shard, config.workers or os.cpu_count() or 1):
+        logging.info("%d of %d shards were finished by an earlier run", len(results), len(plan.shards))
+    jobs = [
+        ShardJob(
+            folder=str(output),
+            split=shard.split,
+            index=shard.index,
+            num_classes=len(table.classes),
+            roots=tuple(str(root) for root in table.roots),
+            encoding=Encoding(image_size=config.image_size, fit=config.fit, quality=config.quality),
+        )
+        for shard in plan.shards
+        if (shard.split, shard.index) not in finished
+    ]
+    num_images = sum(len(shard.positions) for shard in plan.shards)
+    progress = Progress("shards", num_images, "images", start=sum(result.entry.records for result in results))
+    for result in ENGINES[config.engine](jobs, write_shard, _engine_options(config)):
         results.append(result)
         progress.update(sum(result.entry.records + len(result.rejected) for result in results))
         _require_few_rejected(results, config.max_rejected)
@@ -163,12 +186,18 @@ def _require_few_rejected(results: list[ShardResult], max_rejected: int) -> None
         )
 
 
-def _manifest(table: SourceTable, config: MakeShardsConfig, results: list[ShardResult]) -> Manifest:
-    fingerprint = _fingerprint(table)
+def _manifest(
+    config: MakeShardsConfig,
+    table: MergedTable,
+    results: Sequence[ShardResult],
+    fingerprints: Fingerprints,
+    balance: pd.DataFrame,
+    duplicates: Duplicates,
+) -> Manifest:
     return Manifest(
-        source=config.source,
-        source_fingerprint=fingerprint,
-        folds_fingerprint=hashlib.sha256(f"{fingerprint} {config.num_shards} {config.seed}".encode()).hexdigest(),
+        source="+".join(table.names),
+        source_fingerprint=fingerprints.rows,
+        folds_fingerprint=fingerprints.folds,
         classes=table.classes,
         image_size=config.image_size,
         encoder={"format": "JPEG", "fit": config.fit, "quality": config.quality, "subsampling": "4:4:4"},
@@ -180,35 +209,36 @@ def _manifest(table: SourceTable, config: MakeShardsConfig, results: list[ShardR
             "anatom_site_general_challenge": example.SITE_CODES,
             "diagnosis": example.DIAGNOSIS_CODES,
             "target": {name: code for code, name in enumerate(table.classes)},
+            "source": {name: code for code, name in enumerate(table.names)},
         },
         rejected=sum(len(result.rejected) for result in results),
+        balance=tuple(balance.to_dict("records")),
+        duplicates=duplicates.summary(),
     )
 
 
-def _fingerprint(table: SourceTable) -> str:
-    """Returns a SHA-256 over the rows and the sizes of their files."""
-    digest = hashlib.sha256()
-    for part in (table.train, table.test):
-        for row in () if part is None else part.itertuples(index=False):
-            size = row.file.stat().st_size if row.file.is_file() else -1
-            digest.update(repr((*(str(value) for value in row if not isinstance(value, Path)), size)).encode())
-    return digest.hexdigest()
-
-
-def _finish(output: Path, manifest: Manifest, results: list[ShardResult], table: SourceTable) -> None:
-    """Writes rejected.csv, sample_submission.csv and, last, the manifest; then the parts are no longer needed."""
+def _finish(
+    output: AnyPath, manifest: Manifest, results: Sequence[ShardResult], table: MergedTable, duplicates: Duplicates
+) -> None:
+    """Writes the tables and, last, the manifest, which then vouches for the shards."""
+    remove_leftovers(output, keep=[result.entry.file for result in results])  # of workers that were killed
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_name", "file", "reason"])
     writer.writerows(rejection for result in results for rejection in result.rejected)
     write_atomically(output / REJECTED_FILE, text.getvalue())
+    write_atomically(output / DUPLICATES_FILE, duplicates.table.to_csv(index=False))
     if table.sample_submission is not None:
-        write_atomically(output / SAMPLE_SUBMISSION_FILE, table.sample_submission.read_text())
+        write_atomically(output / SAMPLE_SUBMISSION_FILE, read_text(table.sample_submission))
     write_manifest(output, manifest)
-    remove_parts(output)
 
 
-def _report(manifest: Manifest, output: Path) -> dict:
+def _absolute(path: AnyPath) -> AnyPath:
+    """Returns a path that means the same to workers with another current folder."""
+    return path if is_remote(path) else path.absolute()
+
+
+def _report(manifest: Manifest, output: AnyPath) -> dict:
     splits = Counter(shard.split for shard in manifest.shards)
     return {
         "source": manifest.source,
@@ -218,18 +248,29 @@ def _report(manifest: Manifest, output: Path) -> dict:
         "shards": dict(splits),
         "records": {split: sum(shard.records for shard in manifest.split(split)) for split in splits},
         "rejected": manifest.rejected,
+        "duplicates": manifest.duplicates,
         "manifest_sha256": file_sha256(output / MANIFEST_FILE),
     }
 
 
-def _log_summary(manifest: Manifest, output: Path) -> None:
+def _log_summary(manifest: Manifest, output: AnyPath) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in zip(manifest.classes, manifest.class_counts(), strict=True))
     logging.info("train: %d shards with %s", len(manifest.split("train")), counts)
     if test := manifest.split("test"):
         logging.info("test: %d shards with %d images", len(test), sum(shard.records for shard in test))
+    if manifest.duplicates["images"]:
+        logging.info("%s: see %s", _describe_duplicates(manifest.duplicates), output / DUPLICATES_FILE)
     if manifest.rejected:
         logging.warning("%d images were left out: see %s", manifest.rejected, output / REJECTED_FILE)
     logging.info("manifest: %s", output / MANIFEST_FILE)
+
+
+def _describe_duplicates(found: dict[str, int]) -> str:
+    fate = f"{found['dropped']} were dropped" if found["dropped"] else "the training images of each are in one shard"
+    text = f"{found['images']} images are in {found['groups']} groups of duplicates; {fate}"
+    if found["groups_of_both_splits"]:
+        text += f"; {found['groups_of_both_splits']} groups have test images too"
+    return text
 
 
 if __name__ == "__main__":

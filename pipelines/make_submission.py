@@ -9,6 +9,7 @@ not finite are refused.
 
 import pipelines.quiet_tensorflow  # noqa: F401
 
+import io
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,7 +24,7 @@ from pipelines import stage
 from pipelines.inputs import Shards, open_shards
 from pipelines.predictions import predictions_table
 from pipelines.progress import Progress
-from tfrecords_tools.manifest import write_atomically
+from tfrecords_tools.storage import AnyPath, as_path, is_file, read_bytes, write_atomically
 
 SUBMISSION_FILE = "submission.csv"
 
@@ -35,6 +36,7 @@ class MakeSubmissionConfig:
     runs: tuple[str, ...] = setting(help="folders that train_classifier wrote, separated by commas")
     output: str = setting(help="folder of submission.csv")
     shards: str = setting("", "folder that make_shards wrote (default: that of the first run)")
+    cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
     sample_submission: str = setting("", "file with the rows wanted (default: sample_submission.csv of the shards)")
     label: str = setting("", "class whose probability is the target (default: the last class)")
 
@@ -42,11 +44,11 @@ class MakeSubmissionConfig:
 def run(config: MakeSubmissionConfig) -> None:
     """Writes the submission."""
     runs = [stage.require_completed(path, "runs") for path in config.runs]
-    shards = open_shards(config.shards or _read_classifier(runs[0])[1]["shards"], "shards")
+    shards = open_shards(config.shards or _read_classifier(runs[0])[1]["shards"], "shards", config.cache_dir)
     if not shards.manifest.split("test"):
         raise stage.StageError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
-    wanted = read_wanted_names(Path(config.sample_submission or shards.folder / "sample_submission.csv"))
-    workdir = stage.open_workdir(Path(config.output), "make_submission", config)
+    wanted = read_wanted_names(_sample_submission(config, shards))
+    workdir = stage.open_workdir(stage.local_folder(config.output, "output"), "make_submission", config)
     if workdir is None:
         return
     label = config.label or shards.manifest.classes[-1]
@@ -58,15 +60,21 @@ def run(config: MakeSubmissionConfig) -> None:
     logging.info("%d rows, mean of %d models: %s", len(submission), models, workdir.path / SUBMISSION_FILE)
 
 
-def read_wanted_names(path: Path) -> list[str]:
+def _sample_submission(config: MakeSubmissionConfig, shards: Shards) -> AnyPath:
+    if config.sample_submission:
+        return as_path(config.sample_submission)
+    return shards.folder / "sample_submission.csv"
+
+
+def read_wanted_names(path: AnyPath) -> list[str]:
     """Returns the image names of a sample submission, in its order.
 
     Raises:
       StageError: if there is no such file or it has no column image_name.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise stage.StageError(f"{path}: no such file; give --sample_submission")
-    table = pd.read_csv(path, dtype=str)
+    table = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str)
     if "image_name" not in table:
         raise stage.StageError(f"{path}: no column image_name; it has {', '.join(table.columns)}")
     return table["image_name"].tolist()

@@ -21,7 +21,8 @@ from melgan.config import setting
 from pipelines import charts, stage
 from pipelines.metrics_file import read_metrics
 from pipelines.predictions import auc_difference, read_predictions, scores
-from tfrecords_tools.manifest import read_manifest, write_atomically
+from tfrecords_tools.manifest import read_manifest
+from tfrecords_tools.storage import write_atomically
 
 REPORT_PAGE = "report.html"
 # Settings in which classifiers may differ and still be the same baseline, with and without synthetic images.
@@ -81,7 +82,7 @@ def run(config: ReportConfig) -> None:
     """Writes the page."""
     folders = [stage.require_completed(path, "runs") for path in config.runs]
     runs = [Run(folder, *stage.read_run(folder)) for folder in folders]
-    workdir = stage.open_workdir(Path(config.output), "report", config)
+    workdir = stage.open_workdir(stage.local_folder(config.output, "output"), "report", config)
     if workdir is None:
         return
     by_stage = {name: [run for run in runs if run.settings["stage"] == name] for name in SECTIONS}
@@ -152,7 +153,9 @@ def shards_section(run: Run) -> Section:
     test = sum(shard.records for shard in manifest.split("test"))
     text = (
         f"Source {manifest.source}, {manifest.image_size} px, {len(shards)} training shards; {test} test images; "
-        f"{manifest.rejected} images left out. A fold is a set of whole shards; patients never cross shards."
+        f"{manifest.rejected} images left out; {manifest.duplicates['images']} images were found to be duplicates, in "
+        f"{manifest.duplicates['groups']} groups. A fold is a set of whole shards; neither patients nor groups of "
+        "duplicates cross shards."
     )
     return Section(f"Data: {run.name}", text, (table, Picture(bars, "Images of each class in every training shard")))
 

@@ -8,6 +8,7 @@ stage goes on where it stopped, or says that it is done; with other settings it 
 import contextlib
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import logging as standard_logging
 import platform
@@ -25,7 +26,8 @@ from absl import app, flags, logging
 
 from melgan.errors import ConfigError, Preempted
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.manifest import write_atomically
+from tfrecords_tools.locking import LOCK_FILE, FolderLock
+from tfrecords_tools.storage import AnyPath, as_path, is_file, is_remote, list_files, read_text, write_atomically
 
 CONFIG_FILE, REPORT_FILE, COMPLETED_FILE = "config.json", "report.json", "COMPLETED"
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "Pillow", "protobuf", "google-crc32c")
@@ -39,17 +41,22 @@ class StageError(Exception):
 
 @dataclass(frozen=True)
 class Workdir:
-    """A stage's output folder, opened for its settings."""
+    """A stage's output folder, opened for its settings; workers of a cluster beside its chief have no lock."""
 
-    path: Path
+    path: AnyPath
     started: float
-    writable: bool = True
+    lock: FolderLock | None
+
+    @property
+    def writable(self) -> bool:
+        """Returns whether this process writes here."""
+        return self.lock is not None
 
     def complete(self, report: dict) -> None:
         """Writes report.json, with duration, versions and the settings' digest, and then COMPLETED."""
         if not self.writable:
             return
-        config_text = (self.path / CONFIG_FILE).read_text()
+        config_text = read_text(self.path / CONFIG_FILE)
         full = {
             "stage": json.loads(config_text)["stage"],
             **report,
@@ -60,17 +67,23 @@ class Workdir:
         text = json.dumps(full, indent=1) + "\n"
         write_atomically(self.path / REPORT_FILE, text)
         write_atomically(self.path / COMPLETED_FILE, hashlib.sha256(text.encode()).hexdigest() + "\n")
+        self.lock.release()
 
 
-def main(config_class: type[Config], run: Callable[[Config], None]) -> None:
-    """Runs a stage from the command line: exit code 0, or 1 with one line on what to do (2 for a wrong flag)."""
+def main(config_class: type[Config], run: Callable[[Config], None], *, positional: str = "") -> None:
+    """Runs a stage from the command line: exit code 0, or 1 with one line on what to do (2 for a wrong flag).
+
+    Tools may take plain arguments: `positional` names the setting, of many values, that they are added to.
+    """
     if {"-h", "-help", "--help"} & set(sys.argv[1:]):
         print(sys.modules["__main__"].__doc__, describe_settings(config_class), sep="\n")
         return
     define_flags(config_class, flags.FLAGS)
 
     def guarded(arguments: list[str]) -> None:
-        if len(arguments) > 1:
+        if positional:
+            flags.FLAGS[positional].value = [*flags.FLAGS[positional].value, arguments[1:]]
+        elif len(arguments) > 1:
             raise app.UsageError(f"unknown argument {arguments[1]!r}; settings are given as --name=value")
         _log_plain_lines()
         with _one_line_errors():
@@ -113,11 +126,11 @@ def config_from_flags(config_class: type[Config], flag_values: flags.FlagValues)
         value = flag_values[field.name].value
         if value is None and _is_required(field):
             raise StageError(f"--{field.name} is required: {field.metadata['help']}")
-        values[field.name] = tuple(value) if isinstance(value, list) else value
+        values[field.name] = tuple(itertools.chain(*value)) if isinstance(value, list) else value
     return config_class(**values)
 
 
-def open_workdir(path: Path, stage: str, config: Any, *, writable: bool = True) -> Workdir | None:
+def open_workdir(path: AnyPath, stage: str, config: Any, *, writable: bool = True) -> Workdir | None:
     """Opens an output folder for a stage, or returns None (and says so) if it is complete for these settings.
 
     Arguments:
@@ -128,33 +141,49 @@ def open_workdir(path: Path, stage: str, config: Any, *, writable: bool = True) 
 
     Raises:
       StageError: if the folder belongs to another stage or other settings.
+      DataError: if another run is at work in it.
     """
     if not writable:
-        return Workdir(path, time.time(), writable=False)
-    path.mkdir(parents=True, exist_ok=True)
+        return Workdir(path, time.time(), lock=None)
+    if not is_remote(path):
+        path.mkdir(parents=True, exist_ok=True)
     config_path = path / CONFIG_FILE
     wanted = {"stage": stage, **json.loads(json.dumps(asdict(config)))}
-    found = json.loads(config_path.read_text()) if config_path.is_file() else None
+    found = json.loads(read_text(config_path)) if is_file(config_path) else None
     if found is not None:
         _require_same(path, found, wanted, config)
-    elif any(path.iterdir()):
+    elif any(not _is_of_a_killed_run(file.name) for file in list_files(path, recursive=True)):
         raise StageError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
     if is_completed(path):
         logging.info("%s is complete already; nothing to do", path)
         return None
+    lock = FolderLock(path)
     if found != wanted:
         write_atomically(config_path, json.dumps(wanted, indent=1) + "\n")
-    return Workdir(path, time.time())
+    return Workdir(path, time.time(), lock)
 
 
-def require_completed(path: str, field: str) -> Path:
+def local_folder(path: str, field: str) -> Path:
+    """Returns the folder of a stage whose tools write to this machine only.
+
+    Raises:
+      StageError: if it lies in a bucket.
+    """
+    if is_remote(as_path(path)):
+        raise StageError(
+            f"--{field}={path}: this stage writes to a local folder only; copy it to the bucket afterwards"
+        )
+    return Path(path)
+
+
+def require_completed(path: str, field: str) -> AnyPath:
     """Returns an input folder.
 
     Raises:
       StageError: if it does not exist, or its stage has not finished.
     """
-    folder = Path(path)
-    if not folder.is_dir():
+    folder = as_path(path)
+    if not is_remote(folder) and not folder.is_dir():
         raise StageError(f"--{field}={path}: no such folder")
     if not is_completed(folder):
         raise StageError(
@@ -163,19 +192,19 @@ def require_completed(path: str, field: str) -> Path:
     return folder
 
 
-def is_completed(folder: Path) -> bool:
+def is_completed(folder: AnyPath) -> bool:
     """Returns whether a stage finished this folder."""
-    return (folder / COMPLETED_FILE).is_file()
+    return is_file(folder / COMPLETED_FILE)
 
 
-def read_run(folder: Path) -> tuple[dict, dict]:
+def read_run(folder: AnyPath) -> tuple[dict, dict]:
     """Returns the settings and the report of a completed folder."""
-    return json.loads((folder / CONFIG_FILE).read_text()), json.loads((folder / REPORT_FILE).read_text())
+    return json.loads(read_text(folder / CONFIG_FILE)), json.loads(read_text(folder / REPORT_FILE))
 
 
-def digest(folder: Path) -> str:
+def digest(folder: AnyPath) -> str:
     """Returns the SHA-256 that identifies a completed folder: that of its report, which holds its figures."""
-    return (folder / COMPLETED_FILE).read_text().strip()
+    return read_text(folder / COMPLETED_FILE).strip()
 
 
 def installed_versions() -> dict[str, str]:
@@ -194,7 +223,12 @@ def stop_on_sigterm() -> Callable[[], bool]:
     return lambda: bool(received)
 
 
-def _require_same(path: Path, found: dict, wanted: dict, config: Any) -> None:
+def _is_of_a_killed_run(name: str) -> bool:
+    """Returns whether a file may lie in a folder before its config.json, see `write_atomically` and `FolderLock`."""
+    return name == LOCK_FILE or (name.startswith(f".{CONFIG_FILE}.") and name.endswith(".tmp"))
+
+
+def _require_same(path: AnyPath, found: dict, wanted: dict, config: Any) -> None:
     free = {field.name for field in fields(config) if not field.metadata["changes_result"]}
     names = [name for name in {**found, **wanted} if name not in free and found.get(name) != wanted.get(name)]
     if names:
@@ -205,6 +239,10 @@ def _require_same(path: Path, found: dict, wanted: dict, config: Any) -> None:
 def _define_flag(
     name: str, kind: type, default: Any, help_text: str, choices: tuple[str, ...] | None, flag_values: flags.FlagValues
 ) -> None:
+    if kind is tuple:  # --name=a,b and --name=a --name=b are the same
+        given = None if default is None else list(default)
+        flags.DEFINE_multi(flags.ListParser(), flags.ListSerializer(","), name, given, help_text, flag_values)
+        return
     if choices:
         flags.DEFINE_enum(name, default, list(choices), help_text, flag_values=flag_values)
         return
@@ -213,9 +251,8 @@ def _define_flag(
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
-        tuple: flags.DEFINE_list,
     }[kind]
-    define(name, list(default) if isinstance(default, tuple) else default, help_text, flag_values=flag_values)
+    define(name, default, help_text, flag_values=flag_values)
 
 
 def _plain_type(annotation: Any) -> type:

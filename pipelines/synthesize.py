@@ -12,7 +12,6 @@ import pipelines.quiet_tensorflow  # noqa: F401
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from absl import logging
@@ -27,6 +26,7 @@ from tfrecords_tools import example
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.manifest import Manifest, ShardEntry, write_manifest
 from tfrecords_tools.shards import ShardResult, read_part, remove_leftovers, remove_parts, write_examples, write_part
+from tfrecords_tools.storage import as_path
 
 SPLIT = "synthetic"
 _GRID_ROWS = 8
@@ -56,7 +56,7 @@ def run(config: SynthesizeConfig) -> None:
     """Writes synthetic shards."""
     generator = load_generator(config.gan, "gan")
     labels = plan_labels(config, generator.report["classes"], generator.report["class_counts"])
-    workdir = stage.open_workdir(Path(config.output), "synthesize", config)
+    workdir = stage.open_workdir(as_path(config.output), "synthesize", config)
     if workdir is None:
         return
     entries = _write_shards(config, generator, labels)
@@ -89,7 +89,7 @@ def plan_labels(config: SynthesizeConfig, classes: list[str], class_counts: list
 
 def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray) -> list[ShardEntry]:
     """Writes the shards that an earlier run has not finished; classes are spread over the shards."""
-    output, num_classes = Path(config.output), len(generator.report["classes"])
+    output, num_classes = as_path(config.output), len(generator.report["classes"])
     num_shards = -(-len(labels) // config.shard_size)
     done = {index: part for index in range(num_shards) if (part := read_part(output, SPLIT, index))}
     remove_leftovers(output, keep=[part.entry.file for part in done.values()])
@@ -152,7 +152,9 @@ def _write_grid(config: SynthesizeConfig, generator: LoadedGenerator, labels: np
         indices = np.flatnonzero(labels == label)[:_GRID_ROWS]
         columns.append(np.stack(list(sample_images(generator.network, labels[indices], config.seed, indices=indices))))
     if columns:
-        write_grid(Path(config.output) / "grid.png", columns, [classes[label] for label in drawn], first_row_real=False)
+        write_grid(
+            as_path(config.output) / "grid.png", columns, [classes[label] for label in drawn], first_row_real=False
+        )
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ from melgan.errors import look_up
 from melgan.loop import Checkpoints, LoopConfig, run_loop
 from melgan.metrics import classification_metrics
 from pipelines import stage
-from pipelines.inputs import Shards, SyntheticSet, open_shards, open_synthetic, refuse_leaks, split_fold
+from pipelines.inputs import Shards, open_shards, open_synthetic, refuse_leaks, split_fold
 from pipelines.metrics_file import MetricsWriter, read_metrics
 from pipelines.predictions import judge, predictions_table, read_predictions, scores
 from pipelines.progress import Progress
-from tfrecords_tools.manifest import write_atomically
 from tfrecords_tools.reading import join, training_batches
+from tfrecords_tools.storage import write_atomically
 
 BEST_WEIGHTS_FILE, PREDICTIONS_FILE, OOF_FILE = "best.weights.h5", "predictions.csv", "oof.csv"
 
@@ -42,8 +42,9 @@ BEST_WEIGHTS_FILE, PREDICTIONS_FILE, OOF_FILE = "best.weights.h5", "predictions.
 class TrainClassifierConfig(ClassifierConfig):
     """Settings of train_classifier: those of the recipe, and on what to train it."""
 
-    shards: str = setting(help="folder that make_shards wrote")
+    shards: str = setting(help="folder that make_shards wrote, local or gs://")
     workdir: str = setting(help="folder for weights, predictions and metrics")
+    cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
     num_folds: int = setting(5, "folds of whole shards")
     folds: tuple[str, ...] = setting((), "folds to train, such as 0,2; all by default")
     synthetic: tuple[str, ...] = setting((), "folders that synthesize wrote; {fold} stands for the fold's number")
@@ -68,10 +69,10 @@ def run(config: TrainClassifierConfig) -> None:
     look_up(AUGMENTATIONS, config.augmentation, "augmentation")
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    shards = open_shards(config.shards, "shards")
+    shards = open_shards(config.shards, "shards", config.cache_dir)
     folds = [int(fold) for fold in config.folds] or list(range(config.num_folds))
     synthetic = {fold: _open_synthetic(config, shards, fold) for fold in folds}  # refuse before training anything
-    workdir = stage.open_workdir(Path(config.workdir), "train_classifier", config)
+    workdir = stage.open_workdir(stage.local_folder(config.workdir, "workdir"), "train_classifier", config)
     if workdir is None:
         return
     strategy, stop_requested = make_strategy(config.strategy), stage.stop_on_sigterm()
@@ -89,7 +90,7 @@ class FoldRun:
         self,
         config: TrainClassifierConfig,
         shards: Shards,
-        synthetic: list[SyntheticSet],
+        synthetic: list[Shards],
         fold: int,
         workdir: Path,
         strategy: tf.distribute.Strategy,
@@ -101,7 +102,7 @@ class FoldRun:
         self._folder.mkdir(exist_ok=True)
         training, self._validation = split_fold(shards.manifest, config.num_folds, fold)
         self._real = shards.read(training)
-        self._synthetic = join([shard_set.read() for shard_set in synthetic])
+        self._synthetic = join([opened.read(opened.manifest.shards) for opened in synthetic])
         images_per_epoch = self._real.num_records / (1 - config.synthetic_fraction)
         self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
@@ -186,9 +187,11 @@ class FoldRun:
         return iter(self._strategy.distribute_datasets_from_function(for_worker))
 
 
-def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[SyntheticSet]:
+def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
     validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-    opened = [open_synthetic(path.replace("{fold}", str(fold)), "synthetic") for path in config.synthetic]
+    opened = [
+        open_synthetic(path.replace("{fold}", str(fold)), "synthetic", config.cache_dir) for path in config.synthetic
+    ]
     for synthetic in opened:
         refuse_leaks(synthetic, shards, validation)
     return opened
@@ -197,7 +200,7 @@ def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) ->
 def _complete(
     config: TrainClassifierConfig,
     shards: Shards,
-    synthetic: dict[int, list[SyntheticSet]],
+    synthetic: dict[int, list[Shards]],
     folds: list[int],
     workdir: stage.Workdir,
 ) -> None:

@@ -11,7 +11,6 @@ import pipelines.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -40,8 +39,9 @@ _GRID_ROWS = 8
 class TrainGanConfig(GanConfig):
     """Settings of train_gan: those of the GAN, and where, how long and on what to train it."""
 
-    shards: str = setting(help="folder that make_shards wrote")
+    shards: str = setting(help="folder that make_shards wrote, local or gs://")
     workdir: str = setting(help="folder for checkpoints, metrics, samples and the generator")
+    cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
@@ -63,8 +63,9 @@ def run(config: TrainGanConfig) -> None:
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(config.strategy)
-    shards = open_shards(config.shards, "shards")
-    workdir = stage.open_workdir(Path(config.workdir), "train_gan", config, writable=is_chief(strategy))
+    shards = open_shards(config.shards, "shards", config.cache_dir)
+    folder = stage.local_folder(config.workdir, "workdir")
+    workdir = stage.open_workdir(folder, "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
     GanRun(config, shards, workdir, strategy).run()

@@ -1,12 +1,15 @@
 """Fixtures that the tests share, and the order in which they run: fast ones first."""
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.bucket_server import BUCKET, BucketServer, environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,6 +28,24 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("needs real data: set MELGAN_DATA to its folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[BucketServer]:
+    """A bucket on loopback, which this process and those that it starts find under gs://."""
+    server = BucketServer()
+    os.environ.update(environment(server.address))
+    yield server
+    server.close()
+    del os.environ["STORAGE_EMULATOR_HOST"]
+
+
+@pytest.fixture
+def bucket(bucket_server: BucketServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A folder of the bucket for one test, without faults."""
+    bucket_server.faults.clear()
+    yield f"gs://{BUCKET}/{re.sub('[^a-z0-9]+', '-', request.node.nodeid.lower())}"
+    bucket_server.faults.clear()
 
 
 @pytest.fixture(scope="session")

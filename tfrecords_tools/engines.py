@@ -1,52 +1,141 @@
-"""Engines run shard jobs and yield their results as they finish; the bytes written are the same with any of them."""
+"""Engines run jobs and yield their results as they finish; the bytes written are the same with any of them.
 
+A job is a small value with a `name`; `work` is a function of a module. Both go to other processes or machines.
+"""
+
+import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.shards import ShardJob, ShardResult
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 MAX_STRIKES = 3
 
+_CONNECT_SECONDS = 10
 
-def run_local(
-    jobs: Sequence[ShardJob], write: Callable[[ShardJob], ShardResult], workers: int
-) -> Iterator[ShardResult]:
-    """Runs the jobs in a pool of processes on this machine.
 
-    A worker that dies takes its shard with it, and no finished one: the pool is built again and the missing shards
-    are repeated. Workers get one shard at a time, so that an error does not wait for shards not yet begun.
+class Job(Protocol):
+    """What an engine runs."""
+
+    @property
+    def name(self) -> str:
+        """Names the job in messages."""
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """`workers`: processes of this machine, 0 for one a core; `scheduler`: address of a Dask cluster, if any."""
+
+    workers: int = 0
+    scheduler: str = ""
+
+    @property
+    def num_workers(self) -> int:
+        """Returns the number of processes."""
+        return self.workers or os.cpu_count() or 1
+
+
+def run_local(jobs: Iterable[AnyJob], work: Callable[[AnyJob], Result], options: EngineOptions) -> Iterator[Result]:
+    """Runs jobs in processes of this machine, each process in a pool of its own.
+
+    So a worker that dies costs the job that it was at, and nothing else: it is replaced, and the job is repeated.
 
     Raises:
-      DataError: if workers died `MAX_STRIKES` times.
+      DataError: naming the jobs that were the end of `MAX_STRIKES` workers, after all others are done.
     """
-    waiting = {(job.split, job.index): job for job in jobs}
-    for _ in range(MAX_STRIKES):
-        try:
-            # forkserver: a fork of a process in which TensorFlow was used hangs.
-            context = multiprocessing.get_context("forkserver")
-            with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-                queue = iter(tuple(waiting.values()))
-                running = {pool.submit(write, job) for job in islice(queue, workers)}
-                while running:
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        result = future.result()
-                        del waiting[(result.entry.split, result.entry.index)]
-                        yield result
-                    running |= {pool.submit(write, job) for job in islice(queue, len(finished))}
-            return
-        except BrokenProcessPool:
-            continue
-    names = ", ".join(f"{split}{index:02d}" for split, index in sorted(waiting))
-    raise DataError(
-        f"workers were killed {MAX_STRIKES} times, last while writing {names}; "
-        "if memory is short choose fewer --workers, then start the same command again"
+    waiting, strikes, given_up = deque(jobs), Counter(), []
+    with contextlib.ExitStack() as stack:
+        idle = [_new_worker(stack) for _ in range(min(options.num_workers, len(waiting)))]
+        running: dict[Future, tuple[ProcessPoolExecutor, AnyJob]] = {}
+        while waiting or running:
+            while waiting and idle:
+                worker, job = idle.pop(), waiting.popleft()
+                running[worker.submit(work, job)] = worker, job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                worker, job = running.pop(future)
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    idle.append(worker)
+                    yield future.result()
+                    continue
+                idle.append(_new_worker(stack))
+                strikes[job.name] += 1
+                (given_up if strikes[job.name] == MAX_STRIKES else waiting).append(job)
+    if given_up:
+        raise DataError(_strikes_message(given_up, f"{MAX_STRIKES} times"))
+
+
+def run_dask(jobs: Iterable[AnyJob], work: Callable[[AnyJob], Result], options: EngineOptions) -> Iterator[Result]:
+    """Runs jobs on a Dask cluster: that of `options.scheduler`, or one of processes of this machine.
+
+    Dask repeats the jobs of a worker that dies, as often as its `distributed.scheduler.allowed-failures` (3) says.
+
+    Raises:
+      DataError: if Dask is not installed, or the cluster cannot be reached or is lost; and naming the jobs that were
+        the end of too many workers, after all others are done.
+    """
+    try:
+        from distributed import CancelledError, KilledWorker, as_completed  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as error:
+        raise DataError("--engine=dask needs Dask: pip install 'melgan[distributed]'") from error
+    given_up = []
+    with _dask_client(options) as client:
+        submitted = {client.submit(work, job, pure=False): job for job in jobs}
+        for future in as_completed(list(submitted)):
+            job = submitted.pop(future)
+            try:
+                yield future.result()
+            except KilledWorker:
+                given_up.append(job)
+            except CancelledError as error:
+                raise DataError("the Dask scheduler is gone; start it, then the same command again") from error
+    if given_up:
+        raise DataError(_strikes_message(given_up, "too often"))
+
+
+@contextlib.contextmanager
+def _dask_client(options: EngineOptions) -> Iterator["Client"]:
+    from distributed import Client, LocalCluster  # noqa: PLC0415
+
+    if not options.scheduler:
+        with (
+            LocalCluster(n_workers=options.num_workers, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(options.scheduler, timeout=_CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"--scheduler={options.scheduler}: no Dask scheduler answers there ({error})") from error
+    with client:
+        yield client
+
+
+def _new_worker(stack: contextlib.ExitStack) -> ProcessPoolExecutor:
+    # forkserver: a fork of a process in which TensorFlow was used hangs.
+    context = multiprocessing.get_context("forkserver")
+    return stack.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent))
+
+
+def _strikes_message(jobs: Iterable[Job], times: str) -> str:
+    names = ", ".join(sorted(job.name for job in jobs))
+    return (
+        f"workers were killed {times} while at {names}; if memory is short choose fewer "
+        "--workers, then start the same command again"
     )
 
 
@@ -60,4 +149,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-ENGINES = {"local": run_local}
+ENGINES: dict[str, Callable[[Iterable[Job], Callable, EngineOptions], Iterator]] = {
+    "local": run_local,
+    "dask": run_dask,
+}

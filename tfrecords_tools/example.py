@@ -31,13 +31,31 @@ DIAGNOSIS_CODES = {
     "solar lentigo": 6,
     "cafe-au-lait macule": 7,
     "atypical melanocytic proliferation": 8,
+    # Ours, for the other years of the ISIC archive.
+    "basal cell carcinoma": 9,
+    "actinic keratosis": 10,
+    "dermatofibroma": 11,
+    "vascular lesion": 12,
+    "squamous cell carcinoma": 13,
 }
 # Names that the other years of the ISIC archive use for the same things.
 SITE_ALIASES = {"anterior torso": "torso", "posterior torso": "torso", "lateral torso": "torso"}
-DIAGNOSIS_ALIASES = {"NV": "nevus", "MEL": "melanoma", "BKL": "seborrheic keratosis"}
+DIAGNOSIS_ALIASES = {
+    "NV": "nevus",
+    "MEL": "melanoma",
+    "BKL": "seborrheic keratosis",
+    "BCC": "basal cell carcinoma",
+    "AK": "actinic keratosis",
+    "AKIEC": "actinic keratosis",
+    "DF": "dermatofibroma",
+    "VASC": "vascular lesion",
+    "SCC": "squamous cell carcinoma",
+    "UNK": "unknown",
+}
 
 TEST_FEATURES = ("image", "image_name", "patient_id", "sex", "age_approx", "anatom_site_general_challenge")
 TRAIN_FEATURES = (*TEST_FEATURES, "diagnosis", "target", "width", "height")
+SOURCE_FEATURE = "source"
 PROVENANCE_FEATURES = ("generator", "method", "seed", "index")
 
 
@@ -56,7 +74,7 @@ class Example:
     """One image with its metadata as integer codes; `MISSING` stands for what is not known.
 
     `image` is a JPEG; `width` and `height` are its size in pixels; `target` is the index of the class in the
-    manifest's list of classes, which for SIIM-ISIC is the 0 or 1 of train.csv.
+    manifest's list of classes, which for SIIM-ISIC is the 0 or 1 of train.csv. `source` is the code of the data set.
     """
 
     image: bytes
@@ -69,6 +87,7 @@ class Example:
     target: int = MISSING
     width: int = MISSING
     height: int = MISSING
+    source: int = MISSING
     provenance: Provenance | None = None
 
 
@@ -86,6 +105,8 @@ def serialize(example: Example) -> bytes:
     """
     names = TRAIN_FEATURES if example.target != MISSING else TEST_FEATURES
     values = {name: getattr(example, name) for name in names}
+    if example.target != MISSING and example.source != MISSING:
+        values[SOURCE_FEATURE] = example.source
     if example.provenance is not None:
         values |= {name: getattr(example.provenance, name) for name in PROVENANCE_FEATURES}
     message = _EXAMPLE()

@@ -1,9 +1,11 @@
-"""Rows -> shards: stratified, with patients and groups of duplicates whole; folds are sets of whole shards."""
+"""Rows -> shards: stratified, with patients and groups of duplicates whole; folds are sets of whole shards.
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
+The same tables give the same shards on every machine: the sums that decide are sums of integers, so that no order of
+summation can change them.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from tfrecords_tools.errors import DataError
+
+_COST_LIMIT = 2**49  # sums of 16 such terms are exact in float64, of 16,384 in int64
+_EXCHANGE_CANDIDATES = 200  # groups of a shard that a trial looks at
+_EXCHANGE_TRIALS = 20_000  # pairs of shards; 15 shards need some hundreds
 
 
 def fold_shards(num_shards: int, num_folds: int, fold: int) -> tuple[int, ...]:
@@ -26,35 +32,37 @@ def fold_shards(num_shards: int, num_folds: int, fold: int) -> tuple[int, ...]:
     return tuple(range(fold, num_shards, num_folds))
 
 
-def group_rows(rows: pd.DataFrame) -> np.ndarray:
-    """Returns a group code for every row `[N]`: rows of one patient, and files with equal bytes, share a code.
+def group_rows(keys: Sequence[np.ndarray | pd.Series]) -> np.ndarray:
+    """Returns a group code for every row `[N]`, numbered by first appearance: rows linked by any key share a code.
+
+    Links add up: if rows 1 and 2 are one patient, and rows 2 and 3 are duplicates, then all three are one group.
 
     Arguments:
-      rows: with the columns `patient_id` (missing: a patient of its own) and `file`.
+      keys: one or more columns `[N]`, such as patients, lesions and codes of duplicates. A missing value (as
+        `pandas.isna` sees it: None, NaN, NA) links its row to no other; every number, -1 too, is a value.
     """
-    count = len(rows)
-    patients = rows["patient_id"].to_numpy(dtype=object, na_value=None)
-    keys = [("patient", patient) if patient is not None else ("row", row) for row, patient in enumerate(patients)]
-    codes = np.concatenate([pd.factorize(pd.Series(keys))[0], _duplicate_codes(rows["file"].tolist())])
-    codes[count:] += count  # two families of nodes: patients and contents
-    nodes = np.concatenate([np.arange(count), np.arange(count)]) + 2 * count
-    size = 3 * count
-    edges = coo_matrix((np.ones(2 * count, bool), (nodes, codes)), shape=(size, size))
-    labels = connected_components(edges, directed=False)[1][2 * count :]
-    return pd.factorize(labels)[0]
+    groups = np.arange(len(keys[0]))
+    for key in keys:
+        groups = _link(groups, pd.factorize(key)[0])
+    return pd.factorize(groups)[0].astype(np.int64, copy=False)
 
 
-def assign_shards(groups: np.ndarray, targets: np.ndarray, num_shards: int, seed: int) -> np.ndarray:
-    """Returns the shard of every row `[N]`, balancing classes, rows and groups at once.
+def assign_shards(
+    groups: np.ndarray, targets: np.ndarray, num_shards: int, seed: int, *, sources: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns the shard of every row `[N]`, balancing classes, rows, groups and group sizes at once.
 
-    Groups are dealt greedily, those with the most of the rarest class first, each to the shard whose squared
-    relative deviations from an even share it lowers most.
+    The balanced quantities are the rows of each class, all rows, the groups, and the groups of 1, 2, 3-4, 5-8, 9-16 ...
+    rows; with several sources also the rows of each, and of each class in it. The cost is the sum of the squared
+    relative deviations from an even share. Groups are dealt greedily, the weightiest first, each to the shard where it
+    costs least; then pairs of shards exchange groups as long as that lowers the cost.
 
     Arguments:
-      groups: group code of every row `[N]`; a group is never split.
+      groups: group code of every row `[N]`, from 0 without gaps; a group is never split.
       targets: class index of every row `[N]`.
       num_shards: how many shards.
-      seed: decides between equals.
+      seed: decides between equals, and between groups of about equal weight who is dealt first.
+      sources: code of the data set that every row came from `[N]`.
 
     Raises:
       DataError: if there are fewer groups than shards.
@@ -62,44 +70,154 @@ def assign_shards(groups: np.ndarray, targets: np.ndarray, num_shards: int, seed
     num_groups = int(groups.max(initial=-1)) + 1
     if num_groups < num_shards:
         raise DataError(f"num_shards is {num_shards}, but there are only {num_groups} patients: choose fewer shards")
-    demand = _group_demand(groups, targets, num_groups)
-    totals = demand.sum(axis=0)
-    rarest_first = [demand[:, quantity] for quantity in np.argsort(-totals, kind="stable")]
-    order = np.lexsort([np.random.default_rng(seed).permutation(num_groups), *rarest_first])[::-1]
-    shard_of_group = _deal(demand[order] / (totals / num_shards), num_shards)
-    assignment = np.empty(num_groups, dtype=np.int64)
-    assignment[order] = shard_of_group
-    return assignment[groups]
+    rng = np.random.default_rng(seed)
+    kinds, kind_of_group = _kinds(groups, targets, np.zeros_like(groups) if sources is None else sources)
+    counts = np.bincount(kind_of_group)
+    weights = _weights((kinds * counts[:, None]).sum(axis=0))
+    weight_class = np.frexp((kinds**2 * weights).sum(axis=1).astype(float))[1]
+    order = np.lexsort([rng.permutation(len(kinds)), -weight_class])
+    hands = _deal(order, kinds, counts, weights, num_shards)
+    _exchange(hands, kinds, weights, rng)
+    shard_of_slot = np.repeat(np.arange(num_shards), [len(hand) for hand in hands])
+    shard_of_group = np.empty(num_groups, dtype=np.int64)
+    shuffled = np.lexsort([rng.permutation(num_groups), kind_of_group])
+    shard_of_group[shuffled] = shard_of_slot[np.argsort(np.concatenate(hands), kind="stable")]
+    return shard_of_group[groups]
 
 
-def _group_demand(groups: np.ndarray, targets: np.ndarray, num_groups: int) -> np.ndarray:
-    """Returns what each group takes of the quantities to balance `[groups, classes + 2]`: classes, rows, groups."""
-    classes = np.unique(targets)
-    per_class = [np.bincount(groups[targets == label], minlength=num_groups) for label in classes]
-    return np.stack([*per_class, np.bincount(groups, minlength=num_groups), np.ones(num_groups)], axis=1).astype(float)
+def _link(groups: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Joins groups `[N]` (codes from 0 without gaps) whose rows share a key's code `[N]`; code -1 links nothing."""
+    linked = codes >= 0
+    num_groups = groups.max(initial=-1) + 1
+    size = num_groups + codes.max(initial=-1) + 1  # two families of nodes: groups and values of the key
+    edges = (groups[linked], num_groups + codes[linked])
+    graph = coo_matrix((np.ones(len(edges[0]), bool), edges), shape=(size, size))
+    joined = connected_components(graph, directed=False)[1][:num_groups]
+    return pd.factorize(joined)[0][groups]
 
 
-def _deal(shares: np.ndarray, num_shards: int) -> np.ndarray:
-    """Deals rows of `shares` (in units of an even shard's load) in order; returns the shard of each."""
-    load = np.zeros((num_shards, shares.shape[1]))
-    dealt = np.empty(len(shares), dtype=np.int64)
-    for position, share in enumerate(shares):
-        # Growth of sum((load - 1)**2), without the terms that are equal for every shard.
-        dealt[position] = np.argmin((load * share).sum(axis=1))
-        load[dealt[position]] += share
-    return dealt
+def _kinds(groups: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what each kind of group takes of the quantities to balance `[kinds, Q]`, and the kind of each group.
+
+    Groups with equal counts of each class in each source are of one kind: for the balance they are interchangeable.
+    """
+    num_groups = int(groups.max()) + 1
+    classes, class_of_row = np.unique(targets, return_inverse=True)
+    source_codes, source_of_row = np.unique(sources, return_inverse=True)
+    strata, stratum_of_row = np.unique(class_of_row * len(source_codes) + source_of_row, return_inverse=True)
+    kind_of_group = np.zeros(num_groups, dtype=np.int64)
+    columns = []
+    for stratum in range(len(strata)):
+        column = np.bincount(groups[stratum_of_row == stratum], minlength=num_groups)
+        columns.append(column.astype(np.int32))
+        kind_of_group = np.unique(kind_of_group * (column.max() + 1) + column, return_inverse=True)[1]
+    first_of_kind = np.unique(kind_of_group, return_index=True)[1]
+    rows = np.stack([column[first_of_kind] for column in columns], axis=1).astype(np.int64)
+    sizes = rows.sum(axis=1)
+    bins = np.frexp(sizes - 1.0)[1]  # 1 -> 0, 2 -> 1, 3-4 -> 2, 5-8 -> 3 ...
+    of_size = bins[:, None] == np.unique(bins)
+    by_source = [rows, _sum_by(rows, strata % len(source_codes))] if len(source_codes) > 1 else []
+    quantities = [_sum_by(rows, strata // len(source_codes)), *by_source, sizes[:, None], np.ones((len(sizes), 1))]
+    return np.concatenate([*quantities, of_size], axis=1).astype(np.int64), kind_of_group
 
 
-def _duplicate_codes(files: Sequence[Path]) -> np.ndarray:
-    """Returns equal codes for files with equal bytes; only files of equal size are read."""
-    by_size: dict[int, list[int]] = defaultdict(list)
-    for row, file in enumerate(files):
-        if file.is_file():
-            by_size[file.stat().st_size].append(row)
-    codes = np.arange(len(files))
-    for rows in by_size.values():
-        first_with: dict[bytes, int] = {}
-        for row in rows if len(rows) > 1 else ():
-            digest = hashlib.sha256(files[row].read_bytes()).digest()
-            codes[row] = first_with.setdefault(digest, row)
-    return codes
+def _sum_by(columns: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the sums over columns with equal labels, in the order of the labels."""
+    return np.stack([columns[:, labels == label].sum(axis=1) for label in np.unique(labels)], axis=1)
+
+
+def _weights(totals: np.ndarray) -> np.ndarray:
+    """Returns whole numbers by which squared amounts cost about the same for every quantity, relative to its total."""
+    return np.maximum(_COST_LIMIT // (len(totals) * totals**2), 1)
+
+
+def _deal(
+    order: np.ndarray, kinds: np.ndarray, counts: np.ndarray, weights: np.ndarray, num_shards: int
+) -> list[np.ndarray]:
+    """Deals the groups, kind by kind; returns the kinds `[groups]` that each shard got.
+
+    A group goes to the shard whose cost it raises least: the one with the lowest sum of weights * load * share, which
+    then rises by the same step for every group of a kind. So a kind is dealt at once, like water that finds its level.
+    """
+    load = np.zeros((num_shards, kinds.shape[1]), dtype=np.int64)
+    shard_of_slot = []
+    for kind in order:
+        heights = (load * (weights * kinds[kind])).sum(axis=1)
+        dealt = _fill(heights, int((weights * kinds[kind] ** 2).sum()), int(counts[kind]))
+        load += dealt[:, None] * kinds[kind]
+        shard_of_slot.append(np.repeat(np.arange(num_shards), dealt))
+    shards = np.concatenate(shard_of_slot)
+    dealt_kinds = np.repeat(order, counts[order])[np.argsort(shards, kind="stable")]
+    return np.split(dealt_kinds, np.cumsum(np.bincount(shards, minlength=num_shards))[:-1])
+
+
+def _fill(heights: np.ndarray, step: int, count: int) -> np.ndarray:
+    """Returns how many of `count` steps each place gets when every step goes to the place that is lowest then."""
+    rising = np.sort(heights)
+    volume = count * step + np.cumsum(rising)
+    places = np.flatnonzero(volume > np.arange(1, len(rising) + 1) * rising)[-1] + 1  # those below the final level
+    filled = np.maximum((volume[places - 1] - places * heights) // (places * step), 0)
+    lowest = np.argsort(heights + filled * step, kind="stable")
+    filled[lowest[: count - filled.sum()]] += 1
+    return filled
+
+
+def _exchange(hands: list[np.ndarray], kinds: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> None:
+    """Lets pairs of shards give or swap the groups that lower their cost most, until no pair finds any; in place.
+
+    Arguments:
+      hands: the kinds `[groups]` that each shard holds.
+      kinds: amounts of each kind `[kinds, Q]`.
+      weights: what a squared amount costs `[Q]`.
+      rng: draws the candidates where a shard has too many groups to try all.
+    """
+    nothing = len(kinds)
+    amounts = np.concatenate([kinds, np.zeros_like(kinds[:1])]).astype(float)  # float64 multiplies matrices faster
+    load = np.stack([amounts[hand].sum(axis=0) for hand in hands])
+    idle, pairs_in_a_round = 0, len(hands) * (len(hands) // 2)
+    for first, second in _pairs(len(hands)):
+        given, taken = (np.append(_candidates(hands[shard], rng), nothing) for shard in (first, second))
+        cost = _exchange_cost(amounts[given], amounts[taken], load[first] - load[second], weights)
+        here, there = np.unravel_index(np.argmin(cost), cost.shape)
+        idle = 0 if cost[here, there] < 0 else idle + 1
+        if idle == pairs_in_a_round:
+            return
+        if idle == 0:
+            hands[first] = _replace(hands[first], given[here], taken[there], nothing)
+            hands[second] = _replace(hands[second], taken[there], given[here], nothing)
+            change = amounts[taken[there]] - amounts[given[here]]
+            load[first] += change
+            load[second] -= change
+
+
+def _pairs(num_shards: int) -> Iterator[tuple[int, int]]:
+    """Yields pairs of shards, every pair in every round, so that all shards take part alike if time ends a round."""
+    distances = range(1, num_shards // 2 + 1)
+    rounds = ((first, distance) for distance in itertools.cycle(distances) for first in range(num_shards))
+    for first, distance in itertools.islice(rounds, _EXCHANGE_TRIALS if distances else 0):
+        yield first, (first + distance) % num_shards
+
+
+def _candidates(hand: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if len(hand) <= _EXCHANGE_CANDIDATES:
+        return hand
+    return hand[rng.integers(len(hand), size=_EXCHANGE_CANDIDATES)]
+
+
+def _exchange_cost(given: np.ndarray, taken: np.ndarray, lead: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns half the growth of the cost for each group given (rows) and taken in its place (columns).
+
+    With change = taken - given and lead = load of the giver - load of the taker, the sum of both shards' weighted
+    squared loads grows by 2 * change * lead + 2 * change**2.
+    """
+    weighted_given, weighted_taken = given * weights, taken * weights
+    gain = (weighted_given * given).sum(axis=1) - weighted_given @ lead
+    loss = (weighted_taken * taken).sum(axis=1) + weighted_taken @ lead
+    return gain[:, None] + loss - 2 * (weighted_given @ taken.T)
+
+
+def _replace(hand: np.ndarray, old: int, new: int, nothing: int) -> np.ndarray:
+    """Returns the hand without one group of kind `old` and with one of kind `new`; `nothing` stands for no group."""
+    if old != nothing:
+        hand = np.delete(hand, np.flatnonzero(hand == old)[0])
+    return hand if new == nothing else np.append(hand, new)

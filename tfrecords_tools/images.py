@@ -14,10 +14,10 @@ from tfrecords_tools.errors import DataError
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never filled with grey
 
 # How an image that is not square becomes square.
-FITS: dict[str, Callable[[Image.Image, tuple[int, int]], Image.Image]] = {
-    "crop": lambda image, size: ImageOps.fit(image, size, Image.Resampling.LANCZOS),
-    "pad": lambda image, size: ImageOps.pad(image, size, Image.Resampling.LANCZOS),
-    "stretch": lambda image, size: image.resize(size, Image.Resampling.LANCZOS),
+FITS: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
+    "crop": ImageOps.fit,
+    "pad": ImageOps.pad,
+    "stretch": Image.Image.resize,
 }
 
 
@@ -38,7 +38,8 @@ def to_jpeg(data: bytes, encoding: Encoding) -> bytes:
     """Returns the image as an RGB JPEG of `[image_size, image_size]` pixels.
 
     A JPEG that already has this size and is upright RGB is passed through byte for byte: encoding it again would
-    cost quality. Larger JPEGs are decoded at a reduced scale of at least twice the size asked for.
+    cost quality. A larger JPEG is decoded at the smallest scale (1/8, 1/4, 1/2) that leaves no side shorter than
+    `image_size`, so that nothing is enlarged afterwards.
 
     Raises:
       RefusedImage: for empty, truncated, unidentified or bomb-sized data.
@@ -61,29 +62,42 @@ def _convert(data: bytes, encoding: Encoding) -> bytes:
     size = (encoding.image_size, encoding.image_size)
     with Image.open(io.BytesIO(data)) as image:
         upright = image.getexif().get(0x0112, 1) == 1
+        if image.format == "JPEG":
+            image.decodermaxblock = len(data)  # in one piece: the default feeds the decoder 64 KB at a time
         if image.format == "JPEG" and image.mode == "RGB" and image.size == size and upright:
+            image.draft("RGB", (1, 1))  # every byte is checked all the same
             image.load()
             return data
-        image.draft("RGB", (2 * size[0], 2 * size[1]))
+        image.draft("RGB", size)
         image.load()
         image.info.pop("exif", None)  # exif_transpose would write it anew, and fail where another tag is odd
         rgb = to_rgb(image if upright else ImageOps.exif_transpose(image))
-        return encode_jpeg(np.asarray(FITS[encoding.fit](rgb, size)), encoding.quality)
+        return _save(FITS[encoding.fit](rgb, size, _resampling(rgb.size, encoding.image_size)), encoding.quality)
+
+
+def _resampling(size: tuple[int, int], side: int) -> Image.Resampling:
+    """Returns the filter to shrink with: Hamming's comes nearest to the mean of an area and takes a third of the time
+    of Lanczos's, but blurs where little is left to shrink."""
+    return Image.Resampling.HAMMING if min(size) >= 1.5 * side else Image.Resampling.LANCZOS
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Returns an 8-bit RGB image: 16-bit values scaled rather than clipped, transparency over black."""
     if image.mode.startswith("I;16") or image.mode == "I":
-        values = np.asarray(image, dtype=np.float64) / 257.0
+        values = np.asarray(image, dtype=np.float32) / 257
         image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """Returns a uint8 image `[H, W, 3]` as JPEG bytes without chroma subsampling."""
+    return _save(Image.fromarray(image), quality)
+
+
+def _save(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()

@@ -1,19 +1,15 @@
 """manifest.json: what a folder of shards holds, written last; a shard that it does not vouch for is not read."""
 
-import hashlib
 import json
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-
-import google_crc32c
 
 from tfrecords_tools.errors import DataError
+from tfrecords_tools.storage import AnyPath, file_crc32c, file_size, is_file, read_text, write_atomically
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _REMEDY = "make the shards again with `python -m pipelines.make_shards`"
 
 
@@ -35,8 +31,9 @@ class Manifest:
     """A whole set of shards.
 
     `source_fingerprint` stands for the rows and images, `folds_fingerprint` for those and their shards: sets with
-    equal ones hold the same images in the shards of equal index, whatever the image size. `provenance` is empty for
-    real images; see `synthesize` for synthetic ones.
+    equal ones hold the same images in the shards of equal index, whatever the image size. `codes` are the integers
+    that stand for categories in the examples. `balance` has a row for every training shard, see `balance_table`;
+    `duplicates` counts what was found. `provenance` is empty for real images; see `synthesize` for synthetic ones.
     """
 
     source: str
@@ -48,6 +45,8 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
     codes: dict = field(default_factory=dict)
     rejected: int = 0
+    balance: tuple[dict, ...] = ()
+    duplicates: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -70,7 +69,7 @@ def shard_file_name(split: str, index: int, records: int) -> str:
     return f"{split}{index:02d}-{records}.tfrec"
 
 
-def describe_shard(path: Path, class_counts: tuple[int, ...]) -> ShardEntry:
+def describe_shard(path: AnyPath, class_counts: tuple[int, ...]) -> ShardEntry:
     """Returns the entry of a finished shard file, named as `shard_file_name` does."""
     match = re.fullmatch(r"([a-z]+)(\d+)-(\d+)\.tfrec", path.name)
     if match is None:
@@ -81,65 +80,32 @@ def describe_shard(path: Path, class_counts: tuple[int, ...]) -> ShardEntry:
         index=int(match[2]),
         records=int(match[3]),
         class_counts=class_counts,
-        bytes=path.stat().st_size,
+        bytes=file_size(path),
         crc32c=file_crc32c(path),
     )
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: AnyPath, manifest: Manifest) -> None:
     """Writes manifest.json atomically."""
     write_atomically(folder / MANIFEST_FILE, json.dumps(asdict(manifest), indent=1) + "\n")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: AnyPath) -> Manifest:
     """Reads manifest.json.
 
     Raises:
       DataError: if there is none, or it is damaged or of another schema version.
     """
     path = folder / MANIFEST_FILE
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{folder}: no {MANIFEST_FILE}, so this is no finished folder of shards; {_REMEDY}")
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(read_text(path))
         if values["schema_version"] != SCHEMA_VERSION:
             raise DataError(f"{path}: schema_version {values['schema_version']}, not {SCHEMA_VERSION}; {_REMEDY}")
         shards = tuple(ShardEntry(**{**e, "class_counts": tuple(e["class_counts"])}) for e in values.pop("shards"))
-        return Manifest(**{**values, "classes": tuple(values["classes"]), "shards": shards})
+        return Manifest(
+            **{**values, "classes": tuple(values["classes"]), "balance": tuple(values["balance"]), "shards": shards}
+        )
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: damaged ({error!r}); {_REMEDY}") from error
-
-
-def file_crc32c(path: Path) -> str:
-    """Returns the CRC-32C of a file as 8 hexadecimal digits."""
-    checksum = google_crc32c.Checksum()
-    for chunk in _chunks(path):
-        checksum.update(chunk)
-    return checksum.hexdigest().decode()
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
-    for chunk in _chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a small text file so that a reader sees all of it or none."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk

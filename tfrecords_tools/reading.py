@@ -8,14 +8,14 @@ seed of its own. Images stay uint8 `[N, H, W, 3]`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
 
 import tensorflow as tf
 
 from tfrecords_tools.example import MISSING
 from tfrecords_tools.manifest import Manifest, ShardEntry
+from tfrecords_tools.storage import AnyPath
 
 SHUFFLE_WINDOW = 8192
 _CYCLE_LENGTH = 16
@@ -35,7 +35,7 @@ class ShardSet:
     stored_size: int
 
 
-def shard_set(folder: Path, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
+def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
     """Returns the shards of a folder as a set to read."""
     paths = tuple(str(folder / shard.file) for shard in shards)
     return ShardSet(paths, sum(shard.records for shard in shards), manifest.image_size)
@@ -86,15 +86,15 @@ def training_batches(
         records = _mixed_records(real, synthetic, synthetic_fraction, seed, start)
     else:
         records = _endless_records(real, seed, start)
-    share = global_batch_size // num_workers
-    own = slice(worker * share, (worker + 1) * share)
-    global_batches = records.enumerate(start=start).batch(global_batch_size, drop_remainder=True)
-    numbered = global_batches.map(lambda numbers, records: (numbers[own], records[own])).unbatch()
+    numbered = records.enumerate(start=start)
+    if num_workers > 1:
+        share = global_batch_size // num_workers
+        numbered = numbered.filter(lambda number, record: number % global_batch_size // share == worker)
 
     def decode(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
         example = _parse(record)
         del example["image_name"], example["patient_id"]
-        image = _decode_image(example["image"], image_size, resize=sizes != {image_size})
+        image = _decode_image(example["image"], image_size, sizes)
         if augment is not None:
             image = tf.ensure_shape(augment(image, tf.stack([tf.constant(seed, tf.int64), number])), image.shape)
         return {**example, "image": image}
@@ -110,11 +110,10 @@ def evaluation_batches(shards: ShardSet, *, image_size: int, batch_size: int) ->
     batch may be shorter.
     """
     records = tf.data.TFRecordDataset(list(shards.paths))
-    resize = shards.stored_size != image_size
 
     def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
         example = _parse(record)
-        return {**example, "image": _decode_image(example["image"], image_size, resize)}
+        return {**example, "image": _decode_image(example["image"], image_size, {shards.stored_size})}
 
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -176,9 +175,16 @@ def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
     return example
 
 
-def _decode_image(data: tf.Tensor, image_size: int, resize: bool) -> tf.Tensor:
-    image = tf.io.decode_jpeg(data, channels=3)
-    if resize:
+def _decode_image(data: tf.Tensor, image_size: int, stored_sizes: Set[int]) -> tf.Tensor:
+    """Decodes at the smallest scale that leaves nothing to enlarge, and resizes by area what then has another size."""
+    scale = _decode_scale(min(stored_sizes), image_size)
+    image = tf.io.decode_jpeg(data, channels=3, ratio=scale)
+    if stored_sizes != {image_size * scale}:
         image = tf.image.resize(image, (image_size, image_size), method="area")
         image = tf.cast(tf.round(image), tf.uint8)
     return tf.ensure_shape(image, (image_size, image_size, 3))
+
+
+def _decode_scale(stored_size: int, image_size: int) -> int:
+    """Returns by how much JPEG decoding may shrink; 1 where the stored sizes are mixed, that is 0."""
+    return max(scale for scale in (1, 2, 4, 8) if scale == 1 or stored_size >= scale * image_size)

@@ -1,20 +1,46 @@
 """The TFRecord framing: length, checksum of the length, payload, checksum of the payload.
 
-Source: tensorflow/core/lib/io/record_writer.h. Checksums are CRC-32C, rotated and offset ("masked").
+Source: tensorflow/core/lib/io/record_writer.h. Checksums are CRC-32C, rotated and offset ("masked"). A whole file
+may be compressed (GZIP or ZLIB in TensorFlow's words); that is seen from its first bytes. Records count from 0.
 """
 
 import struct
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 
 import google_crc32c
 
 from tfrecords_tools.errors import DataError
+from tfrecords_tools.storage import AnyPath, open_bytes
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = _LENGTH.size + _CHECKSUM.size
+_CHUNK = 1 << 20
+
+
+class Readable(Protocol):
+    """Anything with `read(size)`: at most `size` bytes, and fewer only at the end."""
+
+    def read(self, size: int) -> bytes:
+        """Returns the next bytes."""
+
+
+@dataclass(frozen=True)
+class ScannedRecord:
+    """A record as it stands in a file; `payload` is None where `problem` tells what is wrong.
+
+    `offset` is that of its header in bytes (in a compressed file: after decompression). `framed` tells whether its
+    header and length are sound, so that it counts as a record and the next one can be found.
+    """
+
+    number: int
+    offset: int
+    payload: bytes | None = None
+    problem: str = ""
+    framed: bool = True
 
 
 def frame(record: bytes) -> bytes:
@@ -23,33 +49,128 @@ def frame(record: bytes) -> bytes:
     return b"".join((length, _CHECKSUM.pack(_masked_crc(length)), record, _CHECKSUM.pack(_masked_crc(record))))
 
 
-def read_records(path: Path) -> Iterator[bytes]:
+def read_records(path: AnyPath) -> Iterator[bytes]:
     """Yields the records of a TFRecord file, each checked.
 
     Raises:
       DataError: at the first record whose framing or checksum is wrong, with its number.
     """
-    with open(path, "rb") as file:
-        number = 0
-        while header := file.read(_HEADER_BYTES):
-            yield _read_payload(file, header, path, number)
-            number += 1
+    with open_bytes(path) as file:
+        for record in scan_records(decompressed(file, file)):
+            if record.payload is None:
+                raise DataError(f"{path}: record {record.number} {record.problem}; write the file again")
+            yield record.payload
 
 
-def _read_payload(file: BinaryIO, header: bytes, path: Path, number: int) -> bytes:
-    if len(header) < _HEADER_BYTES:
-        raise DataError(f"{path}: record {number} ends inside its header; the file was cut short, write it again")
-    length_bytes, (length_crc,) = header[: _LENGTH.size], _CHECKSUM.unpack(header[_LENGTH.size :])
-    if _masked_crc(length_bytes) != length_crc:
-        raise DataError(f"{path}: record {number} has a damaged header; write the file again")
-    (length,) = _LENGTH.unpack(length_bytes)
-    body = file.read(length + _CHECKSUM.size)
-    if len(body) < length + _CHECKSUM.size:
-        raise DataError(f"{path}: record {number} ends inside its data; the file was cut short, write it again")
-    payload = body[:length]
-    if _masked_crc(payload) != _CHECKSUM.unpack(body[length:])[0]:
-        raise DataError(f"{path}: record {number} has damaged data (checksum differs); write the file again")
-    return payload
+def scan_records(file: Readable) -> Iterator[ScannedRecord]:
+    """Yields every record of an open TFRecord file, the damaged ones too.
+
+    After damaged data it goes on with the next record. After a damaged header nothing tells where the next record
+    begins, so that one is the last.
+    """
+    number = offset = 0
+    while True:
+        record, size = _scan_record(file, number, offset)
+        if record is not None:
+            yield record
+        if record is None or not record.framed:
+            return
+        number, offset = number + 1, offset + size
+
+
+def decompressed(file: BinaryIO, source: Readable) -> Readable:
+    """Returns what reads `source` decompressed, if `file`, which stands at its start, is compressed, or else `source`.
+
+    `source` reads the same file, perhaps by way of something that counts.
+    """
+    return _Inflated(source) if is_compressed(file) else source
+
+
+def is_compressed(file: BinaryIO) -> bool:
+    """Returns whether an open file, which stands at its start and stays there, is compressed by GZIP or ZLIB."""
+    start = file.read(_HEADER_BYTES)
+    file.seek(0)
+    if len(start) == _HEADER_BYTES and _header_is_sound(start):
+        return False
+    is_zlib = len(start) >= 2 and start[0] == 0x78 and int.from_bytes(start[:2], "big") % 31 == 0
+    return start[:2] == b"\x1f\x8b" or is_zlib
+
+
+def _scan_record(file: Readable, number: int, offset: int) -> tuple[ScannedRecord | None, int]:
+    """Returns the next record, or None at the end, and how many bytes it takes."""
+
+    def broken(problem: str) -> tuple[ScannedRecord, int]:
+        return ScannedRecord(number, offset, problem=problem, framed=False), 0
+
+    try:
+        header = file.read(_HEADER_BYTES)
+        if not header:
+            return None, 0
+        if len(header) < _HEADER_BYTES:
+            return broken(f"ends inside its header ({len(header)} of {_HEADER_BYTES} bytes): the file was cut short")
+        if not _header_is_sound(header):
+            return broken("has a damaged header")
+        (length,) = _LENGTH.unpack_from(header)
+        payload, footer = _read_all(file, length), file.read(_CHECKSUM.size)
+    except zlib.error as error:
+        return broken(f"cannot be decompressed ({error})")
+    if len(footer) < _CHECKSUM.size:
+        there = len(payload) + len(footer)
+        return broken(f"ends inside its data ({there} of {length + _CHECKSUM.size} bytes): the file was cut short")
+    size = _HEADER_BYTES + length + _CHECKSUM.size
+    if _masked_crc(payload) != _CHECKSUM.unpack(footer)[0]:
+        return ScannedRecord(number, offset, problem="has damaged data (checksum differs)"), size
+    return ScannedRecord(number, offset, payload), size
+
+
+def _read_all(file: Readable, length: int) -> bytes:
+    """Reads in pieces, because a header may claim far more than the file holds."""
+    if length <= _CHUNK:
+        return file.read(length)
+    pieces, missing = [], length
+    while missing and (piece := file.read(min(missing, _CHUNK))):
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)
+
+
+class _Inflated:
+    """Reads GZIP or ZLIB data, of one or several members, decompressed."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._inflater = _new_inflater()
+        self._waiting = b""
+
+    def read(self, size: int) -> bytes:
+        pieces, missing = [], size
+        while missing and (piece := self._next(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def _next(self, most: int) -> bytes:
+        """Returns some decompressed bytes, none only at the end."""
+        while True:
+            compressed = self._waiting or self._file.read(_CHUNK)
+            if self._inflater.eof:
+                if not compressed:
+                    return b""
+                self._inflater = _new_inflater()
+            piece = self._inflater.decompress(compressed, most)
+            self._waiting = self._inflater.unconsumed_tail or self._inflater.unused_data
+            if piece:
+                return piece
+            if not compressed and not self._inflater.eof:
+                raise zlib.error("the compressed data end too early: the file was cut short")
+
+
+def _new_inflater():
+    return zlib.decompressobj(wbits=47)  # 32 + 15: GZIP or ZLIB, whichever the first bytes say
+
+
+def _header_is_sound(header: bytes) -> bool:
+    return _masked_crc(header[: _LENGTH.size]) == _CHECKSUM.unpack_from(header, _LENGTH.size)[0]
 
 
 def _masked_crc(data: bytes) -> int:

@@ -6,75 +6,118 @@ whole and under its final name, so a kill at any moment loses at most the shard 
 
 import json
 import os
-import shutil
+import secrets
+import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from tfrecords_tools import example
+from tfrecords_tools.errors import DataError
 from tfrecords_tools.images import Encoding, RefusedImage, to_jpeg
-from tfrecords_tools.manifest import ShardEntry, describe_shard, file_crc32c, shard_file_name, write_atomically
+from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_file_name
 from tfrecords_tools.records import frame
+from tfrecords_tools.rows import Row, read_rows
+from tfrecords_tools.storage import (
+    AnyPath,
+    MissingFileError,
+    as_path,
+    crc32c,
+    file_crc32c,
+    is_file,
+    is_remote,
+    leaves,
+    list_files,
+    naming_full_disk,
+    publish,
+    read_bytes,
+    read_text,
+    remove,
+    remove_folder,
+    write_atomically,
+)
 
 PARTS_FOLDER = "parts"
 
-
-@dataclass(frozen=True)
-class Row:
-    """One image to convert: its file, and everything of its example but the image itself."""
-
-    file: Path
-    fields: dict
+_READ_AHEAD = 8  # images of a bucket that are on their way while one is converted
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardJob:
-    """All that a worker needs for one shard. `root` is the folder that no file may lie outside of."""
+    """All that a worker needs for one shard; its rows lie in the parts of `folder`, see `rows_path`.
 
-    folder: Path
+    `roots` are the folders of the sources, which no file may lie outside of.
+    """
+
+    folder: str
     split: str
     index: int
     num_classes: int
-    rows: tuple[Row, ...]
-    root: Path
+    roots: tuple[str, ...]
     encoding: Encoding
+
+    @property
+    def name(self) -> str:
+        """Returns a name such as train03."""
+        return f"{self.split}{self.index:02d}"
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """A finished shard; `rejected` holds (image_name, file, reason) of every image left out."""
+    """A finished shard.
+
+    `rejected` holds (image_name, file, reason) of every image left out, `sources_crc32c` the checksum of the file of
+    every row, None for those that could not be read.
+    """
 
     entry: ShardEntry
-    rejected: tuple[tuple[str, str, str], ...]
+    rejected: tuple[tuple[str, str, str], ...] = ()
+    sources_crc32c: tuple[str | None, ...] = ()
+
+
+def rows_path(folder: AnyPath, split: str, index: int) -> AnyPath:
+    """Returns the file with the rows of a shard."""
+    return folder / PARTS_FOLDER / f"{split}{index:02d}.rows.jsonl"
 
 
 def write_shard(job: ShardJob) -> ShardResult:
-    """Converts the images of a job into one shard, or returns the shard of an earlier run if it is whole."""
-    done = read_part(job.folder, job.split, job.index)
+    """Converts the images of a job into one shard, or returns the shard of an earlier run if it is whole.
+
+    Raises:
+      DataError: if an image is not the one that the rows were made from.
+    """
+    folder = as_path(job.folder)
+    done = read_part(folder, job.split, job.index)
     if done is not None:
         return done
-    rejected = []
+    rejected, checksums = [], []
 
     def examples() -> Iterator[example.Example]:
-        for row in job.rows:
+        roots = [as_path(root) for root in job.roots]
+        for row, data in _with_data(read_rows(rows_path(folder, job.split, job.index)), roots):
+            checksums.append(None if isinstance(data, RefusedImage) else crc32c(data))
             try:
-                yield example.Example(image=_convert(row.file, job), **_with_size(row.fields, job.encoding))
+                yield example.Example(image=_convert(data, job.encoding), **_with_size(row, job.encoding))
             except RefusedImage as refusal:
-                rejected.append((row.fields["image_name"], str(row.file), str(refusal)))
+                rejected.append((row.fields["image_name"], str(roots[row.source] / row.file), str(refusal)))
 
-    entry = write_examples(job.folder, job.split, job.index, examples(), job.num_classes)
-    return write_part(job.folder, ShardResult(entry, tuple(rejected)))
+    entry = write_examples(folder, job.split, job.index, examples(), job.num_classes)
+    return write_part(folder, ShardResult(entry, tuple(rejected), tuple(checksums)))
 
 
 def write_examples(
-    folder: Path, split: str, index: int, examples: Iterable[example.Example], num_classes: int
+    folder: AnyPath, split: str, index: int, examples: Iterable[example.Example], num_classes: int
 ) -> ShardEntry:
     """Writes an iterable of examples as one shard; it has its final name only when it is whole and on disk."""
     counts = [0] * num_classes
     records = 0
-    temporary = folder / f".{split}{index:02d}.{os.getpid()}.tmp"
+    nearby = Path(tempfile.gettempdir()) if is_remote(folder) else folder
+    temporary = nearby / f".{split}{index:02d}.{secrets.token_hex(8)}.tmp"  # two machines may be at one shard
     try:
-        with open(temporary, "wb") as file:
+        with naming_full_disk(nearby), open(temporary, "wb") as file:
             for item in examples:
                 file.write(frame(example.serialize(item)))
                 records += 1
@@ -83,64 +126,90 @@ def write_examples(
             file.flush()
             os.fsync(file.fileno())
         path = folder / shard_file_name(split, index, records)
-        os.replace(temporary, path)
+        publish(temporary, path)
     finally:
-        for leftover in folder.glob(f".{split}{index:02d}.*.tmp"):  # ours, or that of a worker killed at this shard
-            leftover.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return describe_shard(path, () if split == "test" else tuple(counts))
 
 
-def write_part(folder: Path, result: ShardResult) -> ShardResult:
+def write_part(folder: AnyPath, result: ShardResult) -> ShardResult:
     """Vouches for a finished shard; returns the result."""
-    entry = result.entry
-    path = _part_path(folder, entry.split, entry.index)
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, json.dumps({"entry": asdict(entry), "rejected": result.rejected}))
+    write_atomically(_part_path(folder, result.entry.split, result.entry.index), json.dumps(asdict(result)))
     return result
 
 
-def read_part(folder: Path, split: str, index: int) -> ShardResult | None:
+def read_part(folder: AnyPath, split: str, index: int) -> ShardResult | None:
     """Returns the shard that an earlier run finished, if its bytes are still those; otherwise None."""
     path = _part_path(folder, split, index)
-    if not path.is_file():
+    if not is_file(path):
         return None
+    text = read_text(path)
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(text)
         entry = ShardEntry(**{**values["entry"], "class_counts": tuple(values["entry"]["class_counts"])})
         rejected = tuple(tuple(rejection) for rejection in values["rejected"])
+        checksums = tuple(values["sources_crc32c"])
     except (KeyError, TypeError, ValueError):
         return None
     shard = folder / entry.file
-    if not shard.is_file() or file_crc32c(shard) != entry.crc32c:
+    if not is_file(shard) or file_crc32c(shard) != entry.crc32c:
         return None
-    return ShardResult(entry, rejected)
+    return ShardResult(entry, rejected, checksums)
 
 
-def remove_leftovers(folder: Path, keep: Sequence[str] = ()) -> None:
+def remove_leftovers(folder: AnyPath, keep: Sequence[str] = ()) -> None:
     """Removes half-written files, and shards that are not in `keep`."""
-    for path in [*folder.glob(".*.tmp"), *folder.glob("*.tfrec")]:
-        if path.name not in keep:
-            path.unlink(missing_ok=True)
+    for file in list_files(folder):
+        half_written = file.name.startswith(".") and file.name.endswith(".tmp")
+        if half_written or (file.name.endswith(".tfrec") and file.name not in keep):
+            remove(folder / file.name)
 
 
-def remove_parts(folder: Path) -> None:
+def remove_parts(folder: AnyPath) -> None:
     """Removes the parts, once the manifest stands and vouches for the shards."""
-    shutil.rmtree(folder / PARTS_FOLDER, ignore_errors=True)
+    remove_folder(folder / PARTS_FOLDER)
 
 
-def _part_path(folder: Path, split: str, index: int) -> Path:
+def _part_path(folder: AnyPath, split: str, index: int) -> AnyPath:
     return folder / PARTS_FOLDER / f"{split}{index:02d}.json"
 
 
-def _convert(file: Path, job: ShardJob) -> bytes:
-    if not file.resolve().is_relative_to(job.root.resolve()):
-        raise RefusedImage(f"the path leaves the input folder {job.root}")
+def _with_data(rows: Iterator[Row], roots: Sequence[AnyPath]) -> Iterator[tuple[Row, bytes | RefusedImage]]:
+    """Yields every row with its file; files of a bucket are fetched ahead, for their way is long."""
+    if not any(is_remote(root) for root in roots):
+        yield from ((row, _read(row, roots[row.source])) for row in rows)
+        return
+    with ThreadPoolExecutor(_READ_AHEAD) as threads:
+        coming = deque((row, threads.submit(_read, row, roots[row.source])) for row in islice(rows, _READ_AHEAD))
+        while coming:
+            row, future = coming.popleft()
+            yield row, future.result()
+            coming.extend((row, threads.submit(_read, row, roots[row.source])) for row in islice(rows, 1))
+
+
+def _read(row: Row, root: AnyPath) -> bytes | RefusedImage:
+    """Returns the file of a row, or why there is none."""
+    if leaves(root, row.file):
+        return RefusedImage(f"the path leaves the input folder {root}")
     try:
-        data = file.read_bytes()
+        data = read_bytes(root / row.file)
+    except MissingFileError:
+        return RefusedImage("cannot be read: no such file in the bucket")
     except OSError as error:
-        raise RefusedImage(f"cannot be read: {error.strerror}") from error
-    return to_jpeg(data, job.encoding)
+        return RefusedImage(f"cannot be read: {error.strerror}")
+    if len(data) != row.size or row.crc32c not in (None, crc32c(data)):
+        raise DataError(
+            f"{root / row.file}: changed while this run was under way ({row.size} bytes, now {len(data)}); "
+            "put the old file back and start the same command again, or start in another folder"
+        )
+    return data
 
 
-def _with_size(fields: dict, encoding: Encoding) -> dict:
-    return {**fields, "width": encoding.image_size, "height": encoding.image_size}
+def _convert(data: bytes | RefusedImage, encoding: Encoding) -> bytes:
+    if isinstance(data, RefusedImage):
+        raise data
+    return to_jpeg(data, encoding)
+
+
+def _with_size(row: Row, encoding: Encoding) -> dict:
+    return {**row.fields, "source": row.source, "width": encoding.image_size, "height": encoding.image_size}

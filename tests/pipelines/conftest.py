@@ -1,10 +1,17 @@
 """One small run of the whole line, which the tests of the stages share; built only as far as a test asks."""
 
+import io
+import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from tests.conftest import ROOT, stage_command
 
 PHANTOM = {"source": "phantom", "image_size": 32, "num_images": 240, "num_shards": 6}
 GAN = {
@@ -29,6 +36,8 @@ CLASSIFIER = {
     "test_time_views": 1,
     "deterministic": True,
 }
+# make_shards on a folder of `draw_folder`.
+FOLDER = {"source": "image_folder", "image_size": 32, "num_shards": 4, "workers": 1}
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,58 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 
 def succeed(result) -> None:
     assert result.returncode == 0, result.stderr
+
+
+def only_error(result) -> str:
+    """The one line that tells a user what is wrong; nothing else but log lines may stand beside it."""
+    assert result.returncode == 1, result.stderr
+    *others, error = result.stderr.strip().splitlines()
+    assert error.startswith("error: "), result.stderr
+    assert not any("Traceback" in line or line.startswith("error") for line in others), result.stderr
+    return error
+
+
+def picture(seed: int, side: int = 64) -> Image.Image:
+    """A picture that looks like no other, with as much detail as the search for duplicates needs."""
+    colours = np.random.default_rng([7, seed]).integers(0, 256, (24, 24, 3)).astype(np.uint8)
+    return Image.fromarray(colours).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def jpeg(image: Image.Image, **settings) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **{"quality": 90, **settings})
+    return buffer.getvalue()
+
+
+def draw_folder(root: Path, count: int = 24) -> Path:
+    """Writes pictures of two classes, every third of class b; two of them are equal, and one cannot be read."""
+    for number in range(count):
+        path = root / ("b" if number % 3 == 0 else "a") / f"{number:03d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(picture(number)))
+    (root / "a" / "copy.jpg").write_bytes((root / "a" / "001.jpg").read_bytes())
+    (root / "a" / "text.jpg").write_text("no picture")
+    return root
+
+
+def artefacts(folder: Path) -> dict[str, bytes]:
+    """What must be the same however a folder of shards was made."""
+    names = ("manifest.json", "rejected.csv", "duplicates.csv")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".tfrec" or path.name in names}
+
+
+def finished_shards(folder: Path) -> list[str]:
+    """The shards that the parts of a run which is under way vouch for."""
+    parts = (json.loads(path.read_text()) for path in sorted((folder / "parts").glob("t*.json")))
+    return [part["entry"]["file"] for part in parts]
+
+
+def start_stage(stage: str, log: Path, **settings: object) -> subprocess.Popen:
+    """Starts a stage as the leader of a session of its own; its messages go to a file."""
+    with open(log, "ab") as messages:
+        return subprocess.Popen(
+            stage_command(stage, **settings), cwd=ROOT, stderr=messages, stdout=messages, start_new_session=True
+        )
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from pipelines.grids import write_grid
+from tfrecords_tools.storage import as_path, read_bytes
 
 
 def test_every_image_stands_in_its_column_and_row(tmp_path):
@@ -16,6 +17,13 @@ def test_every_image_stands_in_its_column_and_row(tmp_path):
             top, left = 18 + row * 66, 44 + column * 66
             assert (grid[top : top + 64, left : left + 64] == shade).all()
     assert (grid[18 + 2 * 66 :, 44 + 66 :] == 255).all()
+
+
+def test_a_grid_in_a_bucket_is_the_one_written_here(tmp_path, bucket):
+    column = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
+    for folder in (tmp_path, as_path(bucket)):
+        write_grid(folder / "grid.png", [column], ["nevus"], first_row_real=False)
+    assert read_bytes(as_path(bucket) / "grid.png") == (tmp_path / "grid.png").read_bytes()
 
 
 def test_small_images_are_enlarged_by_whole_factors(tmp_path):

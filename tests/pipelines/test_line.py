@@ -19,8 +19,9 @@ from pipelines.metrics_file import read_metrics
 from tests.conftest import ROOT, stage_command
 from tests.pipelines.conftest import CLASSIFIER, GAN, PHANTOM
 from tfrecords_tools import example
-from tfrecords_tools.manifest import file_sha256, read_manifest
+from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
+from tfrecords_tools.storage import file_sha256
 
 pytestmark = pytest.mark.slow
 

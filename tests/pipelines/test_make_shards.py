@@ -1,15 +1,20 @@
 """make_shards: splits, names, the manifest, and what goes wrong with the input."""
 
 import csv
+import io
 import json
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from tests.pipelines.conftest import PHANTOM
+from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, jpeg, only_error, picture, succeed
 from tfrecords_tools import example
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
@@ -61,9 +66,8 @@ def test_no_patient_is_in_two_shards(shards: Path):
 def test_equal_settings_give_equal_bytes_with_any_number_of_workers(shards: Path, images: Path, run_stage, tmp_path):
     for workers in (1, 3):
         output = tmp_path / str(workers)
-        assert run_stage("make_shards", output=output, input=images, workers=workers, **PHANTOM).returncode == 0
-        for path in shards.glob("*.tfrec"):
-            assert (output / path.name).read_bytes() == path.read_bytes()
+        succeed(run_stage("make_shards", output=output, input=images, workers=workers, **PHANTOM))
+        assert artefacts(output) == artefacts(shards)
 
 
 def test_done_work_is_recognised_and_other_settings_are_refused(shards: Path, run_stage):
@@ -114,10 +118,10 @@ def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, r
     ("settings", "message"),
     [
         ({"source": "siim_isic", "input": "/nonexistent"}, "/nonexistent: no such folder"),
-        ({"source": "siim_isic"}, "--input is required"),
+        ({"source": "siim_isic"}, "--input is given 0 times, --source 1 times; every source needs its folder"),
         ({"source": "nothing"}, "source"),
         ({"source": "phantom", "image_size": 4}, "image_size is 4; it must be from 8 to 4096"),
-        ({"source": "phantom", "num_shards": 500}, "choose fewer shards"),
+        ({"source": "phantom", "num_shards": 500, "num_images": 100}, "choose fewer shards"),
     ],
 )
 def test_what_a_user_can_get_wrong_is_one_clear_line(settings: dict, message: str, run_stage, tmp_path):
@@ -146,3 +150,199 @@ def test_the_real_cells_become_shards(real_data: Path, run_stage, tmp_path):
     manifest = read_manifest(tmp_path / "cells")
     counts = dict(zip(manifest.classes, manifest.class_counts(), strict=True))
     assert counts == {"red blood cell": 1000, "ring": 292, "schizont": 106, "trophozoite": 887}
+
+
+SIDE = 64
+GREY_16_BIT = np.repeat(np.array([[40 * 257, 200 * 257]], np.uint16), SIDE // 2, axis=1).repeat(SIDE, axis=0)
+LEFT_BLACK = np.repeat(np.array([[0, 255]], np.uint8), SIDE // 2, axis=1).repeat(SIDE, axis=0)
+
+
+def plain(mode: str, colour: object) -> Image.Image:
+    return Image.new(mode, (SIDE, SIDE), colour)
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def rotated_by_tag() -> bytes:
+    """Black on the left; orientation 6 asks for a quarter turn clockwise, which brings the left side to the top."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return jpeg(Image.fromarray(LEFT_BLACK).convert("RGB"), exif=exif)
+
+
+def half_transparent() -> Image.Image:
+    """Half covering on the left, transparent on the right."""
+    image = plain("RGBA", (200, 100, 50, 128))
+    image.paste((255, 255, 255, 0), (SIDE // 2, 0, SIDE, SIDE))
+    return image
+
+
+def bomb() -> bytes:
+    """A PNG of 20,000 x 20,000 pixels, one bit each, all black."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(20_000 * (1 + 20_000 // 8)), 9)  # a filter byte, then the bits
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+# File -> its bytes, and the colours that its shard must hold: left and right, or above and below.
+HANDLED = {
+    # Cyan 0, magenta and yellow full, black 51 of 255: red at 204.
+    "cmyk.jpg": (jpeg(plain("CMYK", (0, 255, 255, 51)), quality=95), "sides", (204, 0, 0), (204, 0, 0)),
+    "16 bit.png": (png(Image.fromarray(GREY_16_BIT)), "sides", (40, 40, 40), (200, 200, 200)),
+    # 128 / 255 of the colour over black.
+    "alpha.png": (png(half_transparent()), "sides", (100, 50, 25), (0, 0, 0)),
+    "grey.jpg": (jpeg(plain("L", 90)), "sides", (90, 90, 90), (90, 90, 90)),
+    "grey.png": (png(plain("L", 130)), "sides", (130, 130, 130), (130, 130, 130)),
+    "turned.jpg": (rotated_by_tag(), "heights", (0, 0, 0), (255, 255, 255)),
+    "progressive.jpg": (
+        jpeg(plain("RGB", (20, 120, 220)), progressive=True, subsampling=0),
+        "sides",
+        (20, 120, 220),
+        (20, 120, 220),
+    ),
+    "UPPER.JPG": (jpeg(plain("RGB", (60, 60, 200)), subsampling=0), "sides", (60, 60, 200), (60, 60, 200)),
+    "UPPER.PNG": (png(plain("RGB", (9, 200, 9))), "sides", (9, 200, 9), (9, 200, 9)),
+    "größe 皮膚.jpeg": (jpeg(plain("RGB", (200, 150, 100)), subsampling=0), "sides", (200, 150, 100), (200, 150, 100)),
+}
+REFUSED = {
+    "zero.jpg": (b"", "the file is empty"),
+    "cut.jpg": (jpeg(picture(1))[:-600], "damaged image: "),
+    "cut.png": (png(picture(2))[:-600], "damaged image: "),
+    "text.jpg": (b"no picture", "not an image in a format that Pillow reads"),
+    "bomb.png": (bomb(), "too many pixels: "),
+}
+
+
+@pytest.fixture(scope="module")
+def hard_cases(tmp_path_factory: pytest.TempPathFactory, run_stage) -> Path:
+    """The shards of a folder in which every file is a hard case of its own."""
+    root = tmp_path_factory.mktemp("hard")
+    (root / "images" / "handled").mkdir(parents=True)
+    (root / "images" / "refused").mkdir()
+    for name, (data, *_) in HANDLED.items():
+        (root / "images" / "handled" / name).write_bytes(data)
+    for name, (data, _) in REFUSED.items():
+        (root / "images" / "refused" / name).write_bytes(data)
+    (root / "outside.jpg").write_bytes(jpeg(picture(3)))
+    (root / "images" / "refused" / "link.jpg").symlink_to(root / "outside.jpg")
+    succeed(run_stage("make_shards", input=root / "images", output=root / "shards", **{**FOLDER, "num_shards": 2}))
+    return root / "shards"
+
+
+def test_the_hard_cases_are_what_they_claim_to_be():
+    for name, modes in (("cmyk.jpg", "CMYK"), ("16 bit.png", "I;16"), ("alpha.png", "RGBA"), ("grey.jpg", "L")):
+        assert Image.open(io.BytesIO(HANDLED[name][0])).mode == modes
+    assert b"\xff\xc2" in HANDLED["progressive.jpg"][0]  # SOF2
+    assert len(REFUSED["bomb.png"][0]) < 50_000
+
+
+@pytest.mark.parametrize("name", HANDLED)
+def test_images_of_every_kind_become_what_they_show(name: str, hard_cases: Path):
+    _, halves, first, second = HANDLED[name]
+    rows = {row["image_name"][0].decode(): row for row in _parsed(hard_cases, "train")}
+    image = np.asarray(Image.open(io.BytesIO(rows[f"handled/{name}"]["image"][0])))
+    assert image.shape == (32, 32, 3)
+    if halves == "heights":
+        image = image.transpose(1, 0, 2)
+    np.testing.assert_allclose(image[:, :12].reshape(-1, 3), np.tile(first, (32 * 12, 1)), atol=4)
+    np.testing.assert_allclose(image[:, -12:].reshape(-1, 3), np.tile(second, (32 * 12, 1)), atol=4)
+
+
+def test_what_is_no_whole_image_of_the_folder_is_refused_and_listed_with_the_reason(hard_cases: Path):
+    images = hard_cases.with_name("images")
+    with open(hard_cases / "rejected.csv", encoding="utf-8") as file:
+        reasons = {row["file"]: row["reason"] for row in csv.DictReader(file)}
+    expected = {name: reason for name, (_, reason) in REFUSED.items()}
+    expected["link.jpg"] = f"the path leaves the input folder {images}"
+    assert sorted(reasons) == sorted(str(images / "refused" / name) for name in expected)
+    for name, reason in expected.items():
+        assert reasons[str(images / "refused" / name)].startswith(reason)
+    assert len(_parsed(hard_cases, "train")) == len(HANDLED)
+
+
+@pytest.fixture(scope="module")
+def two_sources(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Settings for a SIIM-ISIC and an ISIC 2019 folder; ISIC_1 of the one is there again, encoded anew and smaller,
+    as ISIC_9 of the other."""
+    root = tmp_path_factory.mktemp("merge")
+    siim, archive = root / "siim", root / "archive"
+    for folder in (siim / "jpeg" / "train", archive / "ISIC_2019_Training_Input"):
+        folder.mkdir(parents=True)
+    for number in range(8):
+        (siim / "jpeg" / "train" / f"ISIC_{number}.jpg").write_bytes(jpeg(picture(number)))
+    pd.DataFrame(
+        {
+            "image_name": [f"ISIC_{number}" for number in range(8)],
+            "patient_id": [f"IP_{number // 2}" for number in range(8)],
+            "sex": "male",
+            "age_approx": 45.0,
+            "anatom_site_general_challenge": "torso",
+            "diagnosis": "unknown",
+            "target": [0, 1, 0, 0, 0, 1, 0, 0],
+        }
+    ).to_csv(siim / "train.csv", index=False)
+    again = jpeg(picture(1).resize((48, 48), Image.Resampling.LANCZOS), quality=60)
+    for name, data in (("ISIC_9", again), ("ISIC_10", jpeg(picture(10))), ("ISIC_11", jpeg(picture(11)))):
+        (archive / "ISIC_2019_Training_Input" / f"{name}.jpg").write_bytes(data)
+    truth = {"image": ["ISIC_9", "ISIC_10", "ISIC_11"], "MEL": [1.0, 0.0, 0.0], "NV": [0.0, 1.0, 1.0]}
+    pd.DataFrame(truth).to_csv(archive / "ISIC_2019_Training_GroundTruth.csv", index=False)
+    return {
+        "source": "siim_isic,isic_archive",
+        "input": f"{siim},{archive}",
+        "image_size": 32,
+        "num_shards": 2,
+        "workers": 1,
+    }
+
+
+def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict, run_stage, tmp_path):
+    result = run_stage("make_shards", output=tmp_path / "out", **two_sources)
+    succeed(result)
+    assert "2 images are in 1 groups of duplicates, each group is in one shard" in result.stderr
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.source == "siim_isic+isic_archive"
+    assert manifest.codes["source"] == {"siim_isic": 0, "isic_archive": 1}
+    assert manifest.duplicates == {"groups": 1, "images": 2, "dropped": 0, "groups_of_several_classes": 0}
+    names = [
+        {example.parse(record)["image_name"][0].decode() for record in read_records(tmp_path / "out" / shard.file)}
+        for shard in manifest.shards
+    ]
+    assert sum(map(len, names)) == 11
+    assert any({"ISIC_0", "ISIC_1", "ISIC_9"} <= shard for shard in names)  # ISIC_0 is of the patient of ISIC_1
+    rows = {row["image_name"][0].decode(): row for row in _parsed(tmp_path / "out", "train")}
+    assert {name: row["source"][0] for name, row in rows.items() if row["source"] != [0]} == dict.fromkeys(
+        ("ISIC_9", "ISIC_10", "ISIC_11"), 1
+    )
+    assert rows["ISIC_9"]["patient_id"] == [-1]
+    assert (rows["ISIC_9"]["target"], rows["ISIC_10"]["target"]) == ([1], [0])
+    found = pd.read_csv(tmp_path / "out" / "duplicates.csv")
+    assert found["image_name"].tolist() == ["ISIC_1", "ISIC_9"]
+    assert found["action"].tolist() == ["together", "together"]
+
+
+def test_the_second_of_two_duplicates_can_be_dropped(two_sources: dict, run_stage, tmp_path):
+    result = run_stage("make_shards", output=tmp_path / "out", duplicates="drop", **two_sources)
+    succeed(result)
+    assert "2 images are in 1 groups of duplicates, 1 were dropped" in result.stderr
+    names = {row["image_name"][0].decode() for row in _parsed(tmp_path / "out", "train")}
+    assert names == {f"ISIC_{number}" for number in (*range(8), 10, 11)}
+    found = pd.read_csv(tmp_path / "out" / "duplicates.csv")
+    assert dict(zip(found["image_name"], found["action"], strict=True)) == {"ISIC_1": "kept", "ISIC_9": "dropped"}
+
+
+def test_sources_and_inputs_come_in_pairs_of_the_same_classes(two_sources: dict, hard_cases: Path, run_stage, tmp_path):
+    one_input = {**two_sources, "input": two_sources["input"].split(",")[0]}
+    error = only_error(run_stage("make_shards", output=tmp_path / "out", **one_input))
+    assert error == "error: --input is given 1 times, --source 2 times; every source needs its folder"
+    other = {**two_sources, "source": "siim_isic,image_folder"}
+    other["input"] = f"{two_sources['input'].split(',')[0]},{hard_cases.with_name('images')}"
+    error = only_error(run_stage("make_shards", output=tmp_path / "out2", **other))
+    assert "its classes are handled, refused, those of siim_isic are benign, malignant" in error

@@ -1,6 +1,8 @@
 """The stage contract: flags from fields, the order of what is written, and what is refused."""
 
+import hashlib
 import json
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,8 +14,20 @@ from melgan.config import setting
 from melgan.errors import ConfigError
 from pipelines import stage
 from tests.conftest import ROOT
+from tfrecords_tools.errors import DataError
+from tfrecords_tools.locking import LOCK_FILE
+from tfrecords_tools.storage import as_path, list_files, read_text, write_atomically
 
-STAGES = ["make_shards", "train_gan", "synthesize", "train_classifier", "make_submission", "report", "demo"]
+STAGES = [
+    "make_shards",
+    "inspect_shards",
+    "train_gan",
+    "synthesize",
+    "train_classifier",
+    "make_submission",
+    "report",
+    "demo",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,50 +52,120 @@ def test_flags_are_the_fields_with_their_defaults_and_types():
     assert given == Config(shards="x", steps=3, rate=0.5, names=("b", "c"))
 
 
+@pytest.fixture(params=["here", "bucket"])
+def folder(request, tmp_path):
+    return as_path(str(tmp_path / "run") if request.param == "here" else request.getfixturevalue("bucket"))
+
+
+def test_a_flag_of_several_values_takes_them_at_once_or_one_by_one():
+    for given in (["--names=b,c"], ["--names=b", "--names=c"], ["--names", "b", "--names", "c"]):
+        assert _config("--shards=x", *given).names == ("b", "c")
+    assert _config("--shards=x", "--names=b,c", "--names=d").names == ("b", "c", "d")
+    assert _config("--shards=x", "--names=").names == ()
+    assert _config("--shards=x").names == ("a",)
+
+
 def test_a_required_flag_that_is_missing_is_named_with_its_help():
     with pytest.raises(stage.StageError, match="--shards is required: a folder"):
         _config()
 
 
-def test_completed_comes_last_and_vouches_for_the_report(tmp_path):
-    workdir = stage.open_workdir(tmp_path / "run", "test", Config(shards="x"))
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 10
-    with pytest.raises(stage.StageError, match="not complete"):
-        stage.require_completed(str(tmp_path / "run"), "shards")
+def test_completed_comes_last_and_vouches_for_the_report(folder):
+    workdir = stage.open_workdir(folder, "test", Config(shards="x"))
+    assert json.loads(read_text(folder / "config.json"))["steps"] == 10
+    with pytest.raises(stage.StageError, match=f"--shards={folder}: not complete"):
+        stage.require_completed(str(folder), "shards")
     workdir.complete({"figure": 1})
-    settings, report = stage.read_run(stage.require_completed(str(tmp_path / "run"), "shards"))
+    settings, report = stage.read_run(stage.require_completed(str(folder), "shards"))
     assert settings["stage"] == report["stage"] == "test"
     assert report["figure"] == 1
     assert report["versions"]["tensorflow"]
+    assert [file.name for file in list_files(folder)] == ["COMPLETED", "config.json", "report.json"]
+    assert stage.digest(folder) == hashlib.sha256(read_text(folder / "report.json").encode()).hexdigest()
 
 
-def test_the_same_settings_go_on_and_others_are_refused_by_name(tmp_path):
-    assert stage.open_workdir(tmp_path, "test", Config(shards="x")) is not None
-    assert stage.open_workdir(tmp_path, "test", Config(shards="x", workers=8)) is not None
-    assert json.loads((tmp_path / "config.json").read_text())["workers"] == 8
+def test_an_input_folder_that_is_not_there_is_named(tmp_path, bucket):
+    with pytest.raises(stage.StageError, match=f"--shards={tmp_path}/x: no such folder"):
+        stage.require_completed(f"{tmp_path}/x", "shards")
+    with pytest.raises(stage.StageError, match=f"--shards={bucket}/x: not complete"):
+        stage.require_completed(f"{bucket}/x", "shards")
+
+
+def test_the_same_settings_go_on_and_others_are_refused_by_name(folder):
+    stage.open_workdir(folder, "test", Config(shards="x")).lock.release()
+    stage.open_workdir(folder, "test", Config(shards="x", workers=8)).lock.release()
+    assert json.loads(read_text(folder / "config.json"))["workers"] == 8
     with pytest.raises(stage.StageError, match="steps was 10, now 11"):
-        stage.open_workdir(tmp_path, "test", Config(shards="x", steps=11))
+        stage.open_workdir(folder, "test", Config(shards="x", steps=11))
     with pytest.raises(stage.StageError, match="stage was 'test', now 'other'"):
-        stage.open_workdir(tmp_path, "other", Config(shards="x"))
+        stage.open_workdir(folder, "other", Config(shards="x"))
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
+def test_a_folder_with_something_else_in_it_is_left_alone(folder):
+    write_atomically(folder / "thesis" / "thesis.txt", "mine")
     with pytest.raises(stage.StageError, match="not empty"):
+        stage.open_workdir(folder, "test", Config(shards="x"))
+    assert [file.name for file in list_files(folder, recursive=True)] == ["thesis/thesis.txt"]
+
+
+def test_a_complete_folder_needs_no_work(folder):
+    stage.open_workdir(folder, "test", Config(shards="x")).complete({})
+    assert stage.open_workdir(folder, "test", Config(shards="x")) is None
+
+
+def test_a_run_that_was_killed_before_its_first_file_can_be_started_again(bucket):
+    write_atomically(as_path(bucket) / LOCK_FILE, json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}))
+    workdir = stage.open_workdir(as_path(bucket), "test", Config(shards="x"))
+    workdir.complete({})
+    assert stage.is_completed(as_path(bucket))
+
+
+def test_workers_beside_the_chief_neither_lock_nor_write(tmp_path):
+    chief = stage.open_workdir(tmp_path, "test", Config(shards="x"))
+    other = stage.open_workdir(tmp_path, "test", Config(shards="x"), writable=False)
+    other.complete({"figure": 1})
+    assert (chief.writable, other.writable) == (True, False)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_stage_that_writes_here_only_refuses_a_bucket(tmp_path):
+    assert stage.local_folder(str(tmp_path), "workdir") == tmp_path
+    with pytest.raises(stage.StageError, match="--workdir=gs://bucket/run: this stage writes to a local folder only"):
+        stage.local_folder("gs://bucket/run", "workdir")
+
+
+def test_two_runs_at_a_time_in_one_folder_are_refused_with_one_line(tmp_path):
+    settings = ["--source=phantom", "--num_images=100", "--num_shards=2", "--workers=1", f"--output={tmp_path / 'run'}"]
+    command = [sys.executable, "-m", "pipelines.make_shards", *settings]
+    waiting = (
+        "import sys, time; from pathlib import Path; from tfrecords_tools.locking import FolderLock; "
+        "Path(sys.argv[1]).mkdir(); lock = FolderLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    )
+    holder = [sys.executable, "-c", waiting, str(tmp_path / "run")]
+    with subprocess.Popen(holder, cwd=ROOT, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "held\n"
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        first.kill()
+    assert second.returncode == 1
+    assert second.stderr.strip().splitlines() == [
+        f"error: {tmp_path / 'run'}: another run is at work in this folder; wait for its end, or choose another folder"
+    ]
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_run_refuses_a_folder_that_it_holds_already(tmp_path):
+    first = stage.open_workdir(tmp_path, "test", Config(shards="x"))
+    with pytest.raises(DataError, match=f"{tmp_path}: another run is at work in this folder"):
         stage.open_workdir(tmp_path, "test", Config(shards="x"))
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_a_complete_folder_needs_no_work(tmp_path):
-    stage.open_workdir(tmp_path, "test", Config(shards="x")).complete({})
-    assert stage.open_workdir(tmp_path, "test", Config(shards="x")) is None
+    first.lock.release()
 
 
 def test_config_errors_name_field_value_and_remedy():
     from pipelines.make_shards import MakeShardsConfig
 
     with pytest.raises(ConfigError, match="quality is 101; it must be from 1 to 100"):
-        MakeShardsConfig(source="phantom", output="x", quality=101)
+        MakeShardsConfig(source=("phantom",), output="x", quality=101)
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -5,15 +5,18 @@ import os
 import signal
 import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 from tiny_shards import shard_jobs
 
-from tfrecords_tools.engines import ENGINES
+from tfrecords_tools.engines import ENGINES, EngineOptions, run_dask, run_local
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.shards import ShardJob, ShardResult, write_shard
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("run", ENGINES.values(), ids=ENGINES)]
+pytestmark = pytest.mark.timeout(120)
+
+ONE = EngineOptions(workers=1)
 
 
 @pytest.fixture
@@ -21,14 +24,17 @@ def jobs(tmp_path):
     return shard_jobs(tmp_path / "images", tmp_path / "shards", num_shards=4, rows=1)
 
 
+def note(job: ShardJob) -> Path:
+    return Path(job.roots[0]) / f"begun{job.index}"
+
+
 def begun(job: ShardJob) -> int:
     """How often a worker began this shard."""
-    path = job.root / f"begun{job.index}"
-    return path.stat().st_size if path.exists() else 0
+    return note(job).stat().st_size if note(job).exists() else 0
 
 
 def write_and_note(job: ShardJob) -> ShardResult:
-    with open(job.root / f"begun{job.index}", "ab") as file:
+    with open(note(job), "ab") as file:
         file.write(b".")
     return write_shard(job)
 
@@ -49,62 +55,99 @@ def write_but_die_always(job: ShardJob) -> ShardResult:
 
 def write_but_fail(job: ShardJob) -> ShardResult:
     write_and_note(job)
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.folder))
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), job.folder)
 
 
 def hold_the_pipe(job: ShardJob) -> None:
-    with open(job.root / "pipe", "w") as pipe:
+    with open(Path(job.roots[0]) / "pipe", "w") as pipe:
         pipe.write("writing")
         pipe.flush()
         time.sleep(600)
 
 
-def run_to_the_end(run, jobs, write) -> None:
-    list(run(jobs, write, 1))
+def die_beside_another(job: ShardJob) -> ShardResult:
+    """Shard 0 kills its worker once shard 1 is under way in the other, which goes on for a while."""
+    result = write_and_note(job)
+    if job.index == 1:
+        time.sleep(2)
+    if job.index == 0 and begun(job) == 1:
+        while not note(job).with_name("begun1").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
 
 
-@pytest.mark.parametrize("workers", [1, 2, 9])
-def test_every_job_is_done_once(run, jobs, workers):
-    results = list(run(jobs, write_shard, workers))
+def run_to_the_end(jobs, write) -> None:
+    list(run_local(jobs, write, ONE))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_job_is_done_once(engine, jobs):
+    results = list(ENGINES[engine](jobs, write_and_note, EngineOptions(workers=2)))
     assert sorted(result.entry.file for result in results) == [f"train{index:02d}-1.tfrec" for index in range(4)]
+    assert [begun(job) for job in jobs] == [1, 1, 1, 1]
 
 
-def test_no_jobs_are_no_work(run, jobs):
-    assert list(run([], write_shard, 1)) == []
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_error_in_a_worker_ends_the_run(engine, jobs):
+    with pytest.raises(OSError, match="No space left"):
+        list(ENGINES[engine](jobs[:1], write_but_fail, ONE))
 
 
-def test_a_killed_worker_costs_its_shard_only(run, jobs):
-    results = list(run(jobs, write_but_die_once, 1))
-    assert [result.entry.index for result in results] == [0, 1, 2, 3]
+@pytest.mark.parametrize("workers", [1, 9])
+def test_more_or_fewer_workers_than_jobs(jobs, workers):
+    results = list(run_local(jobs, write_shard, EngineOptions(workers=workers)))
+    assert sorted(result.entry.index for result in results) == [0, 1, 2, 3]
+
+
+def test_no_jobs_are_no_work():
+    assert list(run_local([], write_shard, ONE)) == []
+
+
+def test_a_killed_worker_is_replaced_and_its_shard_repeated(jobs):
+    results = list(run_local(jobs, write_but_die_once, ONE))
+    assert [result.entry.index for result in results] == [0, 1, 3, 2]
     assert [begun(job) for job in jobs] == [1, 1, 2, 1]
 
 
-def test_three_strikes_end_the_run_and_name_the_shards(run, jobs):
-    with pytest.raises(DataError, match=r"killed 3 times.* train02, train03;.*--workers"):
-        list(run(jobs, write_but_die_always, 1))
-    assert [begun(job) for job in jobs] == [1, 1, 3, 0]
+def test_a_killed_worker_costs_no_shard_of_another_worker(jobs):
+    list(run_local(jobs[:2], die_beside_another, EngineOptions(workers=2)))
+    assert [begun(job) for job in jobs] == [2, 1, 0, 0]
 
 
-def test_an_error_in_a_worker_ends_the_run_before_jobs_not_yet_begun(run, jobs):
+def test_three_strikes_are_reported_after_the_other_shards_are_done(jobs):
+    results = []
+    with pytest.raises(DataError, match=r"killed 3 times while at train02;.*--workers"):
+        results.extend(run_local(jobs, write_but_die_always, ONE))
+    assert [begun(job) for job in jobs] == [1, 1, 3, 1]
+
+
+def test_an_error_ends_the_run_before_jobs_not_yet_begun(jobs):
     with pytest.raises(OSError, match="No space left"):
-        list(run(jobs, write_but_fail, 1))
+        list(run_local(jobs, write_but_fail, ONE))
     assert [begun(job) for job in jobs] == [1, 0, 0, 0]
 
 
-def test_a_reader_that_stops_is_not_kept_waiting_for_the_other_jobs(run, jobs):
-    results = run(jobs, write_and_note, 1)
+def test_a_reader_that_stops_is_not_kept_waiting_for_the_other_jobs(jobs):
+    results = run_local(jobs, write_and_note, ONE)
     assert next(results).entry.index == 0
     results.close()
     assert [begun(job) for job in jobs] == [1, 0, 0, 0]
 
 
-def test_workers_end_with_the_process_that_started_them(run, jobs):
-    path = jobs[0].root / "pipe"
+def test_workers_end_with_the_process_that_started_them(jobs):
+    path = Path(jobs[0].roots[0]) / "pipe"
     os.mkfifo(path)
-    process = get_context("spawn").Process(target=run_to_the_end, args=(run, jobs[:1], hold_the_pipe))
+    process = get_context("spawn").Process(target=run_to_the_end, args=(jobs[:1], hold_the_pipe))
     process.start()
     with open(path) as pipe:
         assert pipe.read(7) == "writing"
         process.kill()
         process.join()
         assert pipe.read() == ""  # the worker's end closes only when the worker ends
+
+
+def test_a_scheduler_that_nobody_runs_is_one_clear_line(jobs, monkeypatch):
+    monkeypatch.setattr("tfrecords_tools.engines._CONNECT_SECONDS", 1)
+    with pytest.raises(DataError, match="--scheduler=tcp://127.0.0.1:9: no Dask scheduler answers there"):
+        list(run_dask(jobs, write_shard, EngineOptions(scheduler="tcp://127.0.0.1:9")))

@@ -112,7 +112,7 @@ def test_parse_refuses_what_is_no_example():
 def test_codes_are_the_order_of_first_appearance_in_the_kaggle_table(real_data, column, codes):
     table = pd.read_csv(real_data / "siim_isic_2020" / "train.csv")
     numbers, names = pd.factorize(table[column])
-    assert codes == {name: code for code, name in enumerate(names)}
+    assert dict(list(codes.items())[: len(names)]) == {name: code for code, name in enumerate(names)}
     assert [encode_category(None if pd.isna(name) else name, codes) for name in table[column]] == numbers.tolist()
 
 
@@ -124,12 +124,30 @@ def test_codes_are_the_order_of_first_appearance_in_the_kaggle_table(real_data, 
         ("anterior torso", SITE_CODES, SITE_ALIASES, 3),
         ("anterior torso", SITE_CODES, None, -1),
         ("MEL", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 2),
+        ("AK", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 10),
+        ("AKIEC", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 10),
+        ("UNK", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 0),
         ("unheard of", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, -1),
         (None, SEX_CODES, None, -1),
     ],
 )
 def test_a_category_that_no_table_knows_is_missing(value, codes, aliases, expected):
     assert encode_category(value, codes, aliases) == expected
+
+
+@pytest.mark.parametrize(
+    ("codes", "aliases"), [(SEX_CODES, {}), (SITE_CODES, SITE_ALIASES), (DIAGNOSIS_CODES, DIAGNOSIS_ALIASES)]
+)
+def test_codes_are_without_gaps_and_every_alias_has_one(codes, aliases):
+    assert list(codes.values()) == list(range(len(codes)))
+    assert set(aliases.values()) <= set(codes)
+    assert set(aliases).isdisjoint(codes)
+
+
+def test_a_row_names_its_data_set_and_a_test_row_does_not():
+    assert parse(serialize(Example(image=b"", image_name="a", target=0, source=2)))["source"] == [2]
+    assert "source" not in parse(serialize(Example(image=b"", image_name="a", target=0)))
+    assert "source" not in parse(serialize(Example(image=b"", image_name="a", source=2)))
 
 
 def test_workers_stay_free_of_tensorflow():

@@ -30,14 +30,15 @@ def smooth(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
 
 
-def huge_png(side: int) -> bytes:
-    """A PNG of some 70 bytes whose header claims `side * side` pixels."""
+def black_png(side: int) -> bytes:
+    """A whole PNG of `side * side` black pixels, one bit each: 400 megapixels take 48 KB."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + -(-side // 8)) * side), level=9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
@@ -77,8 +78,8 @@ def test_everything_else_becomes_an_rgb_jpeg_without_subsampling(data):
         (encoded(smooth((64, 64)))[:700], "truncated"),
         (encoded(smooth((64, 64)))[:-2], "truncated"),
         (encoded(smooth((64, 64)), "PNG")[:700], "damaged"),
-        (huge_png(10_000), "too many pixels"),
-        (huge_png(20_000), "too many pixels"),
+        (black_png(10_000), "too many pixels"),
+        (black_png(20_000), "too many pixels"),
     ],
     ids=["empty", "zero byte", "text", "cut JPEG", "JPEG without its end", "cut PNG", "100 MP", "400 MP"],
 )
@@ -87,6 +88,21 @@ def test_what_cannot_be_shown_whole_is_refused_with_the_reason(data, reason, ima
     with pytest.raises(RefusedImage, match=reason) as refused:
         to_jpeg(data, Encoding(image_size=image_size))
     assert isinstance(refused.value, DataError)
+
+
+def test_a_bomb_is_a_small_whole_image():
+    assert 45_000 < len(black_png(20_000)) < 50_000
+    assert not decoded(to_jpeg(black_png(100), Encoding(image_size=16))).any()
+
+
+@pytest.mark.parametrize("settings", [{}, {"progressive": True}, {"subsampling": 0}], ids=str)
+@pytest.mark.parametrize("image_size", [96, 64, 12], ids=["copied", "decoded whole", "decoded at 1/8"])
+def test_a_jpeg_that_is_cut_anywhere_is_refused(settings, image_size):
+    data = encoded(smooth((96, 96)), quality=90, **settings)
+    assert decoded(to_jpeg(data, Encoding(image_size=image_size))).shape == (image_size, image_size, 3)
+    for length in np.linspace(1, len(data) - 1, 20).astype(int):
+        with pytest.raises(RefusedImage):
+            to_jpeg(data[:length], Encoding(image_size=image_size))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -139,9 +155,12 @@ def test_an_image_is_turned_as_its_exif_tag_says(orientation, upright, kind):
 
 def test_sixteen_bit_values_are_scaled_and_not_clipped():
     values = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)  # 257 = 65535 / 255
-    with Image.open(io.BytesIO(encoded(values, "PNG"))) as image:
+    data = encoded(values, "PNG")
+    with Image.open(io.BytesIO(data)) as image:
         rgb = np.asarray(to_rgb(image))
     assert (rgb == np.arange(256).reshape(16, 16, 1)).all()
+    shown = decoded(to_jpeg(data, Encoding(image_size=16, quality=100))).astype(int)
+    assert np.abs(shown - rgb).max() <= 4
 
 
 @pytest.mark.parametrize(
@@ -170,6 +189,31 @@ def test_a_cmyk_jpeg_keeps_its_colours():
     assert np.abs(shown - RED).max() <= 4
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("image_size", [96, 64, 12])
+def test_a_grey_image_becomes_an_rgb_image_of_the_same_greys(kind, image_size):
+    data = encoded(plain(77, (96, 96))[..., 0], kind)
+    assert (decoded(to_jpeg(data, Encoding(image_size=image_size))) == np.full((image_size, image_size, 3), 77)).all()
+
+
+def test_what_a_png_does_not_cover_is_black():
+    pixels = np.zeros((32, 32, 4), np.uint8)
+    pixels[:, :16] = 200, 100, 50, 255
+    pixels[:, 16:] = 200, 100, 50, 0
+    shown = decoded(to_jpeg(encoded(pixels, "PNG"), Encoding(image_size=32))).astype(int)
+    assert np.abs(shown[:, :8] - (200, 100, 50)).max() <= 4
+    assert shown[:, 24:].max() <= 4
+
+
+def test_a_progressive_jpeg_shows_what_a_plain_one_shows():
+    pixels = smooth((256, 192))
+    settings = {"quality": 95, "subsampling": 0}
+    for image_size in (192, 64, 16):
+        encoding = Encoding(image_size=image_size)
+        plain_bytes = to_jpeg(encoded(pixels, **settings), encoding)
+        assert to_jpeg(encoded(pixels, progressive=True, **settings), encoding) == plain_bytes
+
+
 STRIPES = np.concatenate([plain(RED, (48, 48)), plain(GREEN, (48, 48)), plain(BLUE, (48, 48))], axis=1)
 # (row, column) of the 48 x 48 result -> colour; in "pad" the content has rows 16 to 31.
 SHOWN = {
@@ -194,12 +238,38 @@ def test_every_fit_gives_the_size_asked_for(fit, size):
     assert decoded(to_jpeg(encoded(smooth(size)), Encoding(image_size=32, fit=fit))).shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize("size", [(512, 512), (768, 512)])
+def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The mean over what each of `side * side` pixels covers of the square in the middle."""
+
+    def overlaps(length: int) -> np.ndarray:
+        """How much of each stored pixel `[side, length]` lies in each new one."""
+        square = min(pixels.shape[:2])
+        edges = (length - square) / 2 + np.arange(side + 1)[:, None] * square / side
+        left, right = np.maximum(edges[:-1], np.arange(length)), np.minimum(edges[1:], np.arange(length) + 1)
+        return np.maximum(right - left, 0) * side / square
+
+    rows, columns = overlaps(pixels.shape[0]), overlaps(pixels.shape[1])
+    return np.einsum("ih,hwc,jw->ijc", rows, pixels.astype(float), columns, optimize=True)
+
+
+def signal_to_noise(shown: np.ndarray, expected: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean(np.square(shown - expected)))
+
+
+# 500 / 8 is less than 64: decoding at 1/8 and then enlarging would show about 35 dB.
+@pytest.mark.parametrize("size", [(512, 512), (768, 512), (600, 500), (500, 600), (250, 370), (260, 260), (90, 120)])
 def test_a_decode_at_reduced_scale_shows_what_a_full_one_would(size):
-    noise = np.random.default_rng(0).normal(50, 25, (*size[::-1], 1))
-    data = encoded(np.clip(0.6 * smooth(size) + noise, 0, 255).astype(np.uint8), quality=95)
-    difference = decoded(to_jpeg(data, Encoding(image_size=64, quality=100))) - to_square(decoded(data), 64)
-    assert 10 * np.log10(255**2 / np.mean(np.square(difference))) > 45  # at half this scale: below 43
+    coarse = np.random.default_rng(0).normal(0, 10, (size[1] // 5, size[0] // 5)).astype(np.float32)
+    texture = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))[..., None]
+    data = encoded(np.clip(0.6 * smooth(size) + 50 + texture, 0, 255).astype(np.uint8), quality=95, subsampling=0)
+    shown = decoded(to_jpeg(data, Encoding(image_size=64, quality=100)))
+    full = decoded(data)
+    assert max(signal_to_noise(shown, area_means(full, 64)), signal_to_noise(shown, to_square(full, 64))) > 45
+
+
+def test_small_images_are_enlarged_smoothly():
+    shown = decoded(to_jpeg(encoded(smooth((20, 20)), "PNG"), Encoding(image_size=64, quality=100)))
+    assert signal_to_noise(shown, to_square(smooth((20, 20)), 64)) > 45
 
 
 def test_quality_decides_the_size_of_the_file():

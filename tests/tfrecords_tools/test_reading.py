@@ -197,6 +197,71 @@ def test_test_shards_have_no_label(tmp_path):
     assert batch["label"].tolist() == [-1, -1, -1]
 
 
+PUBLIC_METADATA = {"sex": 1, "age_approx": 45, "anatom_site_general_challenge": 3}
+
+
+def write_public(path, number: int, **features: int) -> ShardSet:
+    """Writes one record as the authors of the public Kaggle shards did."""
+    feature = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded(plain(90, (SIDE, SIDE)), quality=95)])),
+        "image_name": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"ISIC_0000001"])),
+    }
+    for name, value in features.items():
+        feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(number):
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    return ShardSet((str(path),), number, SIDE)
+
+
+@pytest.mark.parametrize(
+    ("extra", "label", "diagnosis"),
+    [
+        ({"diagnosis": 2, "target": 1, "width": SIDE, "height": SIDE}, 1, 2),
+        ({"diagnosis": 2, "target": 1}, 1, 2),
+        ({}, -1, -1),
+        ({"source": 4, "target": 0}, 0, -1),
+        ({"source": 4, "target": 0, "width": 6000, "height": 4000}, 0, -1),
+    ],
+    ids=["train", "train without size", "test", "source for diagnosis", "size of the original"],
+)
+def test_the_public_shards_are_read(tmp_path, extra, label, diagnosis):
+    shards = write_public(tmp_path / "train00-4.tfrec", 4, patient_id=7, **PUBLIC_METADATA, **extra)
+    (batch,) = evaluation_batches(shards, image_size=SIDE, batch_size=4).as_numpy_iterator()
+    assert batch["image_name"].tolist() == [b"ISIC_0000001"] * 4
+    expected = {"label": label, "diagnosis": diagnosis, "patient_id": 7, **PUBLIC_METADATA}
+    assert {name: batch[name].tolist() for name in expected} == {name: [value] * 4 for name, value in expected.items()}
+    for images in (batch["image"], read(shards, 1)[0]["image"]):
+        assert (images == 90).all()
+
+
+PUBLIC_TEST = {
+    "image": tf.io.FixedLenFeature([], tf.string),
+    "image_name": tf.io.FixedLenFeature([], tf.string),
+    **{name: tf.io.FixedLenFeature([], tf.int64) for name in ("patient_id", *PUBLIC_METADATA)},
+}
+PUBLIC_TRAIN = {
+    **PUBLIC_TEST,
+    **{name: tf.io.FixedLenFeature([], tf.int64) for name in ("diagnosis", "target", "width", "height")},
+}
+
+
+@pytest.mark.parametrize(("split", "features"), [("train", PUBLIC_TRAIN), ("test", PUBLIC_TEST)])
+def test_the_readers_of_the_public_notebooks_read_ours(tmp_path, split, features):
+    shards = write_set(tmp_path / split, split, 0, (5,), labelled=split == "train")
+    records = tf.data.TFRecordDataset(list(shards.paths))
+    parsed = [tf.io.parse_single_example(record, features) for record in records]
+    assert [example["image_name"].numpy() for example in parsed] == [b"image %d" % number for number in range(5)]
+    assert [int(example["patient_id"]) for example in parsed] == [0, 0, 0, 1, 1]
+    assert [int(example["age_approx"]) for example in parsed] == [0, 1, 2, 3, 4]
+    assert [int(example["sex"]) for example in parsed] == [-1] * 5
+    images = [tf.io.decode_jpeg(example["image"], channels=3).numpy() for example in parsed]
+    assert [image[0, 0, 0] for image in images] == [0, 1, 2, 3, 4]
+    if split == "train":
+        assert [int(example["target"]) for example in parsed] == [0, 1, 0, 1, 0]
+        assert {(int(example["width"]), int(example["height"])) for example in parsed} == {(SIDE, SIDE)}
+
+
 def test_records_of_others_need_only_an_image(tmp_path):
     path = str(tmp_path / "theirs.tfrec")
     message = tf.train.Example()
@@ -236,6 +301,46 @@ def test_images_of_another_size_are_resized_by_area_to_a_static_shape(tmp_path, 
         image = next(batches.as_numpy_iterator())["image"]
         assert image.dtype == np.uint8
         assert np.abs(image.astype(int) - expected[None, :, :, None]).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("stored_size", "image_size", "scale"),
+    [
+        (512, 512, 1),
+        (512, 256, 2),
+        (512, 257, 1),
+        (512, 200, 2),
+        (511, 256, 1),
+        (512, 128, 4),
+        (512, 64, 8),
+        (512, 8, 8),
+    ]
+    + [(128, 256, 1), (0, 256, 1)],
+)
+def test_images_are_decoded_at_the_smallest_scale_that_leaves_nothing_to_enlarge(stored_size, image_size, scale):
+    assert reading._decode_scale(stored_size, image_size) == scale
+
+
+@pytest.mark.parametrize(("image_size", "stored_size"), [(48, 96), (40, 96), (24, 96), (48, 0), (96, 96), (13, 96)])
+def test_a_decode_at_reduced_scale_shows_what_a_full_one_would(tmp_path, image_size, stored_size):
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 6, 3), np.uint8)
+    pixels = np.asarray(Image.fromarray(coarse).resize((96, 96), Image.Resampling.BICUBIC))
+    entry = write_examples(
+        tmp_path, "train", 0, [Example(image=encoded(pixels, quality=95, subsampling=0), image_name="")], 1
+    )
+    shards = ShardSet((str(tmp_path / entry.file),), num_records=1, stored_size=stored_size)
+    (batch,) = evaluation_batches(shards, image_size=image_size, batch_size=1).as_numpy_iterator()
+    expected = tf.image.resize(pixels, (image_size, image_size), method="area").numpy()
+    assert 10 * np.log10(255**2 / np.mean(np.square(batch["image"][0] - expected))) > 35
+
+
+def test_the_smallest_of_two_streams_decides_the_scale(real, tmp_path):
+    entry = write_examples(tmp_path, "synthetic", 0, [Example(image=chessboard(), image_name="", target=0)] * 2, 1)
+    large = ShardSet((str(tmp_path / entry.file),), num_records=2, stored_size=32)
+    for image_size in (2, 4, SIDE, 16):
+        settings = {"image_size": image_size, "synthetic": large, "synthetic_fraction": 0.5}
+        for batch in read(real, 2, **settings):
+            assert batch["image"].shape == (BATCH, image_size, image_size, 3)
 
 
 def test_the_mean_of_an_area_is_rounded(tmp_path):

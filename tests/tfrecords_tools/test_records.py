@@ -1,12 +1,15 @@
 """Records: the framing is TensorFlow's, and damage is found and named by its record number."""
 
+import gzip
 from itertools import islice
 
+import google_crc32c
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.records import frame, read_records
+from tfrecords_tools.records import decompressed, frame, read_records, scan_records
 
 # 12 bytes of header and 4 of checksum each: the records begin at 0, 26 and 62, the file ends at 108.
 PAYLOADS = [b"a" * 10, bytes(range(20)), b"\x00" * 30]
@@ -87,3 +90,71 @@ def test_files_that_others_wrote_are_read(real_data, name):
     path = real_data / "tfrecords" / name
     theirs = tf.data.TFRecordDataset(str(path)).take(50)
     assert list(islice(read_records(path), 50)) == list(theirs.as_numpy_iterator())
+
+
+def scan(path):
+    with path.open("rb") as file:
+        return list(scan_records(decompressed(file, file)))
+
+
+def flip(path, *offsets):
+    data = bytearray(path.read_bytes())
+    for offset in offsets:
+        data[offset] ^= 0b100
+    path.write_bytes(data)
+
+
+def test_a_scan_goes_on_after_damaged_data(path):
+    flip(path, 12, 62 + 12)
+    first, second, third = scan(path)
+    assert (first.number, first.offset, first.payload, first.framed) == (0, 0, None, True)
+    assert (second.number, second.offset, second.payload, second.problem) == (1, 26, PAYLOADS[1], "")
+    assert (third.number, third.offset, third.payload) == (2, 62, None)
+    assert first.problem == third.problem == "has damaged data (checksum differs)"
+
+
+def test_a_scan_ends_at_a_damaged_header(path):
+    flip(path, 26 + 3)
+    first, second = scan(path)
+    assert first.payload == PAYLOADS[0]
+    assert (second.number, second.offset, second.payload, second.framed) == (1, 26, None, False)
+
+
+def test_a_sound_header_that_claims_more_than_any_file_holds_is_a_cut(tmp_path):
+    path = tmp_path / "huge.tfrec"
+    length = (2**63).to_bytes(8, "little")
+    crc = google_crc32c.value(length)
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    path.write_bytes(length + masked.to_bytes(4, "little") + b"x" * 100)
+    (record,) = scan(path)
+    assert record.problem.startswith("ends inside its data (100 of")
+
+
+def test_records_larger_than_the_pieces_they_are_read_in(tmp_path):
+    path = tmp_path / "large.tfrec"
+    payloads = [bytes(3_000_000), b"y"]
+    path.write_bytes(b"".join(frame(payload) for payload in payloads))
+    assert list(read_records(path)) == payloads
+
+
+@pytest.mark.parametrize("kind", ["GZIP", "ZLIB"])
+def test_compressed_files_of_tensorflow_s_writer_are_read(tmp_path, kind):
+    path = tmp_path / "compressed.tfrec"
+    rng = np.random.default_rng(0)
+    payloads = [rng.bytes(1000), bytes(5_000_000), b"", rng.bytes(2_000_000)]
+    with tf.io.TFRecordWriter(str(path), options=kind) as writer:
+        for payload in payloads:
+            writer.write(payload)
+    assert list(read_records(path)) == payloads
+    path.write_bytes(path.read_bytes()[:-9])
+    *_, last = scan(path)
+    assert last.problem.startswith("cannot be decompressed")
+    assert (last.number, last.framed) == (3, False)
+
+
+def test_gzip_members_in_a_row_are_one_file(tmp_path):
+    path = tmp_path / "two.tfrecord.gz"
+    path.write_bytes(gzip.compress(frame(b"one")) + gzip.compress(frame(b"two")))
+    assert list(read_records(path)) == [b"one", b"two"]
+    path.write_bytes(path.read_bytes() + b"rest")
+    assert [record.payload for record in scan(path)] == [b"one", b"two", None]

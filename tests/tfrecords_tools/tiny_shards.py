@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from tfrecords_tools.images import Encoding
-from tfrecords_tools.shards import Row, ShardJob
+from tfrecords_tools.rows import Row, write_rows
+from tfrecords_tools.shards import ShardJob, rows_path
 
 SIZE = 16
 
@@ -37,16 +38,25 @@ def shard_jobs(root: Path, output: Path, num_shards: int, rows: int = 2) -> list
 def shard_job(root: Path, output: Path, index: int, numbers: range, split: str = "train") -> ShardJob:
     for number in numbers:
         (root / f"{number}.jpg").write_bytes(encoded(plain(number), quality=95))
+    rows = [row(root, f"{number}.jpg", number % 2 if split == "train" else -1) for number in numbers]
+    write_rows(rows_path(output, split, index), rows)
     return ShardJob(
-        folder=output,
+        folder=str(output),
         split=split,
         index=index,
         num_classes=2,
-        rows=tuple(row(root / f"{number}.jpg", number % 2 if split == "train" else -1) for number in numbers),
-        root=root,
+        roots=(str(root),),
         encoding=Encoding(image_size=SIZE),
     )
 
 
-def row(file: Path, target: int = 0) -> Row:
-    return Row(file, {"image_name": file.stem, "target": target})
+def row(root: Path, file: str, target: int = 0) -> Row:
+    path = root / file
+    return Row(
+        source=0,
+        file=file,
+        size=path.stat().st_size if path.is_file() else -1,
+        version=path.stat().st_mtime_ns if path.exists() else 0,
+        crc32c=None,
+        fields={"image_name": Path(file).stem, "target": target},
+    )

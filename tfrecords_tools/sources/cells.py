@@ -3,15 +3,18 @@
 Images may lie in the folder itself or in its subfolder `train`.
 """
 
-from pathlib import Path
+import re
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
+from tfrecords_tools.storage import AnyPath, ListedFile, is_file, list_files, list_folders, read_bytes
 
 CLASSES = ("red blood cell", "ring", "schizont", "trophozoite")
 
 
-def load(folder: Path, options: SourceOptions) -> SourceTable:
+def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """Lists the cells in order of their number.
 
     Raises:
@@ -19,22 +22,28 @@ def load(folder: Path, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold cell_N.png and cell_N.txt")
-    images_folder = folder / "train" if (folder / "train").is_dir() else folder
-    files = sorted(images_folder.glob("cell_*.png"), key=lambda file: (len(file.stem), file.stem))
-    if not files:
+    in_train = "train" in list_folders(folder)
+    images_folder, prefix = (folder / "train", "train/") if in_train else (folder, "")
+    found = [file for file in list_files(images_folder) if re.fullmatch(r"cell_.*\.png", file.name)]
+    if not found:
         raise DataError(f"{images_folder}: no cell_N.png in this folder; check --input")
+    cells = sorted(found, key=lambda file: (len(file.name), file.name))
     return SourceTable(
         root=folder,
         classes=CLASSES,
-        train=image_table(files, [file.stem for file in files], [_read_label(file) for file in files]),
+        train=image_table(
+            [replace(file, name=f"{prefix}{file.name}") for file in cells],
+            [PurePosixPath(file.name).stem for file in cells],
+            [_read_label(images_folder, file) for file in cells],
+        ),
     )
 
 
-def _read_label(image: Path) -> int:
-    path = image.with_suffix(".txt")
-    if not path.is_file():
+def _read_label(folder: AnyPath, image: ListedFile) -> int:
+    path = (folder / image.name).with_suffix(".txt")
+    if not is_file(path):
         raise DataError(f"{path}: no such file; every cell_N.png needs its label in cell_N.txt")
-    label = path.read_text(encoding="utf-8", errors="replace").strip()
+    label = read_bytes(path).decode("utf-8", errors="replace").strip()
     if label not in CLASSES:
         raise DataError(f"{path}: label {label[:40]!r} is not one of {', '.join(CLASSES)}")
     return CLASSES.index(label)

@@ -1,14 +1,15 @@
 """A folder per class: FOLDER/<class>/<any image>."""
 
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
+from tfrecords_tools.storage import AnyPath, list_files, list_folders
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def load(folder: Path, options: SourceOptions) -> SourceTable:
+def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """Lists the images of every class folder, in order of their names; classes in order of theirs.
 
     Raises:
@@ -16,17 +17,19 @@ def load(folder: Path, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold a folder per class")
-    class_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(class_folders) < 2:
-        raise DataError(f"{folder}: {len(class_folders)} class folders, at least two are needed")
-    files, targets = [], []
-    for target, class_folder in enumerate(class_folders):
-        images = sorted(path for path in class_folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
-        if not images:
-            raise DataError(f"{class_folder}: no images ({', '.join(EXTENSIONS)}) in this class; fill or remove it")
-        files += images
-        targets += [target] * len(images)
-    names = [file.relative_to(folder).as_posix() for file in files]
+    classes = [name for name in list_folders(folder) if not name.startswith(".")]
+    if len(classes) < 2:
+        raise DataError(f"{folder}: {len(classes)} class folders, at least two are needed")
+    images = [file for file in list_files(folder, recursive=True) if _is_image_of_a_class(PurePosixPath(file.name))]
+    targets = [classes.index(PurePosixPath(file.name).parts[0]) for file in images]
+    for empty in set(range(len(classes))) - set(targets):
+        extensions = ", ".join(EXTENSIONS)
+        raise DataError(f"{folder / classes[empty]}: no images ({extensions}) in this class; fill or remove it")
     return SourceTable(
-        root=folder, classes=tuple(path.name for path in class_folders), train=image_table(files, names, targets)
+        root=folder, classes=tuple(classes), train=image_table(images, [file.name for file in images], targets)
     )
+
+
+def _is_image_of_a_class(path: PurePosixPath) -> bool:
+    inside = len(path.parts) > 1 and not path.parts[0].startswith(".")
+    return inside and path.suffix.lower() in EXTENSIONS

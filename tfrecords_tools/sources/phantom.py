@@ -20,6 +20,7 @@ from tfrecords_tools.example import SITE_CODES
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.sources import siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
+from tfrecords_tools.storage import AnyPath, is_remote
 
 IMAGE_SIZE = 128
 MALIGNANT_SHARE = 0.05
@@ -45,12 +46,14 @@ class Traits:
     diameter: float
 
 
-def load(folder: Path, options: SourceOptions) -> SourceTable:
+def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """Draws the data set into the folder, unless it lies there already, and reads it as SIIM-ISIC.
 
     Raises:
-      DataError: if the folder holds anything else, or images drawn with another number or seed.
+      DataError: if the folder holds anything else, or images drawn with another number or seed, or is in a bucket.
     """
+    if is_remote(folder):
+        raise DataError(f"{folder}: phantom draws on this machine only; choose a local --input")
     drawn = folder / _DRAWN_FILE
     wanted = asdict(options)
     if not drawn.is_file():

@@ -1,14 +1,18 @@
 """What every source returns: tables of image files with their metadata."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from tfrecords_tools.errors import DataError
+from tfrecords_tools.storage import AnyPath, ListedFile, is_folder, is_remote
 
 METADATA_COLUMNS = ("patient_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis")
-COLUMNS = ("image_name", "file", *METADATA_COLUMNS)
+FILE_COLUMNS = ("file", "size", "version")
+COLUMNS = ("image_name", *FILE_COLUMNS, "lesion_id", *METADATA_COLUMNS)
+
+MISSING_SIZE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,27 +28,38 @@ class SourceTable:
     """A data set before conversion.
 
     `train` and `test` hold the columns `COLUMNS`, with missing values as None or NaN; `train` also `target`, the
-    index into `classes`. `test` is None where the source has no such split. `root` is the folder that holds all files.
+    index into `classes`. `file` is a path from `root`, `size` its bytes (`MISSING_SIZE` if there is none) and
+    `version` as in `ListedFile`. Rows of one `patient_id` or one `lesion_id` belong together. `test` is None where
+    the source has no such split.
     """
 
-    root: Path
+    root: AnyPath
     classes: tuple[str, ...]
     train: pd.DataFrame
     test: pd.DataFrame | None = None
-    sample_submission: Path | None = None
+    sample_submission: AnyPath | None = None
 
 
-def image_table(files: list[Path], names: list[str], targets: list[int] | None = None) -> pd.DataFrame:
+def image_table(files: Sequence[ListedFile], names: Sequence[str], targets: Sequence[int]) -> pd.DataFrame:
     """Returns a table of images without metadata."""
-    table = pd.DataFrame({"image_name": names, "file": files})
-    for column in METADATA_COLUMNS:
-        table[column] = None
-    if targets is not None:
-        table["target"] = targets
-    return table
+    table = pd.DataFrame({"image_name": list(names), **file_columns(files)})
+    for column in COLUMNS:
+        if column not in table:
+            table[column] = None
+    return table[list(COLUMNS)].assign(target=list(targets))
 
 
-def require_folder(folder: Path, remedy: str) -> None:
+def file_columns(files: Sequence[ListedFile]) -> dict[str, list]:
+    """Returns the columns `FILE_COLUMNS` of files."""
+    return {
+        "file": [file.name for file in files],
+        "size": [file.size for file in files],
+        "version": [file.version for file in files],
+    }
+
+
+def require_folder(folder: AnyPath, remedy: str) -> None:
     """Raises DataError unless the folder exists."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; {remedy}")
+    if not is_folder(folder):
+        kind = "folder in this bucket, or no such bucket" if is_remote(folder) else "folder"
+        raise DataError(f"{folder}: no such {kind}; {remedy}")

@@ -1,18 +1,17 @@
 """Sources: each lists its images in one kind of table, and names the file or column that is wrong."""
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.folds import group_rows
 from tfrecords_tools.sources import SOURCES, SourceOptions
-from tfrecords_tools.sources.phantom import Traits, draw_lesion, write_data_set
-from tfrecords_tools.sources.table import COLUMNS
+from tfrecords_tools.sources.table import COLUMNS, METADATA_COLUMNS
+from tfrecords_tools.storage import AnyPath, as_path, file_size, list_files, write_atomically
 
 OPTIONS = SourceOptions(num_images=200, seed=0)
 
@@ -24,49 +23,102 @@ ISIC_2,,female,50.0,head/neck,0
 TEST_CSV = """image_name,patient_id,sex,age_approx,anatom_site_general_challenge
 ISIC_9,IP_7,male,70.0,
 """
+ISIC_2019_TRUTH = """image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK
+ISIC_0000000,0.0,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0
+ISIC_0000002_downsampled,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0
+ISIC_0000004,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,0.0
+"""
+ISIC_2019_METADATA = """image,age_approx,anatom_site_general,lesion_id,sex
+ISIC_0000004,80.0,posterior torso,BCN_0000003,male
+ISIC_0000000,55.0,anterior torso,,female
+ISIC_0000002_downsampled,,,MSK4_0000001,
+"""
+ISIC_2018_TRUTH = """image,MEL,NV,BCC,AKIEC,BKL,DF,VASC
+ISIC_0024306,0.0,1.0,0.0,0.0,0.0,0.0,0.0
+ISIC_0024313,1.0,0.0,0.0,0.0,0.0,0.0,0.0
+ISIC_0024329,0.0,0.0,0.0,1.0,0.0,0.0,0.0
+"""
+ISIC_2018_LESIONS = """image,lesion_id,diagnosis confirm type
+ISIC_0024329,HAM_0002954,histopathology
+ISIC_0024306,HAM_0000550,serial imaging showing no change
+ISIC_0024313,HAM_0000550,single image expert consensus
+"""
+
+
+def fill(folder: Path, files: dict[str, str]) -> None:
+    """Writes text files; the text of an image is its name, so that all have bytes of their own."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def images(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
 
 
 def write_siim_isic(folder: Path) -> None:
-    for split, table, names in (("train", TRAIN_CSV, (1, 2, 3)), ("test", TEST_CSV, (9,))):
-        (folder / "jpeg" / split).mkdir(parents=True)
-        (folder / f"{split}.csv").write_text(table)
-        for name in names:
-            (folder / "jpeg" / split / f"ISIC_{name}.jpg").touch()
-    (folder / "sample_submission.csv").write_text("image_name,target\nISIC_9,0\n")
+    train = images(*(f"jpeg/train/ISIC_{number}.jpg" for number in (1, 2, 3)))
+    tables = {"train.csv": TRAIN_CSV, "test.csv": TEST_CSV, "sample_submission.csv": "image_name,target\nISIC_9,0\n"}
+    fill(folder, {**train, **images("jpeg/test/ISIC_9.jpg"), **tables})
+
+
+def write_isic_2019(folder: Path) -> None:
+    names = ("ISIC_0000000", "ISIC_0000002_downsampled", "ISIC_0000004")
+    fill(folder, images(*(f"ISIC_2019_Training_Input/{name}.jpg" for name in names)))
+    fill(
+        folder,
+        {"ISIC_2019_Training_Input/LICENSE.txt": "CC-BY-NC", "ISIC_2019_Training_GroundTruth.csv": ISIC_2019_TRUTH},
+    )
+    fill(folder, {"ISIC_2019_Training_Metadata.csv": ISIC_2019_METADATA})
+
+
+def write_isic_2018(folder: Path) -> None:
+    names = ("ISIC_0024306", "ISIC_0024313", "ISIC_0024329")
+    fill(folder, images(*(f"ISIC2018_Task3_Training_Input/{name}.jpg" for name in names)))
+    truth = "ISIC2018_Task3_Training_GroundTruth/ISIC2018_Task3_Training_GroundTruth.csv"  # so it is unpacked
+    fill(folder, {truth: ISIC_2018_TRUTH, "ISIC2018_Task3_Training_LesionGroupings.csv": ISIC_2018_LESIONS})
 
 
 def write_cells(folder: Path) -> None:
-    folder.mkdir()
-    for number, label in ((10, "ring"), (9, "schizont\n"), (100, "red blood cell"), (2, "trophozoite")):
-        (folder / f"cell_{number}.png").touch()
-        (folder / f"cell_{number}.txt").write_text(label)
+    labels = {10: "ring", 9: "schizont\n", 100: "red blood cell", 2: "trophozoite"}
+    fill(folder, images(*(f"cell_{number}.png" for number in labels)))
+    fill(folder, {f"cell_{number}.txt": label for number, label in labels.items()})
 
 
 def write_image_folder(folder: Path) -> None:
-    for name in ("nevus/b.jpg", "nevus/a.PNG", "melanoma/more/c.tiff", "nevus/notes.txt", ".hidden/d.jpg"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+    fill(folder, images("nevus/b.jpg", "nevus/a.PNG", "melanoma/more/c.tiff", "nevus/notes.txt", ".hidden/d.jpg"))
+    fill(folder, images("README.jpg"))
 
 
 WRITERS = {
     "siim_isic": write_siim_isic,
+    "isic_archive": write_isic_2019,
     "cells": write_cells,
     "image_folder": write_image_folder,
-    "phantom": lambda folder: write_data_set(folder, OPTIONS),
 }
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("sources")
-    for source in SOURCES:
-        WRITERS[source](root / source)
-    return {source: root / source for source in SOURCES}
+    for source, write in WRITERS.items():
+        write(root / source)
+    return {source: root / source for source in WRITERS}
 
 
-@pytest.fixture
-def phantom(folders) -> Path:
-    return folders["phantom"]
+@pytest.fixture(params=["here", "bucket"])
+def place(request):
+    """Where a data set lies: returns the folder itself, or a copy of it in a bucket."""
+    if request.param == "here":
+        return as_path
+
+    def copied(folder: str) -> AnyPath:
+        there = as_path(request.getfixturevalue("bucket"))
+        for file in list_files(Path(folder), recursive=True):
+            write_atomically(there / file.name, (Path(folder) / file.name).read_bytes())
+        return there
+
+    return copied
 
 
 def changed(file: str, old: str, new: str):
@@ -82,22 +134,34 @@ def removed(name: str):
     return lambda folder: shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink()
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_every_source_returns_the_same_columns_and_existing_files(folders, source):
-    table = SOURCES[source](folders[source], OPTIONS)
+def assert_files_are_there(root: AnyPath, part: pd.DataFrame) -> None:
+    """Whether each file lies under the root with the size and version of the table."""
+    listed = {file.name: file for file in list_files(root, recursive=True)}
+    for file, size, version in zip(part["file"], part["size"], part["version"], strict=True):
+        assert (listed[file].size, listed[file].version) == (size, version)
+        assert file_size(root / file) == size > 0
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source != "phantom"])
+def test_every_source_returns_the_same_columns_and_existing_files_here_and_in_a_bucket(folders, source, place):
+    root = place(str(folders[source]))
+    table = SOURCES[source](root, OPTIONS)
+    assert table.root == root
     assert tuple(table.train.columns) == (*COLUMNS, "target")
     assert set(table.train["target"]) == set(range(len(table.classes)))
     for part in (table.train, table.test):
         if part is not None:
             assert tuple(part.columns[: len(COLUMNS)]) == COLUMNS
             assert part["image_name"].is_unique
-            assert all(file.is_file() and file.is_relative_to(table.root) for file in part["file"])
+            assert_files_are_there(root, part)
 
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if source != "phantom"])
-def test_a_missing_folder_is_named(tmp_path, source):
-    with pytest.raises(DataError, match=f"{tmp_path / 'data'}: no such folder; --input"):
-        SOURCES[source](tmp_path / "data", OPTIONS)
+def test_a_missing_folder_is_named(tmp_path, source, place):
+    root = place(str(tmp_path / "data"))
+    kind = "folder" if root == tmp_path / "data" else "folder in this bucket, or no such bucket"
+    with pytest.raises(DataError, match=f"{root}: no such {kind}; --input"):
+        SOURCES[source](root, OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -124,15 +188,59 @@ def test_a_missing_folder_is_named(tmp_path, source):
             r"train\.csv: target of ISIC_3 is nan; it must be 0 or 1",
         ),
         ("siim_isic", changed("train.csv", ",,,,1", ",,,,benign"), r"target of ISIC_1 is benign; it must be 0 or 1"),
-        ("siim_isic", changed("train.csv", "ISIC_2", "ISIC_3"), r"train\.csv: image_name ISIC_3 .* more than one row"),
+        ("siim_isic", changed("train.csv", "ISIC_2", "ISIC_3"), r"train\.csv: image ISIC_3 .* more than one row"),
         ("siim_isic", lambda folder: (folder / "train.csv").write_text(""), r"train\.csv: not a CSV table"),
         ("siim_isic", lambda folder: (folder / "train.csv").write_bytes(b"\xff\xfe\0"), r"train\.csv: not a CSV table"),
+        ("siim_isic", changed("train.csv", "ISIC_2", ""), r"train\.csv: no image_name in line 4"),
         ("siim_isic", changed("train.csv", "ISIC_1,", "ISIC_1,,"), r"train\.csv: not a CSV table .*line 3"),
         ("cells", removed("cell_10.txt"), r"cell_10\.txt: no such file"),
         ("cells", changed("cell_10.txt", "ring", "rings"), r"cell_10\.txt: label 'rings' is not one of red blood cell"),
         ("cells", lambda folder: [path.unlink() for path in folder.glob("*.png")], r"data: no cell_N\.png"),
         ("image_folder", removed("nevus"), r"data: 1 class folders, at least two"),
         ("image_folder", removed("melanoma/more/c.tiff"), r"melanoma: no images"),
+        ("isic_archive", removed("ISIC_2019_Training_GroundTruth.csv"), r"data: 0 files \*_GroundTruth\.csv"),
+        ("isic_archive", removed("ISIC_2019_Training_Input"), r"data: 0 folders \*_Input, exactly one"),
+        ("isic_archive", write_isic_2018, r"data: 2 folders \*_Input, exactly one"),
+        (
+            "isic_archive",
+            lambda folder: fill(folder, {"ISIC_2019_Test_GroundTruth.csv": ISIC_2019_TRUTH}),
+            r"data: 2 files \*_GroundTruth\.csv, exactly one is needed; one challenge a folder",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_GroundTruth.csv", "image,MEL", "image,melanoma"),
+            r"GroundTruth\.csv: no column MEL; it has image, melanoma, NV",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_GroundTruth.csv", "downsampled,1.0", "downsampled,0.0"),
+            r"GroundTruth\.csv: ISIC_0000002_downsampled has not exactly one diagnosis \(MEL, NV, .*are 0\.0, 0\.0, ",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_GroundTruth.csv", "0000004,0.0", "0000004,1.0"),
+            r"GroundTruth\.csv: ISIC_0000004 has not exactly one diagnosis",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_GroundTruth.csv", "0000004,0.0", "0000004,no"),
+            r"GroundTruth\.csv: ISIC_0000004 has not exactly one diagnosis .*are no, ",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_GroundTruth.csv", "0000000,0.0,1.0,0.0", "0000000,0.0,0.5,0.5"),
+            r"GroundTruth\.csv: ISIC_0000000 has not exactly one diagnosis",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_GroundTruth.csv", "ISIC_0000004", "ISIC_0000000"),
+            r"GroundTruth\.csv: image ISIC_0000000 stands in more than one row",
+        ),
+        (
+            "isic_archive",
+            changed("ISIC_2019_Training_Metadata.csv", "image,", "name,"),
+            r"Metadata\.csv: no column image; it has name, age_approx",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, source, change, message):
@@ -150,7 +258,7 @@ def test_siim_isic_keeps_the_order_and_the_gaps_of_its_tables(tmp_path):
     assert table.train["target"].tolist() == [0, 1, 0]
     assert table.train["patient_id"].isna().tolist() == [False, False, True]
     assert table.train["diagnosis"].isna().all()
-    assert table.test["file"].tolist() == [tmp_path / "data" / "jpeg" / "test" / "ISIC_9.jpg"]
+    assert table.test["file"].tolist() == ["jpeg/test/ISIC_9.jpg"]
     assert table.sample_submission == tmp_path / "data" / "sample_submission.csv"
 
 
@@ -160,6 +268,70 @@ def test_siim_isic_needs_no_test_split(tmp_path):
         removed(name)(tmp_path / "data")
     table = SOURCES["siim_isic"](tmp_path / "data", OPTIONS)
     assert (len(table.train), table.test, table.sample_submission) == (3, None, None)
+
+
+def test_a_missing_image_has_no_size_and_is_left_to_its_shard(tmp_path, place):
+    write_siim_isic(tmp_path / "data")
+    (tmp_path / "data" / "jpeg" / "train" / "ISIC_1.jpg").unlink()
+    table = SOURCES["siim_isic"](place(str(tmp_path / "data")), OPTIONS)
+    assert table.train["file"].tolist() == [f"jpeg/train/ISIC_{number}.jpg" for number in (3, 1, 2)]
+    assert table.train["size"].tolist() == [len("jpeg/train/ISIC_3.jpg"), -1, len("jpeg/train/ISIC_3.jpg")]
+    assert table.train["version"][1] == 0
+
+
+def test_images_are_found_with_any_extension_in_any_case_and_names_of_any_letters(tmp_path, place):
+    fill(tmp_path / "data", images("jpeg/train/ISIC_1.JPG", "jpeg/train/ISIC_3.PNG", "jpeg/train/näevus_病変.jpeg"))
+    fill(tmp_path / "data", {"train.csv": TRAIN_CSV.replace("ISIC_2", "näevus_病変")})
+    root = place(str(tmp_path / "data"))
+    table = SOURCES["siim_isic"](root, OPTIONS)
+    expected = ["jpeg/train/ISIC_3.PNG", "jpeg/train/ISIC_1.JPG", "jpeg/train/näevus_病変.jpeg"]
+    assert table.train["file"].tolist() == expected
+    assert_files_are_there(root, table.train)
+
+
+def test_a_letter_and_its_accent_may_be_one_sign_or_two(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "nævus_é") for form in ("NFC", "NFD"))
+    assert composed != apart
+    fill(tmp_path, {**images(f"jpeg/train/{apart}.jpg"), "train.csv": TRAIN_CSV.replace("ISIC_2", composed)})
+    assert SOURCES["siim_isic"](tmp_path, OPTIONS).train["file"][2] == f"jpeg/train/{apart}.jpg"
+
+
+def test_isic_2019_is_melanoma_or_not_with_its_lesions_and_metadata(tmp_path):
+    write_isic_2019(tmp_path)
+    table = SOURCES["isic_archive"](tmp_path, OPTIONS)
+    assert table.classes == ("benign", "malignant")
+    assert (table.test, table.sample_submission) == (None, None)
+    train = table.train
+    assert train["file"].tolist() == [f"ISIC_2019_Training_Input/{name}.jpg" for name in train["image_name"]]
+    assert train["target"].tolist() == [0, 1, 0]
+    assert train["diagnosis"].tolist() == ["NV", "MEL", "SCC"]
+    assert train["lesion_id"].fillna("").tolist() == ["", "MSK4_0000001", "BCN_0000003"]
+    assert train["age_approx"].fillna(0).tolist() == [55, 0, 80]
+    assert train["sex"].fillna("").tolist() == ["female", "", "male"]
+    assert train["anatom_site_general_challenge"].fillna("").tolist() == ["anterior torso", "", "posterior torso"]
+    assert train["patient_id"].isna().all()
+
+
+@pytest.mark.parametrize("unpacked", [True, False])
+def test_isic_2018_is_melanoma_or_not_with_its_lesions(tmp_path, unpacked):
+    write_isic_2018(tmp_path)
+    if not unpacked:
+        truth = tmp_path / "ISIC2018_Task3_Training_GroundTruth"
+        (truth / f"{truth.name}.csv").rename(tmp_path / f"{truth.name}.csv")
+    train = SOURCES["isic_archive"](tmp_path, OPTIONS).train
+    assert train["image_name"].tolist() == ["ISIC_0024306", "ISIC_0024313", "ISIC_0024329"]
+    assert train["target"].tolist() == [0, 1, 0]
+    assert train["diagnosis"].tolist() == ["NV", "MEL", "AKIEC"]
+    assert train["lesion_id"].tolist() == ["HAM_0000550", "HAM_0000550", "HAM_0002954"]
+    assert train[[column for column in METADATA_COLUMNS if column != "diagnosis"]].isna().all(axis=None)
+
+
+def test_columns_of_an_isic_table_that_are_no_diagnoses_do_not_matter(tmp_path):
+    write_isic_2019(tmp_path)
+    truth = tmp_path / "ISIC_2019_Training_GroundTruth.csv"
+    lines = truth.read_text().splitlines()
+    truth.write_text("\n".join([f"{lines[0]},score_weight", *(f"{line},1.0" for line in lines[1:])]))
+    assert SOURCES["isic_archive"](tmp_path, OPTIONS).train["diagnosis"].tolist() == ["NV", "MEL", "SCC"]
 
 
 @pytest.mark.parametrize("subfolder", ["", "train"])
@@ -195,83 +367,14 @@ def test_the_real_cells_are_those_of_their_description(real_data):
 def test_the_real_lesions_are_those_of_their_description(real_data):
     table = SOURCES["siim_isic"](real_data / "isic", OPTIONS)
     assert (len(table.train), table.train["target"].sum(), len(table.test)) == (2176, 433, 400)
-    assert all(file.is_file() for file in [*table.train["file"], *table.test["file"]])
+    for part in (table.train, table.test):
+        assert_files_are_there(table.root, part)
     assert table.test["patient_id"].isna().all()
-    assert group_rows(table.test).max() + 1 == len({file.read_bytes() for file in table.test["file"]})
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_phantom_set_is_its_seed(tmp_path):
-    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
-        write_data_set(tmp_path / name, SourceOptions(num_images=24, seed=seed))
-    first, again, other = (contents(tmp_path / name) for name in ("first", "again", "other"))
-    assert first == again
-    assert set(first.values()).isdisjoint(other.values())
-
-
-def test_a_phantom_set_splits_patients_and_about_a_twentieth_is_malignant(phantom):
-    table = SOURCES["phantom"](phantom, OPTIONS)
-    assert len(table.train) + len(table.test) == 200
-    assert 0.15 < len(table.test) / 200 < 0.35
-    assert set(table.train["patient_id"]).isdisjoint(table.test["patient_id"])
-    assert table.train["patient_id"].value_counts().between(1, 8).all()
-    assert 0.03 < table.train["target"].mean() < 0.07
-    assert pd.read_csv(table.sample_submission)["image_name"].tolist() == table.test["image_name"].tolist()
-
-
-def test_phantom_images_are_square_rgb_and_three_in_ten_have_the_dark_corners_of_a_dermatoscope(phantom):
-    files = SOURCES["phantom"](phantom, OPTIONS).train["file"]
-    dark = 0
-    for file in files:
-        with Image.open(file) as image:
-            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (128, 128))
-            dark += max(image.getpixel((0, 0))) < 20
-    assert 0.2 < dark / len(files) < 0.4
-
-
-def test_a_phantom_set_that_lies_there_is_used_and_not_drawn_again(phantom):
-    before = {path: path.stat().st_mtime_ns for path in phantom.rglob("*")}
-    SOURCES["phantom"](phantom, OPTIONS)
-    assert {path: path.stat().st_mtime_ns for path in phantom.rglob("*")} == before
-
-
-def test_a_phantom_set_of_another_seed_is_refused(phantom):
-    with pytest.raises(DataError, match="choose another --input"):
-        SOURCES["phantom"](phantom, SourceOptions(num_images=OPTIONS.num_images, seed=OPTIONS.seed + 1))
-
-
-def test_ages_that_are_no_numbers_are_missing(phantom, tmp_path):
-    copy = shutil.copytree(phantom, tmp_path / "copy")
-    table = pd.read_csv(copy / "train.csv", dtype=str)
-    table.loc[0, "age_approx"] = "unknown"
-    table.to_csv(copy / "train.csv", index=False)
-    ages = SOURCES["siim_isic"](copy, OPTIONS).train["age_approx"]
-    assert ages.isna()[0]
+def test_ages_that_are_no_numbers_are_missing(tmp_path):
+    write_siim_isic(tmp_path)
+    changed("train.csv", "male,45.0", "male,unknown")(tmp_path)
+    ages = SOURCES["siim_isic"](tmp_path, OPTIONS).train["age_approx"]
+    assert ages.isna().tolist() == [True, True, False]
     assert ages.dtype == float
-
-
-def test_what_a_killed_drawing_left_is_not_in_the_next(tmp_path):
-    (tmp_path / ".data.tmp" / "jpeg" / "train").mkdir(parents=True)
-    (tmp_path / ".data.tmp" / "jpeg" / "train" / "half.jpg").touch()
-    write_data_set(tmp_path / "data", SourceOptions(num_images=24, seed=0))
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
-    assert "jpeg/train/half.jpg" not in contents(tmp_path / "data")
-
-
-def test_a_phantom_set_replaces_no_other_files(tmp_path):
-    (tmp_path / "mine.txt").touch()
-    with pytest.raises(DataError, match="not empty, and nothing that phantom drew"):
-        SOURCES["phantom"](tmp_path, OPTIONS)
-    assert (tmp_path / "mine.txt").is_file()
-
-
-@pytest.mark.parametrize("tone", [0.0, 1.0])
-def test_a_lesion_of_larger_diameter_covers_more_skin(tone):
-    def brightness(diameter: float) -> float:
-        traits = Traits(asymmetry=0, border=0, colour=0, diameter=diameter)
-        return draw_lesion(traits, tone, np.random.default_rng(1)).mean()
-
-    assert brightness(-2) > brightness(0) > brightness(2)

@@ -1,0 +1,104 @@
+"""The drawn data set: equal seeds draw equal bytes, and it is laid out as SIIM-ISIC."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tfrecords_tools.errors import DataError
+from tfrecords_tools.sources import SOURCES, SourceOptions
+from tfrecords_tools.sources.phantom import Traits, draw_lesion, write_data_set
+from tfrecords_tools.sources.table import COLUMNS
+from tfrecords_tools.storage import as_path, list_files
+
+OPTIONS = SourceOptions(num_images=200, seed=0)
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sources") / "phantom"
+    write_data_set(folder, OPTIONS)
+    return folder
+
+
+def test_a_drawn_set_has_the_columns_and_files_of_the_others(phantom):
+    table = SOURCES["phantom"](phantom, OPTIONS)
+    assert tuple(table.train.columns) == (*COLUMNS, "target")
+    assert tuple(table.test.columns) == COLUMNS
+    listed = {file.name: (file.size, file.version) for file in list_files(phantom, recursive=True)}
+    for part in (table.train, table.test):
+        assert [listed[file] for file in part["file"]] == list(zip(part["size"], part["version"], strict=True))
+
+
+def test_phantom_draws_on_this_machine_only():
+    with pytest.raises(DataError, match="gs://bucket/images: phantom draws on this machine only"):
+        SOURCES["phantom"](as_path("gs://bucket/images"), OPTIONS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_phantom_set_is_its_seed(tmp_path):
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        write_data_set(tmp_path / name, SourceOptions(num_images=24, seed=seed))
+    first, again, other = (contents(tmp_path / name) for name in ("first", "again", "other"))
+    assert first == again
+    assert set(first.values()).isdisjoint(other.values())
+
+
+def test_a_phantom_set_splits_patients_and_about_a_twentieth_is_malignant(phantom):
+    table = SOURCES["phantom"](phantom, OPTIONS)
+    assert len(table.train) + len(table.test) == 200
+    assert 0.15 < len(table.test) / 200 < 0.35
+    assert set(table.train["patient_id"]).isdisjoint(table.test["patient_id"])
+    assert table.train["patient_id"].value_counts().between(1, 8).all()
+    assert 0.03 < table.train["target"].mean() < 0.07
+    assert pd.read_csv(table.sample_submission)["image_name"].tolist() == table.test["image_name"].tolist()
+
+
+def test_phantom_images_are_square_rgb_and_three_in_ten_have_the_dark_corners_of_a_dermatoscope(phantom):
+    files = SOURCES["phantom"](phantom, OPTIONS).train["file"]
+    dark = 0
+    for file in files:
+        with Image.open(phantom / file) as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (128, 128))
+            dark += max(image.getpixel((0, 0))) < 20
+    assert 0.2 < dark / len(files) < 0.4
+
+
+def test_a_phantom_set_that_lies_there_is_used_and_not_drawn_again(phantom):
+    before = {path: path.stat().st_mtime_ns for path in phantom.rglob("*")}
+    SOURCES["phantom"](phantom, OPTIONS)
+    assert {path: path.stat().st_mtime_ns for path in phantom.rglob("*")} == before
+
+
+def test_a_phantom_set_of_another_seed_is_refused(phantom):
+    with pytest.raises(DataError, match="choose another --input"):
+        SOURCES["phantom"](phantom, SourceOptions(num_images=OPTIONS.num_images, seed=OPTIONS.seed + 1))
+
+
+def test_what_a_killed_drawing_left_is_not_in_the_next(tmp_path):
+    (tmp_path / ".data.tmp" / "jpeg" / "train").mkdir(parents=True)
+    (tmp_path / ".data.tmp" / "jpeg" / "train" / "half.jpg").touch()
+    write_data_set(tmp_path / "data", SourceOptions(num_images=24, seed=0))
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert "jpeg/train/half.jpg" not in contents(tmp_path / "data")
+
+
+def test_a_phantom_set_replaces_no_other_files(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(DataError, match="not empty, and nothing that phantom drew"):
+        SOURCES["phantom"](tmp_path, OPTIONS)
+    assert (tmp_path / "mine.txt").is_file()
+
+
+@pytest.mark.parametrize("tone", [0.0, 1.0])
+def test_a_lesion_of_larger_diameter_covers_more_skin(tone):
+    def brightness(diameter: float) -> float:
+        traits = Traits(asymmetry=0, border=0, colour=0, diameter=diameter)
+        return draw_lesion(traits, tone, np.random.default_rng(1)).mean()
+
+    assert brightness(-2) > brightness(0) > brightness(2)

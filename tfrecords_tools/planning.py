@@ -1,0 +1,190 @@
+"""A table -> the rows of every shard: who belongs together, which shard takes whom, and the codes of the metadata.
+
+The plan is written to the parts of the output folder before any image is converted. A run that goes on plans again
+and compares: what was begun is finished with the same rows, or not at all.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tfrecords_tools import example
+from tfrecords_tools.errors import DataError
+from tfrecords_tools.folds import assign_shards, group_rows
+from tfrecords_tools.rows import Row, read_rows, write_rows
+from tfrecords_tools.shards import read_part, rows_path
+from tfrecords_tools.sources.merging import MergedTable
+from tfrecords_tools.storage import AnyPath, crc32c, is_file, read_bytes
+
+_CATEGORIES = {
+    "sex": (example.SEX_CODES, {}),
+    "anatom_site_general_challenge": (example.SITE_CODES, example.SITE_ALIASES),
+    "diagnosis": (example.DIAGNOSIS_CODES, example.DIAGNOSIS_ALIASES),
+}
+_FIELDS = ("image_name", "patient_id", "age_approx", *_CATEGORIES, "target")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRows:
+    """Which rows of a split's table a shard takes, in this order: positions `[N]`."""
+
+    split: str
+    index: int
+    positions: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The shards of both splits, and how the training rows were dealt: group and shard of each `[N]`."""
+
+    tables: Mapping[str, pd.DataFrame]
+    shards: tuple[ShardRows, ...]
+    groups: np.ndarray
+    shard_of_row: np.ndarray
+
+    def rows(self, shard: ShardRows) -> Iterator[Row]:
+        """Yields the rows of a shard."""
+        columns = self.tables[shard.split].iloc[shard.positions]
+        plain = zip(
+            *(columns[name].tolist() for name in ("source", "file", "size", "version", "crc32c", *_FIELDS)), strict=True
+        )
+        for source, file, size, version, checksum, *fields in plain:
+            yield Row(
+                source=source,
+                file=file,
+                size=size,
+                version=version,
+                crc32c=checksum,
+                fields=dict(zip(_FIELDS, fields, strict=True)),
+            )
+
+
+def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: int, seed: int) -> Plan:
+    """Returns the plan; a function of its arguments alone.
+
+    Arguments:
+      table: the data; its `train` with a column `crc32c`, None where it is not known.
+      duplicate_codes: code of every training row `[N]`, equal for images that are the same.
+      num_shards: how many shards each split has.
+      seed: of the folds and of the order within a shard.
+
+    Raises:
+      DataError: if there are fewer groups than shards, or two images of one name.
+    """
+    train, test = table.train, table.test
+    _require_unique_names(train)
+    groups = group_rows([train["patient_id"], train["lesion_id"], duplicate_codes])
+    sources = train["source"].to_numpy()
+    shard_of_row = assign_shards(groups, train["target"].to_numpy(), num_shards, seed, sources=sources)
+    patients = _patient_codes([part for part in (train, test) if part is not None])
+    shards = [
+        ShardRows(split="train", index=int(index), positions=_mixed(np.flatnonzero(shard_of_row == index), seed, index))
+        for index in range(num_shards)
+    ]
+    tables = {"train": _encoded(train, patients)}
+    if test is not None:
+        tables["test"] = _encoded(test.assign(target=example.MISSING), patients)
+        parts = np.array_split(np.arange(len(test)), min(num_shards, max(len(test), 1)))  # in the order of the table
+        shards += [ShardRows(split="test", index=index, positions=part) for index, part in enumerate(parts)]
+    return Plan(tables=tables, shards=tuple(shards), groups=groups, shard_of_row=shard_of_row)
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """SHA-256 of the rows, and of the rows with their shards; neither knows where files lie and how old they are."""
+
+    rows: str
+    folds: str
+
+
+def write_plan(folder: AnyPath, plan: Plan, roots: Sequence[AnyPath]) -> Fingerprints:
+    """Writes the rows of every shard and returns their fingerprints.
+
+    Raises:
+      DataError: naming the first image that is not what an earlier run into this folder began with.
+    """
+    folds, sum_of_rows = hashlib.sha256(), 0
+    for shard in plan.shards:
+        path = rows_path(folder, shard.split, shard.index)
+        rows = list(plan.rows(shard))
+        for row in rows:
+            digest = hashlib.sha256(
+                json.dumps([shard.split, row.source, row.file, row.size, row.fields]).encode()
+            ).digest()
+            folds.update(digest + shard.index.to_bytes(4, "big"))
+            sum_of_rows += int.from_bytes(digest, "big")  # a sum does not depend on the order
+        if is_file(path):
+            _require_same_rows(folder, shard, rows, roots)
+        write_rows(path, rows)
+    return Fingerprints(hashlib.sha256(str(sum_of_rows).encode()).hexdigest(), folds.hexdigest())
+
+
+def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], roots: Sequence[AnyPath]) -> None:
+    """Compares the rows of a shard with those that it was begun with."""
+    begun = list(read_rows(rows_path(folder, shard.split, shard.index)))
+    finished = read_part(folder, shard.split, shard.index)
+    written = (finished and finished.sources_crc32c) or [None] * len(begun)
+    name = f"{shard.split}{shard.index:02d}"
+    if len(begun) != len(rows):
+        raise DataError(
+            f"{folder}: {name} was begun with {len(begun)} images and would now have {len(rows)}; the tables or images "
+            "of --input have changed, put them back or start in another folder"
+        )
+    for old, new, written_crc32c in zip(begun, rows, written, strict=True):
+        place = roots[new.source] / new.file
+        if (old.source, old.file, old.fields) != (new.source, new.file, new.fields):
+            raise DataError(
+                f"{folder}: {name} was begun with {old.file} {old.fields} where {new.file} {new.fields} stands now; "
+                "the tables or images of --input have changed, put them back or start in another folder"
+            )
+        if old.size != new.size or _is_other_content(place, old, new, old.crc32c or written_crc32c):
+            raise DataError(
+                f"{place}: changed since this run began ({old.size} bytes, now {new.size}); put the old file back, or "
+                "start in another folder"
+            )
+
+
+def _is_other_content(place: AnyPath, old: Row, new: Row, known_crc32c: str | None) -> bool:
+    if old.version == new.version or known_crc32c is None:  # or nothing was made of the file yet
+        return False
+    return known_crc32c != (new.crc32c or crc32c(read_bytes(place)))
+
+
+def _require_unique_names(train: pd.DataFrame) -> None:
+    repeated = train["image_name"][train["image_name"].duplicated()]
+    if len(repeated):
+        raise DataError(
+            f"image {repeated.iloc[0]} comes from more than one source ({len(repeated)} such images); "
+            "--duplicates=drop keeps the first where the pictures are the same; rename the others"
+        )
+
+
+def _mixed(positions: np.ndarray, seed: int, index: int) -> np.ndarray:
+    return positions[np.random.default_rng([seed, index]).permutation(len(positions))]
+
+
+def _patient_codes(tables: Iterable[pd.DataFrame]) -> dict[str, int]:
+    """Returns the public shards' codes: order of first appearance in train, then test."""
+    patients = pd.concat([table["patient_id"] for table in tables]).dropna().unique()
+    return {patient: code for code, patient in enumerate(patients)}
+
+
+def _encoded(table: pd.DataFrame, patients: Mapping[str, int]) -> pd.DataFrame:
+    """Returns the table with integers for the metadata."""
+    known = {
+        "patient_id": _coded(table["patient_id"], lambda patient: patients[patient]),
+        "age_approx": table["age_approx"].astype(float).round().fillna(example.MISSING).astype(np.int64),
+    }
+    for name, (codes, aliases) in _CATEGORIES.items():
+        known[name] = _coded(table[name], lambda value, c=codes, a=aliases: example.encode_category(value, c, a))
+    checksums = {} if "crc32c" in table else {"crc32c": None}
+    return table.assign(**known, **checksums)
+
+
+def _coded(values: pd.Series, code: Callable[[str], int]) -> pd.Series:
+    codes = {value: code(value) for value in values.dropna().unique()}
+    return values.map(codes).fillna(example.MISSING).astype(np.int64)

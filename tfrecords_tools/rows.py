@@ -1,0 +1,46 @@
+"""The rows of a shard as a file: one JSON line an image, so that nobody has to hold the rows of a whole data set."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+
+from tfrecords_tools.storage import AnyPath, is_remote, read_text, write_atomically
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One image to convert.
+
+    `file` is a path from the root of its `source`, which is an index; `size` in bytes, -1 if the file was not there;
+    `version` as in `ListedFile`; `crc32c` of the file if it is known; `fields` are those of `Example`, without image.
+    """
+
+    source: int
+    file: str
+    size: int
+    version: int
+    crc32c: str | None
+    fields: dict
+
+
+def write_rows(path: AnyPath, rows: Iterable[Row]) -> None:
+    """Writes the rows of a shard."""
+    write_atomically(path, "".join(json.dumps(_as_dict(row)) + "\n" for row in rows))
+
+
+def read_rows(path: AnyPath) -> Iterator[Row]:
+    """Yields the rows of a shard, in order."""
+    if is_remote(path):
+        yield from (Row(**json.loads(line)) for line in read_text(path).splitlines())
+        return
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            yield Row(**json.loads(line))
+
+
+def _as_dict(row: Row) -> dict:
+    """Returns what `dataclasses.asdict` does, without its copies, which would take most of the time of a plan."""
+    return {name: getattr(row, name) for name in _NAMES}
+
+
+_NAMES = tuple(field.name for field in fields(Row))
