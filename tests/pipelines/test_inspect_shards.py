@@ -1,0 +1,320 @@
+"""inspect_shards as a user runs it: on our shards and others', whole and broken."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pipelines.contact_sheet import TILE, Section, Tile, write_contact_sheet
+from pipelines.shard_tables import describe_values, format_bytes, shape
+from tests.conftest import ROOT
+from tfrecords_tools import example
+from tfrecords_tools.images import encode_jpeg
+from tfrecords_tools.inspecting import FeatureStats
+from tfrecords_tools.manifest import Manifest, read_manifest, write_manifest
+from tfrecords_tools.records import frame
+from tfrecords_tools.shards import write_examples
+
+CLASSES = ("benign", "malignant")
+SHADES = (60, 200)  # of benign and malignant images
+
+
+def inspect(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pipelines.inspect_shards", *map(str, arguments)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
+
+
+def examples(count: int, targets: bool = True):
+    for number in range(count):
+        label = int(number % 4 == 3)
+        image = encode_jpeg(np.full((16, 16, 3), SHADES[label], np.uint8), 95)
+        known = {"target": label, "width": 16, "height": 16} if targets else {}
+        yield example.Example(image=image, image_name=f"ISIC_{number:07d}", **known)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Three train shards of 8 records, 2 of them malignant, a test shard, and their manifest."""
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    entries = [write_examples(folder, "train", index, examples(8), 2) for index in range(3)]
+    entries.append(write_examples(folder, "test", 0, examples(5, targets=False), 2))
+    write_manifest(
+        folder,
+        Manifest(
+            source="test",
+            source_fingerprint="",
+            folds_fingerprint="",
+            classes=CLASSES,
+            image_size=16,
+            encoder={},
+            shards=tuple(entries),
+        ),
+    )
+    return folder
+
+
+def flip(path, *offsets):
+    data = bytearray(path.read_bytes())
+    for offset in offsets:
+        data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def second_record(path) -> int:
+    return int.from_bytes(path.read_bytes()[:8], "little") + 16
+
+
+def broken(result) -> list[str]:
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    lines = result.stdout.splitlines()
+    return [line.removeprefix("BROKEN ").split("/")[-1] for line in lines if line.startswith("BROKEN ")]
+
+
+def test_shards_are_described_as_sets_with_their_features_and_classes(shards):
+    result = inspect(shards)
+    assert result.returncode == 0
+    test, train = result.stdout.strip().split("\n\n/")[0], result.stdout.strip().split("\n\n/")[1]
+    assert "1 file, 5 records" in test
+    assert "split: test" in test
+    assert "target" not in test
+    lines = [line.split() for line in train.splitlines()]
+    assert "train00-8.tfrec ... train02-8.tfrec" in train
+    assert "3 files, 24 records" in train
+    assert "split: train" in train
+    assert ["target", "int64", "[]", "0..1,", "2", "distinct"] in lines
+    assert ["image_name", "bytes", "[]", "'ISIC_0000000',", "8", "distinct"] in lines
+    assert ["sex", "int64", "[]", "-1", "always"] in lines
+    assert any(line[:6] == ["image", "bytes", "[]", "JPEG", "16x16", "RGB,"] for line in lines)
+    assert ["0", "benign", "18", "75.0%"] in lines
+    assert ["1", "malignant", "6", "25.0%"] in lines
+
+
+def test_whole_shards_are_verified(shards):
+    result = inspect(shards, "--verify", "--decode_images")
+    assert result.returncode == 0
+    last = result.stdout.strip().splitlines()[-1]
+    assert last.startswith("verified: 4 files, 29 records, ")
+    assert last.endswith("every checksum is right, and all is as the manifest says")
+
+
+def test_every_broken_file_and_record_is_named(shards):
+    first, second, third = (shards / f"train0{index}-8.tfrec" for index in range(3))
+    begins = second_record(first)
+    flip(first, 20, begins + 20)
+    second.write_bytes(second.read_bytes()[: second_record(second)])
+    third.unlink()
+    (shards / "train07-1.tfrec").write_bytes(frame(b""))
+    (shards / "test00-5.tfrec").write_bytes(b"")
+    result = inspect(shards, "--verify")
+    assert sorted(broken(result)) == [
+        "test00-5.tfrec: the file is empty",
+        "train00-8.tfrec: record 0 at byte 0 has damaged data (checksum differs)",
+        f"train00-8.tfrec: record 1 at byte {begins} has damaged data (checksum differs)",
+        f"train01-8.tfrec: has {begins} bytes, but the manifest says {manifest_bytes(shards, second.name)}",
+        "train01-8.tfrec: holds 1 of the 8 records that the manifest says",
+        "train02-8.tfrec: is missing",
+        "train07-1.tfrec: the manifest does not know it",
+    ]
+    assert "5 files broken, with 7 problems named above" in result.stderr
+
+
+def manifest_bytes(folder, name: str) -> int:
+    return next(shard.bytes for shard in read_manifest(folder).shards if shard.file == name)
+
+
+def test_without_verify_damage_is_told_in_one_line(shards):
+    flip(shards / "train00-8.tfrec", 20)
+    flip(shards / "train01-8.tfrec", 20)
+    result = inspect(shards)
+    assert result.returncode == 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("DAMAGED: ")]
+    assert line.endswith("train00-8.tfrec: record 0 at byte 0 has damaged data (checksum differs) "
+                         "(and 1 more problem); --verify names all")  # fmt: skip
+
+
+def test_one_shard_alone_is_compared_with_the_manifest_beside_it(shards):
+    path = shards / "train00-8.tfrec"
+    assert inspect(path, "--verify").returncode == 0
+    path.write_bytes(b"".join(reversed([frame(each) for each in records_of(path)])))
+    (line,) = broken(inspect(path, "--verify"))
+    assert line.startswith("train00-8.tfrec: its checksum is ")
+
+
+def records_of(path) -> list[bytes]:
+    return list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+
+
+def test_the_count_in_the_name_finds_a_cut_where_there_is_no_manifest(shards):
+    (shards / "manifest.json").unlink()
+    assert inspect(shards, "--verify").returncode == 0
+    path = shards / "train01-8.tfrec"
+    path.write_bytes(path.read_bytes()[: second_record(path)])
+    assert broken(inspect(shards, "--verify")) == ["train01-8.tfrec: holds 1 of the 8 records that its name says"]
+
+
+def test_where_nothing_tells_the_count_that_is_said(shards, tmp_path):
+    alone = tmp_path / "alone.tfrecord"
+    alone.write_bytes((shards / "train00-8.tfrec").read_bytes())
+    result = inspect(alone, "--verify")
+    assert result.returncode == 0
+    assert "alone.tfrecord: neither a manifest nor a count in the name" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [("{", 1, "manifest.json: damaged"), ('{"files": []}', 0, "written by another program")],
+    ids=["damaged", "foreign"],
+)
+def test_other_manifests(shards, text, code, says):
+    (shards / "manifest.json").write_text(text)
+    result = inspect(shards, "--verify")
+    assert result.returncode == code
+    assert says in result.stdout + result.stderr
+
+
+def test_an_image_that_does_not_decode_is_named_by_its_record(tmp_path):
+    path = tmp_path / "train00-2.tfrec"
+    image = encode_jpeg(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8), 95)
+    items = [example.serialize(example.Example(image=data, image_name="a", target=0)) for data in (image, image[:900])]
+    path.write_bytes(b"".join(map(frame, items)))
+    assert inspect(path, "--verify").returncode == 0
+    (line,) = broken(inspect(path, "--verify", "--decode_images"))
+    assert line.startswith(f"train00-2.tfrec: record 1 at byte {len(items[0]) + 16} feature image does not decode (")
+
+
+def test_the_contact_sheet_shows_as_many_images_of_every_class(shards, tmp_path):
+    result = inspect(shards / "train00-8.tfrec", f"--contact_sheet={tmp_path}/new/sheet.png", "--images=4")
+    assert result.returncode == 0
+    assert "contact sheet: 4 images of feature image in " in result.stdout
+    pixels = np.asarray(Image.open(tmp_path / "new" / "sheet.png")).astype(int)
+    shades = [pixels[16 + 30 + TILE // 2, 16 + column * (TILE + 8) + TILE // 2] for column in range(4)]
+    np.testing.assert_allclose(shades, [[SHADES[0]] * 3] * 2 + [[SHADES[1]] * 3] * 2, atol=2)
+
+
+def test_a_tile_keeps_its_shape_and_small_images_their_pixels(tmp_path):
+    small = np.random.default_rng(0).integers(0, 200, (32, 32, 3), np.uint8)
+    wide = np.full((100, 400, 3), 7, np.uint8)
+    write_contact_sheet(
+        tmp_path / "sheet.png", [Section("title", (Tile(small, "a"), Tile(wide, "b"), Tile(None, "c")))]
+    )
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    first, second, third = (sheet[46 : 46 + TILE, 16 + n * 136 : 16 + n * 136 + TILE] for n in range(3))
+    np.testing.assert_array_equal(first[::4, ::4], small)
+    assert (second[48:80] == 7).all()
+    assert (second[:48] == 255).all()
+    assert third[0, 0].tolist() == [0xF4, 0xD6, 0xD6]
+
+
+def test_files_of_others_are_described_and_drawn(real_data, tmp_path):
+    result = inspect(real_data / "tfrecords", "--verify", f"--contact_sheet={tmp_path}/sheet.png")
+    assert result.returncode == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["image_floats", "float", "[784]", "-0.5..0.5"] in lines
+    assert any(line[:6] == ["image", "bytes", "[]", "PNG", "32x32", "RGB,"] for line in lines)
+    assert "verified: 3 files, 1,228 records" in result.stdout
+    assert "contact sheet: 64 images of feature image, image_floats" in result.stdout
+    assert Image.open(tmp_path / "sheet.png").width == 2 * 16 + 6 * (TILE + 8) - 8
+
+
+def test_features_that_some_records_lack_and_shapes_that_vary(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "x.tfrecord.gz"), options="GZIP") as writer:
+        for number in range(3):
+            message = tf.train.Example()
+            message.features.feature["boxes"].float_list.value.extend([0.5] * (number + 1))
+            if number:
+                message.features.feature["label"].bytes_list.value.append(b"cat")
+            writer.write(message.SerializeToString())
+    result = inspect(tmp_path, "--verify")
+    assert result.returncode == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["boxes", "float", "[1..3]", "3", "0.5"] in lines
+    assert ["label", "bytes", "[]", "2", "'cat'", "always"] in lines
+    assert ["cat", "2", "100.0%"] in lines
+
+
+def test_records_of_other_kinds_are_told(tmp_path):
+    sequence = tf.train.SequenceExample()
+    sequence.feature_lists.feature_list["frames"].feature.add().float_list.value.append(0.5)
+    (tmp_path / "x.tfrecord").write_bytes(frame(sequence.SerializeToString()) + frame(b"plain text"))
+    result = inspect(tmp_path)
+    assert result.returncode == 0
+    assert "1 record of tf.train.SequenceExample" in result.stdout
+    assert "1 record of no known kind" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((), 1, "no path given"),
+        (("{folder}",), 1, "no TFRecord files"),
+        (("{folder}/none.tfrec",), 1, "not there"),
+        (("{folder}", "--images=0"), 1, "images is 0"),
+        (("{folder}", "--decode_images"), 1, "with --verify"),
+        (("{folder}", "--sauce=1"), 2, "sauce"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line(tmp_path, arguments, code, says):
+    (tmp_path / "notes.txt").write_text("x")
+    result = inspect(*(argument.format(folder=tmp_path) for argument in arguments))
+    assert result.returncode == code
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_contact_sheet_needs_an_image(tmp_path):
+    message = tf.train.Example()
+    message.features.feature["label"].int64_list.value.append(1)
+    (tmp_path / "x.tfrec").write_bytes(frame(message.SerializeToString()))
+    result = inspect(tmp_path, f"--contact_sheet={tmp_path}/sheet.png")
+    assert result.returncode == 1
+    assert "no feature holds an image" in result.stderr
+
+
+def test_tensorflow_is_not_imported():
+    code = "import sys, pipelines.inspect_shards; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (2049, "2.0 KB"), (23_400, "23 KB"), (999_600, "1.0 MB"), (1.2e9, "1.2 GB")],
+)
+def test_sizes_in_words(size, text):
+    assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("records", "shown", "values"),
+    [
+        ([[1], [2]], "[]", "1..2, 2 distinct"),
+        ([[1, 2], [3, 4]], "[2]", "1..4, 4 distinct"),
+        ([[1], []], "[0..1]", "1 always"),
+        ([[1_000_000_007]], "[]", "1000000007"),
+        ([[0.5, float("nan")]], "[2]", "0.5, 1 not finite"),
+        ([[bytes(range(256))]], "[]", "binary, 256 bytes"),
+        ([["Zürich".encode()]], "[]", "'Zürich'"),
+        ([[b""]], "[]", "empty"),
+    ],
+)
+def test_shapes_and_values_in_words(records, shown, values):
+    stats = FeatureStats()
+    for each in records:
+        stats.add(each)
+    assert (shape(stats), describe_values(stats)) == (shown, values)
+
+
+def test_of_a_folder_only_tfrecord_files_are_read(tmp_path):
+    names = ["a.tfrec", "b.tfrecords", "c.tfrecord-00000-of-00001", "d-00000-of-00001", "e.tfrecord.gz"]
+    others = [".a.tfrec", "x.tfrecord.idx", "model.data-00000-of-00001", "d-00000-of-00001.parquet", "notes.txt"]
+    for name in names + others:
+        (tmp_path / name).write_bytes(frame(b""))
+    result = inspect(tmp_path, "--verify")
+    assert result.returncode == 0
+    assert "verified: 5 files, 5 records, 80 bytes" in result.stdout
