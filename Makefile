@@ -34,6 +34,10 @@ test: $(READY) ## the whole test suite, lint included
 lint: $(READY) ## style (ruff) and the layers of the packages (import-linter)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 
+.PHONY: bench
+bench: $(READY) ## ratios against the usual recipes, written to docs/benchmarks.md; minutes, on an idle machine
+	@$(BIN)/python -m benchmarks
+
 .PHONY: venv
 venv: $(READY) ## the virtual environment alone; EXTRAS=dev,cuda chooses extras, PYTHON=python3.12 the interpreter
 
@@ -47,10 +51,15 @@ $(READY): setup.py constraints.txt
 
 ##@ Stages
 .PHONY: shards
-shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= WORKERS=]
+shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= DUPLICATES= WORKERS= ENGINE= SCHEDULER=]
 	@$(call stage,make_shards) $(call flag,source,SOURCE) $(call flag,input,INPUT) $(call flag,output,OUTPUT) \
 	  $(call flag,image_size,IMAGE_SIZE) $(call flag,fit,FIT) $(call flag,num_shards,NUM_SHARDS) \
-	  $(call flag,workers,WORKERS) $(ARGS)
+	  $(call flag,duplicates,DUPLICATES) $(call flag,workers,WORKERS) $(call flag,engine,ENGINE) \
+	  $(call flag,scheduler,SCHEDULER) $(ARGS)
+
+.PHONY: inspect
+inspect: $(READY) ## look into TFRecord files or folders, any: PATHS="a b" [CONTACT_SHEET=x.png ARGS=--verify]
+	@$(call stage,inspect_shards) $(PATHS) $(call flag,contact_sheet,CONTACT_SHEET) $(ARGS)
 
 .PHONY: gan
 gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= WIDTH= STRATEGY= NUM_FOLDS= FOLD=]

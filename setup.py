@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 TENSORFLOW = "tensorflow>=2.18,<2.22"
+DISTRIBUTED = "distributed>=2024.4"
+RIVALS = ["opencv-python-headless>=4.9", "webdataset>=0.2.100"]
 
 setup(
     name="melgan",
@@ -26,6 +28,7 @@ setup(
         "absl-py>=2.1,<3",
         "fsspec>=2024.2",
         "gcsfs>=2024.2",
+        "universal-pathlib>=0.2.5,<1",
         "Pillow>=10.3,<14",
         "protobuf>=5.28,<8",
         "google-crc32c>=1.5,<2",
@@ -36,8 +39,17 @@ setup(
     extras_require={
         "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
         "tpu": ["tensorflow-tpu>=2.18,<2.21; sys_platform == 'linux' and python_version < '3.13'"],
-        "distributed": ["distributed>=2024.4"],
+        "distributed": [DISTRIBUTED],
+        "bench": RIVALS,
         "noisy-student": ["efficientnet>=1.1.1,<2"],
-        "dev": ["pytest>=8,<10", "pytest-timeout>=2.3,<3", "ruff>=0.6", "import-linter>=2.0,<3"],
+        "dev": [
+            "pytest>=8,<10",
+            "pytest-timeout>=2.3,<3",
+            "ruff>=0.6",
+            "import-linter>=2.0,<3",
+            DISTRIBUTED,
+            "gcp-storage-emulator>=2024.8",
+            *RIVALS,
+        ],
     },
 )

@@ -118,7 +118,7 @@ def _inputs(config: MakeShardsConfig) -> tuple[str, ...]:
         inputs = (f"{config.output.rstrip('/')}_images",)
     if len(inputs) != len(config.source):
         raise stage.StageError(
-            f"--input is given {len(inputs)} times, --source {len(config.source)} times; every source needs its folder"
+            f"--input names {len(inputs)} folder(s), --source {len(config.source)}; every source needs its folder"
         )
     return inputs
 
@@ -266,11 +266,11 @@ def _log_summary(manifest: Manifest, output: AnyPath) -> None:
 
 
 def _describe_duplicates(found: dict[str, int]) -> str:
-    fate = f"{found['dropped']} were dropped" if found["dropped"] else "the training images of each are in one shard"
-    text = f"{found['images']} images are in {found['groups']} groups of duplicates; {fate}"
-    if found["groups_of_both_splits"]:
-        text += f"; {found['groups_of_both_splits']} groups have test images too"
-    return text
+    groups = "1 group" if found["groups"] == 1 else f"{found['groups']} groups"
+    fate = f"{found['dropped']} dropped" if found["dropped"] else "the training images of each in one shard"
+    text = f"{found['images']} images are in {groups} of duplicates, {fate}"
+    both = found["groups_of_both_splits"]
+    return f"{text}; test images are in {both} of the groups" if both else text
 
 
 if __name__ == "__main__":

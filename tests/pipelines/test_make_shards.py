@@ -118,7 +118,7 @@ def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, r
     ("settings", "message"),
     [
         ({"source": "siim_isic", "input": "/nonexistent"}, "/nonexistent: no such folder"),
-        ({"source": "siim_isic"}, "--input is given 0 times, --source 1 times; every source needs its folder"),
+        ({"source": "siim_isic"}, "--input names 0 folder(s), --source 1; every source needs its folder"),
         ({"source": "nothing"}, "source"),
         ({"source": "phantom", "image_size": 4}, "image_size is 4; it must be from 8 to 4096"),
         ({"source": "phantom", "num_shards": 500, "num_images": 100}, "choose fewer shards"),
@@ -306,11 +306,11 @@ def two_sources(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict, run_stage, tmp_path):
     result = run_stage("make_shards", output=tmp_path / "out", **two_sources)
     succeed(result)
-    assert "2 images are in 1 groups of duplicates, each group is in one shard" in result.stderr
+    assert "2 images are in 1 group of duplicates, the training images of each in one shard" in result.stderr
     manifest = read_manifest(tmp_path / "out")
     assert manifest.source == "siim_isic+isic_archive"
     assert manifest.codes["source"] == {"siim_isic": 0, "isic_archive": 1}
-    assert manifest.duplicates == {"groups": 1, "images": 2, "dropped": 0, "groups_of_several_classes": 0}
+    assert (manifest.duplicates["groups"], manifest.duplicates["images"], manifest.duplicates["dropped"]) == (1, 2, 0)
     names = [
         {example.parse(record)["image_name"][0].decode() for record in read_records(tmp_path / "out" / shard.file)}
         for shard in manifest.shards
@@ -325,13 +325,13 @@ def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict
     assert (rows["ISIC_9"]["target"], rows["ISIC_10"]["target"]) == ([1], [0])
     found = pd.read_csv(tmp_path / "out" / "duplicates.csv")
     assert found["image_name"].tolist() == ["ISIC_1", "ISIC_9"]
-    assert found["action"].tolist() == ["together", "together"]
+    assert found["action"].tolist() == ["kept", "kept"]
 
 
 def test_the_second_of_two_duplicates_can_be_dropped(two_sources: dict, run_stage, tmp_path):
     result = run_stage("make_shards", output=tmp_path / "out", duplicates="drop", **two_sources)
     succeed(result)
-    assert "2 images are in 1 groups of duplicates, 1 were dropped" in result.stderr
+    assert "2 images are in 1 group of duplicates, 1 dropped" in result.stderr
     names = {row["image_name"][0].decode() for row in _parsed(tmp_path / "out", "train")}
     assert names == {f"ISIC_{number}" for number in (*range(8), 10, 11)}
     found = pd.read_csv(tmp_path / "out" / "duplicates.csv")
@@ -341,7 +341,7 @@ def test_the_second_of_two_duplicates_can_be_dropped(two_sources: dict, run_stag
 def test_sources_and_inputs_come_in_pairs_of_the_same_classes(two_sources: dict, hard_cases: Path, run_stage, tmp_path):
     one_input = {**two_sources, "input": two_sources["input"].split(",")[0]}
     error = only_error(run_stage("make_shards", output=tmp_path / "out", **one_input))
-    assert error == "error: --input is given 1 times, --source 2 times; every source needs its folder"
+    assert error == "error: --input names 1 folder(s), --source 2; every source needs its folder"
     other = {**two_sources, "source": "siim_isic,image_folder"}
     other["input"] = f"{two_sources['input'].split(',')[0]},{hard_cases.with_name('images')}"
     error = only_error(run_stage("make_shards", output=tmp_path / "out2", **other))

@@ -1,0 +1,89 @@
+"""Runs every benchmark in a process of its own, prints the table and writes it to docs/benchmarks.md."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.measuring import Figure
+
+ROOT = Path(__file__).resolve().parent.parent
+SUBJECTS = ("images", "reading", "engines", "planning")
+PACKAGES = ("tensorflow", "numpy", "pandas", "Pillow", "protobuf", "opencv-python-headless", "webdataset")
+
+_METHOD = """\
+Written by `make bench`. Ours and its rivals run in turn, in rounds; a ratio (x) is the median over the rounds of the
+rival's time over ours. Images are converted several in a row, as a worker does. Times are CPU seconds of a process that
+is kept on one core, so rates are per core; only "two workers" is by the clock, once the workers have started, and needs
+a machine that does nothing else. Photographs are drawn (benchmarks/photos.py) and have the mean size of a file of the
+Kaggle set. Ours writes JPEG of quality 95 and 4:4:4, OpenCV of quality 95 and 4:2:0, its default. Reading decodes at a
+reduced scale (`ratio` of `tf.io.decode_jpeg`) where the stored images are at least twice as large as those asked for,
+stays uint8, and uses `tf.data.AUTOTUNE`.
+
+The share of the limit depends on the photograph: a side of 4000 pixels must be decoded at 1/4, because 1/8 would leave
+500, less than the 512 asked for; that alone takes a seventh more than decoding at 1/8. Of a file of 3.5 MB (4:4:4) it is
+0.75, but then OpenCV is only 3.2 times slower.
+"""
+
+
+def main() -> None:
+    """Measures, prints and writes the table."""
+    figures, load = [], os.getloadavg()[0]
+    for subject in SUBJECTS:
+        sys.stderr.write(f"measuring {subject}\n")
+        command = [sys.executable, "-m", f"benchmarks.{subject}"]
+        lines = subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()
+        figures += [Figure(**json.loads(line)) for line in lines]
+    text = "\n".join(
+        [
+            "# Benchmarks",
+            "",
+            _METHOD,
+            *table(figures),
+            "",
+            *machine(),
+            f"- others on the machine: {load:.1f} processes that wanted a core",
+            "",
+        ]
+    )
+    sys.stdout.write(text)
+    (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+
+
+def table(figures: Sequence[Figure]) -> Iterator[str]:
+    """Yields the lines of the Markdown table of figures."""
+    yield "| what | ours | rival | measured | target | met |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for figure in figures:
+        space = "" if figure.unit == "x" else " "
+        target = ""
+        if figure.met is not None:
+            bound, limit = ("at least", figure.at_least) if figure.at_most is None else ("at most", figure.at_most)
+            target = f"{bound} {limit:g}{space}{figure.unit}"
+        digits = 2 if figure.unit == "x" else 1
+        met = {None: "", True: "yes", False: "**no**"}[figure.met]
+        measured = f"{figure.value:.{digits}f}{space}{figure.unit}"
+        yield f"| {figure.what} | {figure.ours} | {figure.rival} | {measured} | {target} | {met} |"
+
+
+def machine() -> Iterator[str]:
+    """Yields lines that say where and with what was measured."""
+    processor = next((line.split(":")[1].strip() for line in _proc("cpuinfo") if line.startswith("model name")), "")
+    memory = next((int(line.split()[1]) / 1e6 for line in _proc("meminfo") if line.startswith("MemTotal")), 0)
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    yield f"- {datetime.date.today()}, {processor or platform.processor()}, {os.cpu_count()} cores, {memory:.0f} GB"
+    yield f"- {platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}"
+
+
+def _proc(name: str) -> list[str]:
+    path = Path("/proc") / name
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+if __name__ == "__main__":
+    main()
