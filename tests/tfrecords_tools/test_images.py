@@ -275,3 +275,9 @@ def test_small_images_are_enlarged_smoothly():
 def test_quality_decides_the_size_of_the_file():
     sizes = [len(encode_jpeg(smooth((64, 64)), quality)) for quality in (10, 50, 95)]
     assert sizes == sorted(set(sizes))
+
+
+def test_a_photograph_of_many_pixels_keeps_45_decibels():
+    data = encoded(smooth((3000, 2000)), quality=90)
+    shown = decoded(to_jpeg(data, Encoding(image_size=256, quality=100)))
+    assert signal_to_noise(shown, area_means(decoded(data), 256)) > 45
