@@ -25,9 +25,8 @@ Kaggle set. Ours writes JPEG of quality 95 and 4:4:4, OpenCV of quality 95 and 4
 reduced scale (`ratio` of `tf.io.decode_jpeg`) where the stored images are at least twice as large as those asked for,
 stays uint8, and uses `tf.data.AUTOTUNE`.
 
-The share of the limit depends on the photograph: a side of 4000 pixels must be decoded at 1/4, because 1/8 would leave
-500, less than the 512 asked for; that alone takes a seventh more than decoding at 1/8. Of a file of 3.5 MB (4:4:4) it
-is 0.75, but then OpenCV is only 3.2 times slower.
+The ratios depend on the photograph: the larger its file, the nearer the limit, and the slower against OpenCV. A side of
+4000 pixels must be decoded at 1/4, because 1/8 would leave 500, less than the 512 asked for.
 """
 
 
