@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pipelines.drawing import shorten, write_png
+
 TILE = 128
 _GAP, _MARGIN, _CAPTION, _TITLE = 8, 16, 20, 30
 _FEWEST_COLUMNS, _MOST_COLUMNS = 4, 16
@@ -39,9 +41,7 @@ def write_contact_sheet(path: Path, sections: Sequence[Section]) -> None:
     for section, height in zip(sections, heights, strict=True):
         _draw_section(canvas, section, top, columns)
         top += height
-    temporary = path.with_name(f".{path.name}.tmp")
-    canvas.save(temporary, "PNG")
-    temporary.replace(path)
+    write_png(path, canvas)
 
 
 def _columns(tiles: int) -> int:
@@ -73,13 +73,3 @@ def _fit(image: Image.Image) -> Image.Image:
         return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     factor = TILE // longest
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-
-
-def shorten(text: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont) -> str:
-    """Returns the text, with an ellipsis in its middle if it is wider than `width` pixels."""
-    kept = len(text)
-    short = text
-    while kept > 2 and draw.textlength(short, font) > width:
-        kept -= 1
-        short = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-    return short

@@ -43,7 +43,7 @@ def load_generator(path: str, field: str) -> LoadedGenerator:
         raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
     if file_sha256(folder / GENERATOR_FILE) != report["generator_sha256"]:
         raise stage.StageError(f"{folder / GENERATOR_FILE}: not the file of the report (SHA-256 differs); train again")
-    config = GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig) if field.name in settings})
+    config = GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)})
     shape = NetworkShape(
         image_size=config.image_size,
         num_classes=len(report["classes"]),

@@ -1,12 +1,12 @@
 """Grids of images as PNG: columns are classes, the first row real."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tfrecords_tools.storage import AnyPath, write_atomically
+from pipelines.drawing import shorten, write_png
+from tfrecords_tools.storage import AnyPath
 
 _GAP, _HEADER, _MARGIN = 2, 18, 44
 _MIN_CELL = 64
@@ -30,19 +30,11 @@ def write_grid(path: AnyPath, columns: Sequence[np.ndarray], names: Sequence[str
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11)
     for number, (column, name) in enumerate(zip(columns, names, strict=True)):
         left = _MARGIN + number * (cell + _GAP)
-        draw.text((left + 2, 2), _shorten(name, cell, draw, font), "black", font)
+        draw.text((left + 2, 2), shorten(name, cell - 4, draw, font), "black", font)
         for row, image in enumerate(column):
             tile = Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST)
             canvas.paste(tile, (left, _HEADER + row * (cell + _GAP)))
     for row in range(rows):
         kind = "real" if first_row_real and row == 0 else "synth."
         draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), kind, "black", font)
-    buffer = io.BytesIO()
-    canvas.save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
-
-
-def _shorten(name: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont) -> str:
-    while len(name) > 1 and draw.textlength(name, font) > width - 4:
-        name = name[:-2] + "…" if name.endswith("…") else name[:-1] + "…"
-    return name
+    write_png(path, canvas)

@@ -79,6 +79,7 @@ class _Group:
 
     @property
     def title(self) -> str:
+        """What the files are called together."""
         folder, names = self.files[0].path.parent, [file.path.name for file in self.files]
         if len(names) == 1:
             return f"{folder / names[0]}"
@@ -92,6 +93,7 @@ class _Group:
 
     @property
     def labels(self) -> FeatureStats | None:
+        """What was seen of the feature that holds the class."""
         return self.summary.features.get(self.summary.label_feature)
 
 
@@ -218,12 +220,15 @@ class _ByteProgress:
         self._before = 0
 
     def show(self, position: int) -> None:
+        """Shows how far into the present file the reader is."""
         self._progress.update(min((self._before + position) // 10**6, self._total - 1))
 
     def leave(self, size: int) -> None:
+        """Counts the present file as read."""
         self._before += size
 
     def finish(self) -> None:
+        """Shows that all is read."""
         self._progress.update(self._total)
 
 

@@ -27,7 +27,16 @@ from absl import app, flags, logging
 from melgan.errors import ConfigError, Preempted
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.locking import LOCK_FILE, FolderLock
-from tfrecords_tools.storage import AnyPath, as_path, is_file, is_remote, list_files, read_text, write_atomically
+from tfrecords_tools.storage import (
+    AnyPath,
+    as_path,
+    is_file,
+    is_remote,
+    is_unfinished,
+    list_files,
+    read_text,
+    write_atomically,
+)
 
 CONFIG_FILE, REPORT_FILE, COMPLETED_FILE = "config.json", "report.json", "COMPLETED"
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "Pillow", "protobuf", "google-crc32c")
@@ -225,7 +234,7 @@ def stop_on_sigterm() -> Callable[[], bool]:
 
 def _is_of_a_killed_run(name: str) -> bool:
     """Returns whether a file may lie in a folder before its config.json, see `write_atomically` and `FolderLock`."""
-    return name == LOCK_FILE or (name.startswith(f".{CONFIG_FILE}.") and name.endswith(".tmp"))
+    return name == LOCK_FILE or (name.startswith(f".{CONFIG_FILE}.") and is_unfinished(name))
 
 
 def _require_same(path: AnyPath, found: dict, wanted: dict, config: Any) -> None:

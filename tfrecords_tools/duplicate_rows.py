@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfrecords_tools import example
-from tfrecords_tools.duplicates import find_duplicates
+from tfrecords_tools.duplicates import bits_from_first, find_duplicates
 from tfrecords_tools.folds import group_rows
 from tfrecords_tools.scanning import FILES_PER_SCAN, ScanJob, ScanResult, scan_files
 from tfrecords_tools.shards import PARTS_FOLDER
@@ -43,8 +43,8 @@ class Duplicates:
     """What was found.
 
     `train` and `test` are the rows that stay, with a column `crc32c` (None where the file was not read); `codes` `[N]`
-    are equal for training rows of one group; `table` lists every image of a group of several, with its split, and
-    whether it was kept or dropped.
+    are equal for training rows of one group; `table` lists every image of a group of several, with its split, in how
+    many bits its perceptual hash differs from that of the first in the group, and whether it was kept or dropped.
     """
 
     train: pd.DataFrame
@@ -82,7 +82,8 @@ def find_duplicate_rows(table: MergedTable, output: AnyPath, policy_name: str, r
     checksums, pictures = _scan(rows[wanted], table.roots, output / PARTS_FOLDER, policy.look_alikes, run_jobs)
     rows["crc32c"] = pd.Series(_spread(checksums, wanted), index=rows.index, dtype=object)  # as text None is NaN
     same_bytes = (rows["crc32c"] + rows["size"].astype(str)).where(rows["crc32c"].notna(), None)
-    codes = group_rows([same_bytes, find_duplicates(_spread(pictures, wanted).tolist())])
+    hashes = _spread(pictures, wanted).tolist()
+    codes = group_rows([same_bytes, find_duplicates(hashes)])
     dropped = (rows["split"] == "train").to_numpy() & pd.Series(codes).duplicated().to_numpy() & policy.keep_first
     kept_train = (rows["split"] == "train").to_numpy() & ~dropped
     test = rows[rows["split"] == "test"].drop(columns=["split", "target"]).reset_index(drop=True)
@@ -90,7 +91,7 @@ def find_duplicate_rows(table: MergedTable, output: AnyPath, policy_name: str, r
         train=rows[kept_train].drop(columns="split").reset_index(drop=True),
         test=None if table.test is None else test,
         codes=codes[kept_train],
-        table=_describe(rows, codes, dropped),
+        table=_describe(rows.assign(bits=bits_from_first(hashes, codes)), codes, dropped),
     )
 
 
@@ -126,7 +127,7 @@ def _spread(values: Sequence, wanted: np.ndarray) -> np.ndarray:
 def _describe(rows: pd.DataFrame, codes: np.ndarray, dropped: np.ndarray) -> pd.DataFrame:
     """Returns a row for every image that is not alone in its group."""
     repeated = pd.Series(codes).duplicated(keep=False).to_numpy()
-    found = rows.loc[repeated, ["image_name", "split", "source", "target", "file"]]
+    found = rows.loc[repeated, ["image_name", "split", "source", "target", "file", "bits"]]
     found = found.assign(action=np.where(dropped[repeated], "dropped", "kept"))
     found.insert(0, "group", codes[repeated])
     return found.sort_values("group", kind="stable")

@@ -1,9 +1,10 @@
 """Image bytes of any kind -> JPEG bytes of one size: scaled decode, pass-through, and what is refused."""
 
+import contextlib
 import io
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +49,21 @@ def to_jpeg(data: bytes, encoding: Encoding) -> bytes:
     """
     if not data:
         raise RefusedImage("the file is empty")
+    with refusing():
+        return _convert(data, encoding)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Turns all that Pillow raises for an image that cannot be shown whole into a reason.
+
+    Raises:
+      RefusedImage: for truncated, damaged, unidentified or bomb-sized data.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _convert(data, encoding)
+            yield
     except UnidentifiedImageError as error:
         raise RefusedImage("not an image in a format that Pillow reads") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:

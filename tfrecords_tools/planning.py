@@ -126,14 +126,13 @@ def write_plan(folder: AnyPath, plan: Plan, roots: Sequence[AnyPath]) -> Fingerp
 def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], roots: Sequence[AnyPath]) -> None:
     """Compares the rows of a shard with those that it was begun with."""
     begun = list(read_rows(rows_path(folder, shard.split, shard.index)))
-    finished = read_part(folder, shard.split, shard.index)
-    written = (finished and finished.sources_crc32c) or [None] * len(begun)
     name = f"{shard.split}{shard.index:02d}"
     if len(begun) != len(rows):
         raise DataError(
             f"{folder}: {name} was begun with {len(begun)} images and would now have {len(rows)}; the tables or images "
             "of --input have changed, put them back or start in another folder"
         )
+    written = _written_crc32c(folder, shard, begun, rows)
     for old, new, written_crc32c in zip(begun, rows, written, strict=True):
         place = roots[new.source] / new.file
         if (old.source, old.file, old.fields) != (new.source, new.file, new.fields):
@@ -146,6 +145,18 @@ def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], r
                 f"{place}: changed since this run began ({old.size} bytes, now {new.size}); put the old file back, or "
                 "start in another folder"
             )
+
+
+def _written_crc32c(
+    folder: AnyPath, shard: ShardRows, begun: Sequence[Row], rows: Sequence[Row]
+) -> Sequence[str | None]:
+    """Returns the checksums of the files that the shard was made of, if it is finished and they are asked for.
+
+    To know that it is finished takes reading it, so that is left out where no file was written anew.
+    """
+    wanted = any(old.version != new.version and old.crc32c is None for old, new in zip(begun, rows, strict=True))
+    finished = read_part(folder, shard.split, shard.index) if wanted else None
+    return finished.sources_crc32c if finished else [None] * len(begun)
 
 
 def _is_other_content(place: AnyPath, old: Row, new: Row, known_crc32c: str | None) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.images import RefusedImage, to_rgb
+from tfrecords_tools.images import RefusedImage, refusing, to_rgb
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")  # JPEG, PNG, GIF; WebP has a length before its own
 _SMALLEST_RAW_SIDE = 8
@@ -51,17 +51,8 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises:
       RefusedImage: for truncated, damaged or bomb-sized data.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                return np.asarray(to_rgb(image))
-    except UnidentifiedImageError as error:
-        raise RefusedImage("not an image in a format that Pillow reads") from error
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise RefusedImage(f"too many pixels: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error) as error:
-        raise RefusedImage(f"damaged image: {error}") from error
+    with refusing(), Image.open(io.BytesIO(data)) as image:
+        return np.asarray(to_rgb(image))
 
 
 def find_image_feature(examples: Sequence[Mapping[str, list]]) -> str | None:

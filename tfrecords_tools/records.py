@@ -143,6 +143,7 @@ class _Inflated:
         self._waiting = b""
 
     def read(self, size: int) -> bytes:
+        """Returns the next decompressed bytes."""
         pieces, missing = [], size
         while missing and (piece := self._next(missing)):
             pieces.append(piece)

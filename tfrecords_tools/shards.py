@@ -29,6 +29,7 @@ from tfrecords_tools.storage import (
     file_crc32c,
     is_file,
     is_remote,
+    is_unfinished,
     leaves,
     list_files,
     naming_full_disk,
@@ -98,7 +99,7 @@ def write_shard(job: ShardJob) -> ShardResult:
     def examples() -> Iterator[example.Example]:
         roots = [as_path(root) for root in job.roots]
         for row, data in _with_data(read_rows(rows_path(folder, job.split, job.index)), roots):
-            checksums.append(None if isinstance(data, RefusedImage) else crc32c(data))
+            checksums.append(None if isinstance(data, RefusedImage) else row.crc32c or crc32c(data))
             try:
                 yield example.Example(image=_convert(data, job.encoding), **_with_size(row, job.encoding))
             except RefusedImage as refusal:
@@ -160,8 +161,7 @@ def read_part(folder: AnyPath, split: str, index: int) -> ShardResult | None:
 def remove_leftovers(folder: AnyPath, keep: Sequence[str] = ()) -> None:
     """Removes half-written files, and shards that are not in `keep`."""
     for file in list_files(folder):
-        half_written = file.name.startswith(".") and file.name.endswith(".tmp")
-        if half_written or (file.name.endswith(".tfrec") and file.name not in keep):
+        if is_unfinished(file.name) or (file.name.endswith(".tfrec") and file.name not in keep):
             remove(folder / file.name)
 
 

@@ -155,6 +155,11 @@ def write_atomically(path: AnyPath, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def is_unfinished(name: str) -> bool:
+    """Returns whether a file of this name is one that was being written when its writer was killed."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
 def publish(temporary: Path, path: AnyPath) -> None:
     """Gives a finished local file its final name; the other end sees all of it or none.
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import google_crc32c
 
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.manifest import ShardEntry, file_crc32c
+from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.records import Readable, ScannedRecord, decompressed, scan_records
-from tfrecords_tools.storage import AnyPath, file_size, is_file, open_bytes
+from tfrecords_tools.storage import AnyPath, file_crc32c, file_size, is_file, open_bytes
 
 _CHUNK = 1 << 20
 
@@ -164,6 +164,7 @@ class _Tally:
         self.checksum = google_crc32c.Checksum()
 
     def read(self, size: int) -> bytes:
+        """Returns the next bytes, and counts them."""
         data = self.file.read(size)
         self.bytes += len(data)
         self.checksum.update(data)

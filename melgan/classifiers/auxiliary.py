@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 # Features of a batch -> how many codes; a code of 0 or more is known, apart from the diagnosis "unknown".
-_CATEGORIES = {"sex": 2, "anatom_site_general_challenge": 6, "diagnosis": 9}
+_CATEGORIES = {"sex": 2, "anatom_site_general_challenge": 6, "diagnosis": 14}
 _UNKNOWN_DIAGNOSIS = 0
 _AGES = (15.0, 85.0)
 

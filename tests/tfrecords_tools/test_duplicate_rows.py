@@ -12,6 +12,7 @@ from tiny_shards import encoded
 
 from tfrecords_tools.duplicate_rows import Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import EngineOptions, run_local
+from tfrecords_tools.hashing import MAX_BITS
 from tfrecords_tools.scanning import ScanJob, ScanResult
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
 from tfrecords_tools.sources.table import MISSING_SIZE, SourceTable, image_table
@@ -65,6 +66,9 @@ def test_together_finds_copies_and_other_sizes_and_encodings_over_all_data_sets(
     assert found.codes.tolist() == [0, 1, 0, 2, 0, 3, 4, 0, 2, 0, 5]
     assert groups(found) == {frozenset(["a.jpg", "c.png", "e.jpg", "v.jpg", "x.jpg"]), frozenset(["d.jpg", "w.jpg"])}
     assert set(found.table["action"]) == {"kept"}
+    bits = found.table.set_index("image_name")["bits"]
+    assert bits[["a.jpg", "e.jpg", "x.jpg", "d.jpg", "w.jpg"]].tolist() == [0] * 5  # the first, and copies
+    assert 0 < bits["v.jpg"] <= MAX_BITS
     assert found.train["crc32c"].tolist() == [crc32c(data) for data in [*NEW.values(), *OLD.values()]]
     # v.jpg, of the lesion that four others call malignant, is benign in its table.
     assert found.summary() == {
@@ -138,7 +142,16 @@ def test_images_that_are_there_once_are_no_group(tmp_path, policy):
         "groups_of_several_classes": 0,
         "groups_of_both_splits": 0,
     }
-    assert found.table.columns.tolist() == ["group", "image_name", "split", "source", "target", "file", "action"]
+    assert found.table.columns.tolist() == [
+        "group",
+        "image_name",
+        "split",
+        "source",
+        "target",
+        "file",
+        "bits",
+        "action",
+    ]
 
 
 @pytest.mark.parametrize("policy", ["together", "drop", "bytes"])

@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 
 from melgan.classifiers.auxiliary import NUM_OUTPUTS, auxiliary_losses, auxiliary_targets
+from tfrecords_tools.example import DIAGNOSIS_CODES, SEX_CODES, SITE_CODES
 
-AGE, SEX, SITE, DIAGNOSIS = 0, slice(1, 3), slice(3, 9), slice(9, 18)
+AGE, SEX, SITE, DIAGNOSIS = 0, slice(1, 3), slice(3, 9), slice(9, 23)
 
 
 def features(age=-1, sex=-1, site=-1, diagnosis=-1):
@@ -15,9 +16,15 @@ def features(age=-1, sex=-1, site=-1, diagnosis=-1):
 
 def test_targets_of_a_known_lesion():
     targets = auxiliary_targets(features(age=50, sex=1, site=3, diagnosis=2))
-    assert targets.values.shape == (1, NUM_OUTPUTS) == (1, 18)
-    np.testing.assert_allclose(targets.values[0], [0.5] + [0, 1] + [0, 0, 0, 1, 0, 0] + [0, 0, 1, 0, 0, 0, 0, 0, 0])
-    np.testing.assert_array_equal(targets.known, np.ones((1, 18)))
+    assert targets.values.shape == (1, NUM_OUTPUTS) == (1, 23)
+    np.testing.assert_allclose(targets.values[0], [0.5] + [0, 1] + [0, 0, 0, 1, 0, 0] + [0, 0, 1] + [0] * 11)
+    np.testing.assert_array_equal(targets.known, np.ones((1, 23)))
+
+
+def test_every_code_of_the_shards_has_an_output():
+    assert 1 + sum(len(codes) for codes in (SEX_CODES, SITE_CODES, DIAGNOSIS_CODES)) == NUM_OUTPUTS
+    last = auxiliary_targets(features(diagnosis=max(DIAGNOSIS_CODES.values()))).values[0, DIAGNOSIS]
+    np.testing.assert_array_equal(last, [0] * 13 + [1])
 
 
 @pytest.mark.parametrize(("age", "expected"), [(0, 0.0), (15, 0.0), (22, 0.1), (85, 1.0), (90, 1.0)])

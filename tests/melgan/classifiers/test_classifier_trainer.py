@@ -60,7 +60,7 @@ def test_first_step_by_hand(make_trainer, auxiliary_weight):
     model, average = trainer.checkpointed["model"], trainer.average_model
     logits, auxiliary = model.get_layer("logits"), model.get_layer("auxiliary")
     logits.set_weights([np.zeros_like(logits.kernel), np.array([2.0, 0.0])])
-    auxiliary.set_weights([np.zeros_like(auxiliary.kernel), np.zeros(18)])
+    auxiliary.set_weights([np.zeros_like(auxiliary.kernel), np.zeros_like(auxiliary.bias)])
     average_before = average.get_weights()
 
     losses = train(trainer, tiny_batch([0, 0, 1, 1], sex=[0, 1, -1, -1], age_approx=[-1, 50, -1, 40]), 0, 1)
