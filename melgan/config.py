@@ -31,9 +31,11 @@ class GanConfig:
     objective: str | None = setting(None, "adversarial losses of melgan/objectives.py")
     penalty: str | None = setting(None, "gradient penalty of melgan/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")
+    penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
     label_sampling: str | None = setting(None, "how labels of fakes are drawn: balanced, sqrt or real frequencies")
     disc_steps: int | None = setting(None, "discriminator steps per generator step")
+    fresh_batches: bool | None = setting(None, "give every discriminator step real images of its own")
     learning_rate: float | None = setting(None, "Adam learning rate of both networks")
     beta_1: float | None = setting(None, "Adam decay of the first moment")
     beta_2: float | None = setting(None, "Adam decay of the second moment")
@@ -41,11 +43,17 @@ class GanConfig:
     latent_dim: int | None = setting(None, "length of the latent vectors")
     image_size: int = setting(64, "side of the generated images in pixels: 32, 64, 128 or 256")
     width: float = setting(1.0, "factor on the published number of filters")
+    augmentation: str = setting("none", "what real and fake images go through before the discriminator: AUGMENTATIONS")
     global_batch_size: int = setting(128, "images per step over all replicas")
     ema_decay: float = setting(0.999, "decay of the generator's moving average per step; 0: no averaging")
     seed: int = setting(0, "seed of everything random")
     xla: str = setting(
         "auto", "compile the gradient functions; auto: on for GPU and TPU", choices=("auto", "on", "off")
+    )
+    precision: str = setting(
+        "auto",
+        "numbers that layers compute with; auto: bfloat16 on TPU, float16 on GPUs with tensor cores, else float32",
+        choices=("auto", "float32", "bfloat16", "float16"),
     )
 
     def __post_init__(self) -> None:
@@ -53,7 +61,7 @@ class GanConfig:
         require(self.global_batch_size >= 2, "global_batch_size", self.global_batch_size, "at least 2")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
-        for name in ("disc_steps", "learning_rate", "latent_dim"):
+        for name in ("disc_steps", "learning_rate", "latent_dim", "penalty_interval"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
         for name in ("penalty_weight", "autoencoder_epochs"):

@@ -16,6 +16,7 @@ METHODS: dict[str, dict] = {
         "wrong_labels": True,
         "label_sampling": "balanced",
         "disc_steps": 5,
+        "fresh_batches": False,
         "learning_rate": 2e-4,
         "beta_1": 0.5,
         "beta_2": 0.9,
