@@ -18,7 +18,15 @@ from absl import logging
 
 from melgan.autoencoder import AutoencoderTrainer
 from melgan.config import GanConfig, require, setting
-from melgan.distribution import STRATEGIES, is_chief, make_strategy
+from melgan.distribution import (
+    STRATEGIES,
+    is_chief,
+    make_strategy,
+    on_any_worker,
+    per_replica_batch_size,
+    require_same_on_workers,
+    watched_workers,
+)
 from melgan.gan_trainer import GanTrainer
 from melgan.loop import Checkpoints, LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
@@ -46,6 +54,9 @@ class TrainGanConfig(GanConfig):
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
+    heartbeat_seconds: int = setting(
+        30, "with several workers: who is silent for so long is lost, and all end", changes_result=False
+    )
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
     steps_per_call: int = setting(10, "steps per call of the device", changes_result=False)
@@ -55,6 +66,7 @@ class TrainGanConfig(GanConfig):
         super().__post_init__()
         for name in ("total_steps", "checkpoint_every", "log_every", "steps_per_call"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 
 def run(config: TrainGanConfig) -> None:
@@ -62,7 +74,13 @@ def run(config: TrainGanConfig) -> None:
     config = resolve(config)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    with watched_workers(config.strategy, config.heartbeat_seconds):
+        _run_here(config)
+
+
+def _run_here(config: TrainGanConfig) -> None:
     strategy = make_strategy(config.strategy)
+    per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
     shards = open_shards(config.shards, "shards", config.cache_dir)
     folder = stage.local_folder(config.workdir, "workdir")
     workdir = stage.open_workdir(folder, "train_gan", config, writable=is_chief(strategy))
@@ -83,13 +101,14 @@ class GanRun:
         self._class_counts = shards.class_counts(self._entries)
         _require_every_class(shards.manifest.classes, self._class_counts)
         self._trainer = GanTrainer(config, self._class_counts, strategy)
-        self._stop_requested = stage.stop_on_sigterm()
+        self._stop_requested = on_any_worker(strategy, stage.stop_on_sigterm())
         self._last_metrics: dict[str, float] = {}
 
     def run(self) -> None:
         """Trains the autoencoder, then the GAN, and writes the generator."""
         checkpoints = Checkpoints(self._workdir.path / "checkpoints" / "gan", self._trainer, self._strategy)
         start_step = checkpoints.restore()
+        require_same_on_workers(self._strategy, start_step, "the step of the newest checkpoint")
         if start_step == 0:
             self._initialise()
         self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, self._write_samples)
