@@ -153,6 +153,8 @@ def open_workdir(path: AnyPath, stage: str, config: Any, *, writable: bool = Tru
       DataError: if another run is at work in it.
     """
     if not writable:
+        if is_completed(path):
+            return None
         return Workdir(path, time.time(), lock=None)
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
