@@ -59,26 +59,26 @@ class PerLabel(keras.layers.Layer):
 
     Arguments:
       num_classes: labels are below it.
-      steps: layers; the first takes labels `[num_classes]`, the last gives `[num_classes, C]`.
+      layers: the first takes labels `[num_classes]`, the last gives `[num_classes, C]`.
     """
 
-    def __init__(self, num_classes: int, steps: Sequence[keras.layers.Layer], *, name: str | None = None) -> None:
+    def __init__(self, num_classes: int, layers: Sequence[keras.layers.Layer], *, name: str | None = None) -> None:
         super().__init__(name=name)
         self._num_classes = num_classes
-        self.steps = list(steps)
+        self.layers = list(layers)
 
     def build(self, input_shape: tuple) -> None:
         """Creates the weights of the layers."""
         shape = (self._num_classes,)
-        for step in self.steps:
-            step.build(shape)
-            shape = step.compute_output_shape(shape)
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
 
     def call(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns the outputs `[N, C]` for labels `[N]`."""
         table = tf.range(self._num_classes)
-        for step in self.steps:
-            table = step(table)
+        for layer in self.layers:
+            table = layer(table)
         return tf.gather(table, labels)
 
 
@@ -88,14 +88,13 @@ class TwoLinear(keras.layers.Layer):
     Pays where the second has fewer units than the first. Both kernels stay, and learn as they would apart.
 
     Arguments:
-      hidden_units: outputs of the first layer.
-      units: outputs of the second.
+      first: maps inputs `[N, C]` to `[N, hidden units]`.
+      second: maps those to `[N, units]`.
     """
 
-    def __init__(self, hidden_units: int, units: int, *, name: str | None = None) -> None:
+    def __init__(self, first: keras.layers.Dense, second: keras.layers.Dense, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.first = keras.layers.Dense(hidden_units, name="first")
-        self.second = keras.layers.Dense(units, name="second")
+        self.first, self.second = first, second
 
     def build(self, input_shape: tuple) -> None:
         """Creates the weights of both layers."""

@@ -73,7 +73,8 @@ def _head(shape: NetworkShape) -> keras.Model:
     embedding = layers.Embedding(shape.num_classes, units, name="embedding")
     dense = layers.Dense(num_features, name="label_features")
     label_features = PerLabel(shape.num_classes, [embedding, dense, LeakyReLU(0.2)])(labels)
-    logits = TwoLinear(units, 1, name="logit")(layers.Multiply()([features, label_features]))
+    joint, logit = layers.Dense(units, name="joint"), layers.Dense(1, name="logit")
+    logits = TwoLinear(joint, logit, name="logit")(layers.Multiply()([features, label_features]))
     logits = layers.Reshape(())(logits)
     return keras.Model([features, labels], logits, name="head")
 

@@ -69,15 +69,15 @@ def test_leaky_relu_has_no_second_derivative():
 
 
 def test_per_label_equals_the_layers_on_every_example():
-    steps = [keras.layers.Embedding(3, 4), keras.layers.Dense(6), LeakyReLU(0.2)]
-    layer, features = PerLabel(3, steps), random(5, 6)
+    layers = [keras.layers.Embedding(3, 4), keras.layers.Dense(6), LeakyReLU(0.2)]
+    layer, features = PerLabel(3, layers), random(5, 6)
     layer.build((None,))
     assert [tuple(weight.shape) for weight in layer.weights] == [(3, 4), (4, 6), (6,)]
     layer.set_weights([random(*weight.shape, seed=seed) for seed, weight in enumerate(layer.weights)])
 
     def in_a_row(labels):
-        for step in steps:
-            labels = step(labels)
+        for one in layers:
+            labels = one(labels)
         return labels
 
     ours, plain = (
@@ -88,8 +88,9 @@ def test_per_label_equals_the_layers_on_every_example():
 
 
 def test_two_linear_equals_its_layers_in_a_row():
-    layer, inputs = TwoLinear(4, 2), random(5, 6)
+    layer, inputs = TwoLinear(keras.layers.Dense(4), keras.layers.Dense(2)), random(5, 6)
     layer(inputs)
+    assert [tuple(weight.shape) for weight in layer.weights] == [(6, 4), (4,), (4, 2), (2,)]
     layer.set_weights([random(*weight.shape, seed=seed) for seed, weight in enumerate(layer.weights)])
     ours, plain = (
         derivatives(give, inputs, layer.trainable_weights)
@@ -99,9 +100,8 @@ def test_two_linear_equals_its_layers_in_a_row():
 
 
 def build_head():
-    return ARCHITECTURES["bagan_gp"](
-        NetworkShape(image_size=32, num_classes=3, latent_dim=8, width=0.1)
-    ).discriminator.head
+    shape = NetworkShape(image_size=32, num_classes=3, latent_dim=8, width=0.1)
+    return bagan_gp.build(shape).discriminator.head
 
 
 def test_a_file_of_weights_restores_the_head(tmp_path):
