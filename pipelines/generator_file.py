@@ -50,6 +50,6 @@ def load_generator(path: str, field: str) -> LoadedGenerator:
         latent_dim=config.latent_dim,
         width=config.width,
     )
-    network = ARCHITECTURES[config.architecture](shape).generator
+    network = ARCHITECTURES[config.architecture].build(shape).generator
     network.load_weights(folder / GENERATOR_FILE)
     return LoadedGenerator(network, config, report)
