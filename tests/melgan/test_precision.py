@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, flat, tiny_batches, tiny_config
+from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batches, tiny_config
 
 from melgan.gan_trainer import GanTrainer
 from melgan.precision import apply_gradients, layers_computing_in, make_adam, resolve_precision
@@ -59,6 +59,8 @@ def test_training_in_half_precision_is_near_that_in_single(one_device, precision
     for each in ("float32", precision):
         config = tiny_config(method="cdragan", precision=each, disc_steps=1, learning_rate=1e-5)
         trainer = GanTrainer(config, CLASS_COUNTS, one_device)
+        enlarge_weights(trainer.generator)
+        enlarge_weights(trainer.discriminator)
         before = flat(trainer.generator.trainable_variables)
         values[each] = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(2, tf.int64))
         assert all(variable.dtype == "float32" for variable in trainer.generator.trainable_variables)
