@@ -38,6 +38,8 @@ class GanTrainer:
       ConfigError: for names in no table, a batch that does not divide, or wrong labels with a single class.
     """
 
+    batches_per_step = 1
+
     def __init__(self, config: GanConfig, class_counts: Sequence[int], strategy: tf.distribute.Strategy) -> None:
         if config.wrong_labels and len(class_counts) < 2:
             raise ConfigError(f"wrong_labels needs at least 2 classes; the shards have {len(class_counts)}")
@@ -67,6 +69,7 @@ class GanTrainer:
             self.ema_generator = build(shape).generator
             self._generator_optimizer = self._make_optimizer(self.generator.trainable_variables)
             self._discriminator_optimizer = self._make_optimizer(self.discriminator.trainable_variables)
+            self.attempt = tf.Variable(0, dtype=tf.int32, trainable=False)
         self._discriminator_gradients = self._compiled(self.discriminator_gradients)
         self._generator_gradients = self._compiled(self.generator_gradients)
 
@@ -80,6 +83,7 @@ class GanTrainer:
             "head": self.discriminator.head,
             "generator_optimizer": self._generator_optimizer,
             "discriminator_optimizer": self._discriminator_optimizer,
+            "attempt": self.attempt,
         }
 
     def start_average(self) -> None:
@@ -88,25 +92,29 @@ class GanTrainer:
 
     @tf.function
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` generator steps from step number `step`; returns the losses of the last one.
+        """Takes `num_steps` generator steps from step number `step`; returns the losses of each, `[num_steps]`.
 
         Each is the published one: `disc_steps` discriminator steps and one generator step on one batch of real images.
         """
-        losses = {name: tf.constant(0.0) for name in ("discriminator_loss", "penalty", "generator_loss")}
-        for offset in tf.range(num_steps):
-            per_replica = self._strategy.run(self._replica_step, args=(next(batches), step + offset))
+        count = tf.cast(num_steps, tf.int32)
+        names = ("discriminator_loss", "penalty", "generator_loss")
+        steps_losses = {name: tf.TensorArray(tf.float32, count) for name in names}
+        for offset in tf.range(count):
+            number = step + tf.cast(offset, tf.int64)
+            per_replica = self._strategy.run(self._replica_step, args=(next(batches), number))
             losses = {
                 name: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
                 for name, value in per_replica.items()
             }
-            self._update_average(step + offset)
-        return losses
+            steps_losses = {name: array.write(offset, losses[name]) for name, array in steps_losses.items()}
+            self._update_average(number)
+        return {name: array.stack() for name, array in steps_losses.items()}
 
     def draws(self, step: tf.Tensor | int) -> Draws:
         """Returns the random numbers of a step, for the replica in whose context this is called."""
         context = tf.distribute.get_replica_context()
         replica_id = 0 if context is None else context.replica_id_in_sync_group
-        seed = tf.constant([self.config.seed, 0], tf.int32)
+        seed = tf.stack([self.config.seed, self.attempt])
         return Draws(seed, replica_id, self._batch_size, self._strategy.num_replicas_in_sync).fold(
             tf.cast(step, tf.int64)  # the numbers differ between types of integers
         )

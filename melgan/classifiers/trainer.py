@@ -60,6 +60,8 @@ class ClassifierTrainer:
       ConfigError: for names in no table, or a batch that does not divide.
     """
 
+    batches_per_step = 1
+
     def __init__(
         self, config: ClassifierConfig, class_counts: Sequence[int], total_steps: int, strategy: tf.distribute.Strategy
     ) -> None:
@@ -87,16 +89,18 @@ class ClassifierTrainer:
 
     @tf.function
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` steps from step number `step`; returns the losses of the last."""
-        losses = {"loss": tf.constant(0.0), "auxiliary_loss": tf.constant(0.0)}
-        for offset in tf.range(num_steps):
+        """Takes `num_steps` steps from step number `step`; returns the losses of each, by name: `[num_steps]`."""
+        count = tf.cast(num_steps, tf.int32)
+        steps_losses = {name: tf.TensorArray(tf.float32, count) for name in ("loss", "auxiliary_loss")}
+        for offset in tf.range(count):
             per_replica = self._strategy.run(self._replica_step, args=(next(batches),))
             losses = {
                 name: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
                 for name, value in per_replica.items()
             }
-            self._update_average(step + offset)
-        return losses
+            steps_losses = {name: array.write(offset, losses[name]) for name, array in steps_losses.items()}
+            self._update_average(step + tf.cast(offset, tf.int64))
+        return {name: array.stack() for name, array in steps_losses.items()}
 
     def predictor(self, views: int) -> "Predictor":
         """Returns what predicts with the averaged weights, from 1 to 8 views of an image."""
