@@ -18,6 +18,8 @@ from melgan.stepping import take_steps
 class AutoencoderTrainer:
     """Trains encoder and generator to reproduce images, by mean absolute error."""
 
+    batches_per_step = 1
+
     def __init__(
         self, encoder: keras.Model, generator: keras.Model, config: GanConfig, strategy: tf.distribute.Strategy
     ) -> None:
@@ -27,8 +29,6 @@ class AutoencoderTrainer:
         with strategy.scope():
             self._optimizer = keras.optimizers.Adam(config.learning_rate, config.beta_1, config.beta_2)
             self._optimizer.build(self._variables)
-
-    batches_per_step = 1
 
     @property
     def checkpointed(self) -> dict:

@@ -61,6 +61,8 @@ class ClassifierTrainer:
       ConfigError: for names in no table, or a batch that does not divide.
     """
 
+    batches_per_step = 1
+
     def __init__(
         self, config: ClassifierConfig, class_counts: Sequence[int], total_steps: int, strategy: tf.distribute.Strategy
     ) -> None:
