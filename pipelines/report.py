@@ -17,8 +17,11 @@ import jinja2
 import pandas as pd
 from absl import logging
 
+from melgan.collapse import COLLAPSED_BELOW
 from melgan.config import setting
 from pipelines import charts, stage
+from pipelines.judging import SERIES as DIVERSITY
+from pipelines.judging import read_judgements
 from pipelines.metrics_file import read_metrics
 from pipelines.predictions import auc_difference, read_predictions, scores
 from tfrecords_tools.manifest import read_manifest
@@ -161,26 +164,27 @@ def shards_section(run: Run) -> Section:
 
 
 def gan_section(run: Run) -> Section:
-    """Real beside synthetic images, and the losses."""
+    """Real beside synthetic images, the losses, and how diverse each class is."""
     items: list[Table | Picture] = []
     grids = sorted((run.folder / "samples").glob("*.png"))
     if grids:
         caption = f"Step {int(grids[-1].stem)}: each column a class; first row real, below it synthetic"
         items.append(Picture(charts.png_data_uri(grids[-1]), caption))
     lines = read_metrics(run.folder)
-    for series in dict.fromkeys(line["series"] for line in lines):
+    for series in dict.fromkeys(line["series"] for line in lines if line["series"] != DIVERSITY):
         own = _thinned([line for line in lines if line["series"] == series])
         steps = [line["step"] for line in own]
         names = [name for name in own[0] if name not in ("series", "step")]
         panels = {name.replace("_", " "): {name: (steps, [line[name] for line in own])} for name in names}
         items.append(Picture(charts.curves(panels, "step"), f"Training of the {series}"))
+    items += _diversity_curves(run)
     trained_on = run.report["trained_on"]["shards"]
     text = (
         f"Method {run.settings['method']}, {run.settings['image_size']} px, width {run.settings['width']}, "
         f"{run.report['steps']} steps of {run.settings['global_batch_size']} images, "
-        f"trained on {len(trained_on)} shards."
+        f"trained on {len(trained_on)} shards. {_collapse(run)}"
     )
-    return Section(f"Generator: {run.name}", text, tuple(items))
+    return Section(f"Generator: {run.name}", text.strip(), tuple(items))
 
 
 def synthetic_section(run: Run) -> Section:
@@ -250,6 +254,33 @@ SECTIONS: dict[str, Callable[[Run], Section]] = {
     "train_classifier": classifier_section,
     "make_submission": submission_section,
 }
+
+
+def _diversity_curves(run: Run) -> list[Picture]:
+    judgements = read_judgements(run.folder)
+    classes = dict.fromkeys(name for judgement in judgements for name in judgement.diversity)
+    if not classes:
+        return []
+    curves = {}
+    for name in classes:
+        own = [judgement for judgement in judgements if name in judgement.diversity]
+        curves[name] = ([judgement.step for judgement in own], [judgement.diversity[name] for judgement in own])
+    caption = (
+        "How much the synthetic images of each class differ from each other, where 1 is as much as its real images do; "
+        f"below the dashed line ({COLLAPSED_BELOW:g}) the class has collapsed"
+    )
+    return [Picture(charts.curves({"diversity": curves}, "step", threshold=COLLAPSED_BELOW), caption)]
+
+
+def _collapse(run: Run) -> str:
+    """Returns a sentence on the classes that ended collapsed, or none."""
+    judgements = read_judgements(run.folder)
+    if not judgements or not judgements[-1].collapsed:
+        return ""
+    diversity, collapsed = judgements[-1].diversity, sorted(judgements[-1].collapsed)
+    named = ", ".join(f"{name} ({diversity[name]:.3f})" for name in collapsed)
+    noun = "Class" if len(collapsed) == 1 else "Classes"
+    return f"{noun} ended collapsed: {named}; such synthetic images are nearly all alike and of no use."
 
 
 def _oof(run: Run) -> pd.DataFrame:
