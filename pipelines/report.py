@@ -279,8 +279,7 @@ def _collapse(run: Run) -> str:
         return ""
     diversity, collapsed = judgements[-1].diversity, sorted(judgements[-1].collapsed)
     named = ", ".join(f"{name} ({diversity[name]:.3f})" for name in collapsed)
-    noun = "Class" if len(collapsed) == 1 else "Classes"
-    return f"{noun} ended collapsed: {named}; such synthetic images are nearly all alike and of no use."
+    return f"Collapsed at the end: {named}; such synthetic images are nearly all alike and of no use."
 
 
 def _oof(run: Run) -> pd.DataFrame:
