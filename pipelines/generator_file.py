@@ -9,7 +9,7 @@ from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import NetworkShape
 from melgan.config import GanConfig
 from pipelines import stage
-from tfrecords_tools.storage import file_sha256
+from tfrecords_tools.storage import as_path, file_sha256
 
 GENERATOR_FILE = "generator.weights.h5"
 
@@ -31,19 +31,28 @@ def write_generator(folder: Path, generator: keras.Model) -> str:
     return file_sha256(folder / GENERATOR_FILE)
 
 
+def read_gan_run(path: str, field: str) -> tuple[GanConfig, dict]:
+    """Returns the settings and the report of a completed GAN run.
+
+    Raises:
+      StageError: if the run is not complete, or not of train_gan.
+    """
+    settings, report = stage.read_run(stage.require_completed(path, field))
+    if settings["stage"] != "train_gan":
+        raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
+    return GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)}), report
+
+
 def load_generator(path: str, field: str) -> LoadedGenerator:
     """Builds the generator of a completed GAN run and loads its weights; no code is read from the file.
 
     Raises:
       StageError: if the run is not complete, or its weights are not those of its report.
     """
-    folder = stage.require_completed(path, field)
-    settings, report = stage.read_run(folder)
-    if settings["stage"] != "train_gan":
-        raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
+    config, report = read_gan_run(path, field)
+    folder = as_path(path)
     if file_sha256(folder / GENERATOR_FILE) != report["generator_sha256"]:
         raise stage.StageError(f"{folder / GENERATOR_FILE}: not the file of the report (SHA-256 differs); train again")
-    config = GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)})
     shape = NetworkShape(
         image_size=config.image_size,
         num_classes=len(report["classes"]),

@@ -182,9 +182,10 @@ def gan_section(run: Run) -> Section:
     text = (
         f"Method {run.settings['method']}, {run.settings['image_size']} px, width {run.settings['width']}, "
         f"{run.report['steps']} steps of {run.settings['global_batch_size']} images, "
-        f"trained on {len(trained_on)} shards. {_collapse(run)}"
+        f"trained on {len(trained_on)} shards."
     )
-    return Section(f"Generator: {run.name}", text.strip(), tuple(items))
+    origin = _origin(run.report["trained_on"], run.report.get("ancestors", []))
+    return Section(f"Generator: {run.name}", _sentences(text, origin, _collapse(run)), tuple(items))
 
 
 def synthetic_section(run: Run) -> Section:
@@ -195,7 +196,8 @@ def synthetic_section(run: Run) -> Section:
         items.append(Picture(charts.png_data_uri(run.folder / "grid.png"), "First synthetic images of each class"))
     provenance = run.report["provenance"]
     text = f"Drawn with seed {provenance['seed']} by generator {provenance['generator'][:12]} ({provenance['method']})."
-    return Section(f"Synthetic images: {run.name}", text, tuple(items))
+    origin = _origin(provenance["trained_on"], provenance.get("ancestors", []))
+    return Section(f"Synthetic images: {run.name}", _sentences(text, origin), tuple(items))
 
 
 def classifier_section(run: Run) -> Section:
@@ -280,6 +282,26 @@ def _collapse(run: Run) -> str:
     diversity, collapsed = judgements[-1].diversity, sorted(judgements[-1].collapsed)
     named = ", ".join(f"{name} ({diversity[name]:.3f})" for name in collapsed)
     return f"Collapsed at the end: {named}; such synthetic images are nearly all alike and of no use."
+
+
+def _origin(trained_on: dict, ancestors: list[dict]) -> str:
+    """Returns a sentence on what the generators saw whose weights a generator started from, or none."""
+    if not ancestors:
+        return ""
+    fingerprint = trained_on["folds_fingerprint"]
+    same = [ancestor for ancestor in ancestors if ancestor["folds_fingerprint"] == fingerprint]
+    indices = sorted({index for ancestor in same for index in ancestor["indices"]})
+    seen = [f"shards {', '.join(map(str, indices))} of the same folds"] if indices else []
+    others = {
+        ancestor["folds_fingerprint"][:12]: len(ancestor["shards"]) for ancestor in ancestors if ancestor not in same
+    }
+    seen += [f"{count} shards of other folds ({name})" for name, count in others.items()]
+    warning = "; whether the latter show patients who are validated on cannot be told from the shards" if others else ""
+    return f"It started from the weights of a generator that saw {' and '.join(seen)}{warning}."
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(text for text in texts if text)
 
 
 def _oof(run: Run) -> pd.DataFrame:

@@ -23,10 +23,11 @@ from melgan.gan_trainer import GanTrainer
 from melgan.loop import Checkpoints, LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
 from melgan.sampling import sample_images
-from pipelines import stage
+from pipelines import resuming, stage
 from pipelines.generator_file import write_generator
 from pipelines.grids import write_grid
 from pipelines.inputs import Shards, first_images, open_shards, split_fold
+from pipelines.judging import IMAGES_PER_CLASS, DiversityWatch
 from pipelines.metrics_file import MetricsWriter
 from pipelines.progress import Progress
 from tfrecords_tools.manifest import ShardEntry
@@ -45,6 +46,7 @@ class TrainGanConfig(GanConfig):
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
+    resume_from: str = setting("", "finished GAN run, of any classes, whose weights training starts from")
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
@@ -65,6 +67,8 @@ def run(config: TrainGanConfig) -> None:
     strategy = make_strategy(config.strategy)
     shards = open_shards(config.shards, "shards", config.cache_dir)
     folder = stage.local_folder(config.workdir, "workdir")
+    if config.resume_from and not resuming.has_taken_over(folder):
+        resuming.check_source(config, config.resume_from, shards, _held_out_entries(config, shards))
     workdir = stage.open_workdir(folder, "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
@@ -92,12 +96,18 @@ class GanRun:
         start_step = checkpoints.restore()
         if start_step == 0:
             self._initialise()
+        if self._workdir.writable:
+            self._watch = self._watch_diversity(start_step)
         self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, self._write_samples)
         if self._workdir.writable:
             self._write_artefacts()
 
     def _initialise(self) -> None:
-        """Trains the generator as the decoder of an autoencoder, if the method asks for it."""
+        """Takes over weights, or trains the generator as the decoder of an autoencoder if the method asks for it."""
+        if self._config.resume_from:
+            classes = self._shards.manifest.classes
+            resuming.take_over(self._config.resume_from, self._trainer, classes, self._workdir)
+            return
         total_steps = self._config.autoencoder_epochs * max(1, self._data.num_records // self._config.global_batch_size)
         if total_steps:
             trainer = AutoencoderTrainer(self._trainer.encoder, self._trainer.generator, self._config, self._strategy)
@@ -142,14 +152,26 @@ class GanRun:
             stop_requested=self._stop_requested,
         )
 
+    def _watch_diversity(self, start_step: int) -> DiversityWatch:
+        config, classes = self._config, self._shards.manifest.classes
+        self._real_images = first_images(self._data, len(classes), config.image_size, IMAGES_PER_CLASS)
+        return DiversityWatch(
+            self._workdir.path,
+            classes,
+            self._real_images,
+            seed=config.seed,
+            start_step=start_step,
+            total_steps=config.total_steps,
+        )
+
     def _write_samples(self, step: int) -> None:
         if not self._workdir.writable:
             return
-        classes, size = self._shards.manifest.classes, self._config.image_size
-        columns = []
-        for label, real in enumerate(first_images(self._data, len(classes), size)):
+        self._watch.judge(self._trainer.ema_generator, step)
+        classes, columns = self._shards.manifest.classes, []
+        for label, real in enumerate(self._real_images):
             fakes = sample_images(self._trainer.ema_generator, [label] * _GRID_ROWS, self._config.seed)
-            columns.append(np.concatenate([real, np.stack(list(fakes))]))
+            columns.append(np.concatenate([real[:1], np.stack(list(fakes))]))
         folder = self._workdir.path / "samples"
         folder.mkdir(exist_ok=True)
         write_grid(folder / f"{step:07d}.png", columns, classes)
@@ -162,7 +184,9 @@ class GanRun:
             "method": self._config.method,
             "classes": manifest.classes,
             "class_counts": self._class_counts,
+            **resuming.read_provenance(self._workdir.path),
             "trained_on": {
+                "source_fingerprint": manifest.source_fingerprint,
                 "shards_digest": stage.digest(self._shards.folder),
                 "folds_fingerprint": manifest.folds_fingerprint,
                 "shards": [shard.file for shard in self._entries],
@@ -179,6 +203,10 @@ def _training_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntr
     if not config.num_folds:
         return shards.manifest.split("train")
     return split_fold(shards.manifest, config.num_folds, config.fold)[0]
+
+
+def _held_out_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntry, ...]:
+    return split_fold(shards.manifest, config.num_folds, config.fold)[1] if config.num_folds else ()
 
 
 def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]) -> None:
