@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from melgan.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
-from melgan.layers import batch_normalization, scaled_filters
+from melgan.layers import LeakyReLU, batch_normalization, scaled_filters
 
 # Filters at each resolution, from the innermost outwards; the same in both networks.
 _FILTERS = {4: 1024, 8: 512, 16: 256, 32: 128, 64: 64, 128: 32}
@@ -66,10 +66,10 @@ def _trunk(shape: NetworkShape, normalization: Normalization) -> keras.Model:
     images = keras.Input((shape.image_size, shape.image_size, 3), name="images")
     x = images
     outermost, *inner = reversed(_hidden_resolutions(shape))
-    x = layers.LeakyReLU(0.2)(_down(shape, outermost)(x))
+    x = LeakyReLU(0.2)(_down(shape, outermost)(x))
     for resolution in inner:
         x = normalization(f"norm_{resolution}")(_down(shape, resolution)(x))
-        x = layers.LeakyReLU(0.2)(x)
+        x = LeakyReLU(0.2)(x)
     return keras.Model(images, layers.Flatten()(x), name="trunk")
 
 
@@ -82,9 +82,7 @@ def _head(shape: NetworkShape) -> keras.Model:
     joint = layers.Dense(units, kernel_initializer=_initializer(), name="joint")(
         layers.Concatenate()([features, embedded])
     )
-    logits = layers.Reshape(())(
-        layers.Dense(1, kernel_initializer=_initializer(), name="logit")(layers.LeakyReLU(0.2)(joint))
-    )
+    logits = layers.Reshape(())(layers.Dense(1, kernel_initializer=_initializer(), name="logit")(LeakyReLU(0.2)(joint)))
     return keras.Model([features, labels], logits, name="head")
 
 
