@@ -7,8 +7,7 @@ Huang and Jafari 2021, figures 3 to 5, and the authors' code (github.com/GH920/i
 import keras
 from keras import layers
 
-from melgan.architectures.networks import Discriminator, Networks, NetworkShape
-from melgan.errors import ConfigError
+from melgan.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
 from melgan.layers import LeakyReLU, PerLabel, TwoLinear, batch_normalization, scaled_filters
 
 # Filters at each resolution, from the innermost outwards; the same in encoder, trunk and decoder.
@@ -22,8 +21,7 @@ def build(shape: NetworkShape) -> Networks:
     Raises:
       ConfigError: for an image size that is not 32, 64, 128 or 256.
     """
-    if shape.image_size not in (32, 64, 128, 256):
-        raise ConfigError(f"image_size is {shape.image_size}; the architecture bagan_gp has 32, 64, 128 and 256")
+    require_image_size(shape.image_size, "bagan_gp")
     return Networks(_generator(shape), Discriminator(_trunk(shape), _head(shape)), _encoder(shape))
 
 
