@@ -4,7 +4,9 @@
 
 Writes checkpoints/, metrics.jsonl, tensorboard/, samples/<step>.png and, at the end, generator.weights.h5: the
 averaged generator. With --num_folds and --fold the shards of that fold are never read, so that a classifier may be
-validated on them. To run on several machines set TF_CONFIG and --strategy=multi_worker on each.
+validated on them. Ended by whatever, it goes on from the last checkpoint when the same command is started again; with
+--workdir=gs://... --scratch_dir=LOCAL also on another machine. To run on several machines set TF_CONFIG and
+--strategy=multi_worker on each.
 """
 
 import pipelines.quiet_tensorflow  # noqa: F401
