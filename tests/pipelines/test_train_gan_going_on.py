@@ -82,46 +82,44 @@ def kill(run: subprocess.Popen) -> None:
     assert run.wait() == -signal.SIGKILL
 
 
-def checkpoints(folder: Path) -> set[Path]:
-    return set((folder / "checkpoints").glob("*/ckpt-*.index"))
+def kill_at_random(run: subprocess.Popen, folder: Path, series: str, rng: np.random.Generator) -> None:
+    """Kills up to a tenth of a second after a new checkpoint, or a new line of metrics."""
 
+    def checkpoints() -> list[int]:
+        return whole_steps(folder / "checkpoints" / series)
 
-def kill_at_random(run: subprocess.Popen, folder: Path, rng: np.random.Generator) -> None:
-    """Kills up to a tenth of a second after something of random kind happened."""
-    before = checkpoints(folder)
-    signs = (
-        lambda: bool(checkpoints(folder) - before),
-        lambda: (folder / "metrics.jsonl").is_file() and read_metrics(folder)[-1:] != lines,
-    )
-    lines = read_metrics(folder)[-1:]
-    wait_while_running(run, signs[rng.integers(2)], pause=0.005)
+    def lines() -> list[dict]:
+        return [line for line in read_metrics(folder) if line["series"] == series]
+
+    sign = (checkpoints, lines)[rng.integers(2)]
+    newest = sign()[-1:]
+    wait_while_running(run, lambda: sign()[-1:] not in ([], newest), pause=0.005)
     time.sleep(rng.uniform(0, 0.1))
     kill(run)
 
 
-def kill_in_a_checkpoint_write(run: subprocess.Popen, folder: Path, rng: np.random.Generator) -> None:
+def kill_in_a_checkpoint_write(run: subprocess.Popen, folder: Path, series: str, rng: np.random.Generator) -> None:
     """Stops the run as soon as a checkpoint is begun, and kills it if that is still unfinished; else at the next."""
-
-    def begun() -> bool:
-        return any((folder / "checkpoints").glob("*/unfinished"))
-
-    time.sleep(rng.uniform(0, 0.1))
-    for _ in range(20):
-        wait_while_running(run, begun, pause=0)
+    unfinished = folder / "checkpoints" / series / "unfinished"
+    for _ in range(10):
+        wait_while_running(run, unfinished.is_dir, pause=0.001)
+        time.sleep(rng.uniform(0, 0.005))
         os.killpg(run.pid, signal.SIGSTOP)
-        if begun():
+        if unfinished.is_dir():
             kill(run)
-            assert begun()
+            assert unfinished.is_dir()
             return
         os.killpg(run.pid, signal.SIGCONT)
     pytest.fail("no checkpoint was caught unfinished")
 
 
 def test_ten_kills(undisturbed: Path, shards: Path, run_stage, tmp_path: Path):
+    """Three in the autoencoder's training, seven in that of the GAN; every third in the middle of a checkpoint."""
     rng, folder = np.random.default_rng(7), tmp_path / "gan"
     for number in range(10):
         run = start_stage("train_gan", tmp_path / "log", shards=shards, workdir=folder, **SETTINGS)
-        (kill_in_a_checkpoint_write if number % 3 == 1 else kill_at_random)(run, folder, rng)
+        end = kill_in_a_checkpoint_write if number % 3 == 1 else kill_at_random
+        end(run, folder, "autoencoder" if number < 3 else "gan", rng)
     assert not (folder / "COMPLETED").exists()
     succeed(run_stage("train_gan", shards=shards, workdir=folder, **SETTINGS))
     assert_equal(folder, undisturbed)
