@@ -100,6 +100,10 @@ class DiversityWatch:
         self._writer = MetricsWriter(workdir, SERIES, start_step)
         self._warm_up_steps = round(_WARM_UP_SHARE * total_steps)
 
+    def has_judged(self, step: int) -> bool:
+        """Returns whether there is a judgement of a step: a kill may fall between a checkpoint and its judgement."""
+        return any(judgement.step == step for judgement in read_judgements(self._workdir))
+
     def judge(self, generator: keras.Model, step: int) -> None:
         """Judges the generator as it is at a step."""
         diversity = judge_diversity(generator, self._real_images, self._classes, self._seed)

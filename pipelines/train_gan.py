@@ -98,6 +98,8 @@ class GanRun:
             self._initialise()
         if self._workdir.writable:
             self._watch = self._watch_diversity(start_step)
+            if start_step and self._judgement_is_due(start_step) and not self._watch.has_judged(start_step):
+                self._write_samples(start_step)
         self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, self._write_samples)
         if self._workdir.writable:
             self._write_artefacts()
@@ -167,7 +169,6 @@ class GanRun:
     def _write_samples(self, step: int) -> None:
         if not self._workdir.writable:
             return
-        self._watch.judge(self._trainer.ema_generator, step)
         classes, columns = self._shards.manifest.classes, []
         for label, real in enumerate(self._real_images):
             fakes = sample_images(self._trainer.ema_generator, [label] * _GRID_ROWS, self._config.seed)
@@ -175,6 +176,12 @@ class GanRun:
         folder = self._workdir.path / "samples"
         folder.mkdir(exist_ok=True)
         write_grid(folder / f"{step:07d}.png", columns, classes)
+        if self._judgement_is_due(step):
+            self._watch.judge(self._trainer.ema_generator, step)
+
+    def _judgement_is_due(self, step: int) -> bool:
+        """Returns whether an undisturbed run has a checkpoint here; SIGTERM asks for others."""
+        return step % self._config.checkpoint_every == 0 or step == self._config.total_steps
 
     def _write_artefacts(self) -> None:
         generator_sha256 = write_generator(self._workdir.path, self._trainer.ema_generator)

@@ -85,7 +85,8 @@ def test_judgements_after_the_step_that_a_run_goes_on_from_are_dropped(real_imag
     first = watch(tmp_path, real_images)
     for step in (100, 200, 300):
         first.judge(generator_of(0.2, 0.02, 0.2), step)
-    watch(tmp_path, real_images, start_step=200)
+    again = watch(tmp_path, real_images, start_step=200)
+    assert [again.has_judged(step) for step in (100, 200, 250, 300)] == [True, True, False, False]
     assert [judgement.step for judgement in read_judgements(tmp_path)] == [100, 200]
 
 

@@ -226,17 +226,23 @@ def test_a_transferred_run_trains_no_autoencoder_and_tells_its_origin(gan, trans
 
 @pytest.mark.slow
 def test_a_run_that_has_begun_needs_its_source_no_more(gan, transferred, three_classes, run_stage, tmp_path):
-    """Killed at its last step, before the report: the checkpoint is there, the source is gone."""
+    """Killed right after its last checkpoint: neither judged nor drawn nor reported, and the source is gone."""
     begun = shutil.copytree(transferred, tmp_path / "begun", ignore=shutil.ignore_patterns("COMPLETED", "report.json"))
     settings = json.loads((begun / "config.json").read_text())
     (begun / "config.json").write_text(
         json.dumps(settings | {"resume_from": str(tmp_path / "gone"), "workdir": str(begun)})
     )
+    metrics = [json.dumps(line) + "\n" for line in read_metrics(begun) if line["series"] != "diversity"]
+    (begun / "metrics.jsonl").write_text("".join(metrics))
+    (begun / "samples" / "0000002.png").unlink()
     options = {"shards": three_classes, "workdir": begun, "resume_from": tmp_path / "gone"}
     succeed(run_stage("train_gan", **options, **TRANSFERRED))
     reports = [json.loads((folder / "report.json").read_text()) for folder in (transferred, begun)]
     assert reports[0]["ancestors"] == reports[1]["ancestors"]
     assert reports[0]["generator_sha256"] == reports[1]["generator_sha256"]
+    assert read_metrics(begun) == read_metrics(transferred)
+    grids = [(folder / "samples" / "0000002.png").read_bytes() for folder in (transferred, begun)]
+    assert grids[0] == grids[1]
 
 
 @pytest.mark.slow
