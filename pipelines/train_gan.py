@@ -19,7 +19,15 @@ from melgan.autoencoder import AutoencoderTrainer
 from melgan.checkpoints import Checkpoints, model_of
 from melgan.combinations import require_possible
 from melgan.config import GanConfig, require, setting
-from melgan.distribution import STRATEGIES, is_chief, make_strategy
+from melgan.distribution import (
+    STRATEGIES,
+    is_chief,
+    make_strategy,
+    on_any_worker,
+    per_replica_batch_size,
+    require_same_on_workers,
+    watched_workers,
+)
 from melgan.gan_trainer import GanTrainer
 from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
@@ -51,6 +59,9 @@ class TrainGanConfig(GanConfig):
     fold: int = setting(0, "fold that is held out, with --num_folds")
     resume_from: str = setting("", "finished GAN run, of any classes, whose weights training starts from")
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
+    heartbeat_seconds: int = setting(
+        30, "with several workers: who is silent for so long is lost, and all end", changes_result=False
+    )
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
     steps_per_call: int = setting(10, "steps per call of the device", changes_result=False)
@@ -65,6 +76,7 @@ class TrainGanConfig(GanConfig):
         super().__post_init__()
         for name in ("total_steps", "checkpoint_every", "log_every", "steps_per_call"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 
 def run(config: TrainGanConfig) -> None:
@@ -73,7 +85,14 @@ def run(config: TrainGanConfig) -> None:
     mirror = Mirror(config.workdir, config.scratch_dir)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    with watched_workers(config.strategy, config.heartbeat_seconds):
+        _run_here(config, mirror)
+
+
+def _run_here(config: TrainGanConfig, mirror: Mirror) -> None:
+    """Trains, among the other workers if there are any."""
     strategy = make_strategy(config.strategy)
+    per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
     shards = open_shards(config.shards, "shards", config.cache_dir)
     if config.resume_from and not resuming.has_taken_over(as_path(config.workdir)):
         resuming.check_source(config, config.resume_from, shards, _held_out_entries(config, shards))
@@ -104,12 +123,13 @@ class GanRun:
         self._entries = _training_entries(config, shards)
         self._data = shards.read(self._entries)
         self._trainer = GanTrainer(config, shards.class_counts(self._entries), strategy)
-        self._stop_requested = stage.stop_on_sigterm()
+        self._stop_requested = on_any_worker(strategy, stage.stop_on_sigterm())
 
     def run(self) -> None:
         """Trains the autoencoder, then the GAN, and writes the generator."""
         checkpoints = self._checkpoints("gan", self._trainer)
         start_step = checkpoints.restore()
+        require_same_on_workers(self._strategy, start_step, "the step of the newest checkpoint")
         if start_step == 0:
             self._initialise()
         artefacts = self._artefacts(start_step) if self._workdir.writable else None
