@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfrecords_tools.storage import write_atomically
+
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -18,14 +20,18 @@ class MetricsWriter:
     """
 
     def __init__(self, workdir: Path, series: str, start_step: int) -> None:
-        self._path, self._series = workdir / METRICS_FILE, series
-        kept = [line for line in read_metrics(workdir) if line["series"] != series or line["step"] <= start_step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._workdir, self._series = workdir, series
+        self.drop_after(start_step)
         self._summary = tf.summary.create_file_writer(str(workdir / "tensorboard" / series))
+
+    def drop_after(self, step: int) -> None:
+        """Drops the lines of this series that are later than a step; whatever is killed meanwhile, no others."""
+        kept = [line for line in read_metrics(self._workdir) if line["series"] != self._series or line["step"] <= step]
+        write_atomically(self._workdir / METRICS_FILE, "".join(json.dumps(line) + "\n" for line in kept))
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Appends the metrics of a step."""
-        with open(self._path, "a", encoding="utf-8") as file:
+        with open(self._workdir / METRICS_FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps({"series": self._series, "step": step, **metrics}) + "\n")
         with self._summary.as_default(step=step):
             for name, value in metrics.items():

@@ -11,7 +11,7 @@ shard whose generator saw a shard of the validation fold is refused.
 
 import pipelines.quiet_tensorflow  # noqa: F401
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,14 @@ import pandas as pd
 import tensorflow as tf
 from absl import logging
 
+from melgan.checkpoints import Checkpoints, model_of
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.backbones import BACKBONES
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.config import ClassifierConfig, require, setting
 from melgan.distribution import make_strategy
 from melgan.errors import look_up
-from melgan.loop import Checkpoints, LoopConfig, run_loop
+from melgan.loop import LoopConfig, run_loop
 from melgan.metrics import classification_metrics
 from pipelines import stage
 from pipelines.inputs import Shards, open_shards, open_synthetic, refuse_leaks, split_fold
@@ -112,7 +113,8 @@ class FoldRun:
 
     def run(self) -> None:
         """Trains, goes on where a killed run stopped, and writes the best epoch's predictions."""
-        checkpoints = Checkpoints(self._folder / "checkpoints", self._trainer, self._strategy, keep=1)
+        model = model_of(self._config, ClassifierConfig, self._shards.manifest.classes)
+        checkpoints = Checkpoints(self._folder / "checkpoints", self._trainer, self._strategy, model=model, keep=1)
         start_step = checkpoints.restore()
         self._writer = MetricsWriter(self._workdir, f"fold{self._fold}", start_step)
         if start_step and not any(line["step"] == start_step for line in self._epochs()):
@@ -127,7 +129,7 @@ class FoldRun:
         run_loop(
             self._trainer,
             checkpoints,
-            self._batches(start_step),
+            self._batches_from,
             LoopConfig(
                 total_steps=self._total_steps,
                 checkpoint_every=self._steps_per_epoch,
@@ -168,7 +170,7 @@ class FoldRun:
             self._folder / PREDICTIONS_FILE, self._predict(self._config.test_time_views).to_csv(index=False)
         )
 
-    def _batches(self, start_step: int):
+    def _batches_from(self, start_step: int) -> Iterator:
         config = self._config
 
         def for_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:

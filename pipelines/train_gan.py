@@ -4,7 +4,9 @@
 
 Writes checkpoints/, metrics.jsonl, tensorboard/, samples/<step>.png and, at the end, generator.weights.h5: the
 averaged generator. With --num_folds and --fold the shards of that fold are never read, so that a classifier may be
-validated on them. To run on several machines set TF_CONFIG and --strategy=multi_worker on each.
+validated on them. Ended by whatever, it goes on from the last checkpoint when the same command is started again; with
+--workdir=gs://... --scratch_dir=LOCAL also on another machine. To run on several machines set TF_CONFIG and
+--strategy=multi_worker on each.
 """
 
 import pipelines.quiet_tensorflow  # noqa: F401
@@ -12,11 +14,12 @@ import pipelines.quiet_tensorflow  # noqa: F401
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from melgan.autoencoder import AutoencoderTrainer
+from melgan.checkpoints import Checkpoints, model_of
+from melgan.combinations import require_possible
 from melgan.config import GanConfig, require, setting
 from melgan.distribution import (
     STRATEGIES,
@@ -28,19 +31,21 @@ from melgan.distribution import (
     watched_workers,
 )
 from melgan.gan_trainer import GanTrainer
-from melgan.loop import Checkpoints, LoopConfig, Trainer, run_loop
+from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
-from melgan.sampling import sample_images
-from pipelines import stage
+from pipelines import resuming, stage
+from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, training_facts
 from pipelines.generator_file import write_generator
-from pipelines.grids import write_grid
 from pipelines.inputs import Shards, first_images, open_shards, split_fold
+from pipelines.judging import IMAGES_PER_CLASS
 from pipelines.metrics_file import MetricsWriter
+from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import ShardSet, training_batches
+from tfrecords_tools.storage import as_path, is_remote
 
-_GRID_ROWS = 8
+_MAX_ROLLBACKS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +53,15 @@ class TrainGanConfig(GanConfig):
     """Settings of train_gan: those of the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://")
-    workdir: str = setting(help="folder for checkpoints, metrics, samples and the generator")
+    workdir: str = setting(
+        help="folder for checkpoints, metrics, samples and the generator, local or gs://", changes_result=False
+    )
+    scratch_dir: str = setting("", "local folder to train in when --workdir is gs://", changes_result=False)
     cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
+    resume_from: str = setting("", "finished GAN run, of any classes, whose weights training starts from")
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
     heartbeat_seconds: int = setting(
         30, "with several workers: who is silent for so long is lost, and all end", changes_result=False
@@ -60,6 +69,11 @@ class TrainGanConfig(GanConfig):
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
     steps_per_call: int = setting(10, "steps per call of the device", changes_result=False)
+    on_nonfinite: str = setting(
+        "stop",
+        f"at a loss that is no number: stop, or go back to the last checkpoint up to {_MAX_ROLLBACKS} times",
+        choices=("stop", "rollback"),
+    )
     deterministic: bool = setting(False, "bitwise equal runs, somewhat slower")
 
     def __post_init__(self) -> None:
@@ -72,58 +86,89 @@ class TrainGanConfig(GanConfig):
 def run(config: TrainGanConfig) -> None:
     """Trains a GAN."""
     config = resolve(config)
+    mirror = Mirror(config.workdir, config.scratch_dir)
+    if config.strategy == "multi_worker" and is_remote(as_path(config.workdir)):
+        raise stage.StageError(
+            f"--workdir={config.workdir}: several workers need a folder that all of them share; mount one"
+        )
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with watched_workers(config.strategy, config.heartbeat_seconds):
-        _run_here(config)
+        _run_here(config, mirror)
 
 
-def _run_here(config: TrainGanConfig) -> None:
+def _run_here(config: TrainGanConfig, mirror: Mirror) -> None:
+    """Trains, among the other workers if there are any."""
     strategy = make_strategy(config.strategy)
     per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
     shards = open_shards(config.shards, "shards", config.cache_dir)
-    folder = stage.local_folder(config.workdir, "workdir")
-    workdir = stage.open_workdir(folder, "train_gan", config, writable=is_chief(strategy))
+    if config.resume_from and not resuming.has_taken_over(as_path(config.workdir)):
+        resuming.check_source(config, config.resume_from, shards, _held_out_entries(config, shards))
+    entries = _training_entries(config, shards)
+    _require_every_class(shards.manifest.classes, shards.class_counts(entries))
+    require_possible(config, shards.class_counts(entries))
+    workdir = stage.open_workdir(as_path(config.workdir), "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
-    GanRun(config, shards, workdir, strategy).run()
+    mirror.fetch()
+    GanRun(config, shards, workdir, mirror, strategy).run()
 
 
 class GanRun:
     """One run of the stage: the two trainings, what is written along the way, and the report."""
 
     def __init__(
-        self, config: TrainGanConfig, shards: Shards, workdir: stage.Workdir, strategy: tf.distribute.Strategy
+        self,
+        config: TrainGanConfig,
+        shards: Shards,
+        workdir: stage.Workdir,
+        mirror: Mirror,
+        strategy: tf.distribute.Strategy,
     ) -> None:
         self._config, self._shards, self._workdir, self._strategy = config, shards, workdir, strategy
+        self._mirror, self._folder = mirror, mirror.folder
+        self._classes = shards.manifest.classes
         self._entries = _training_entries(config, shards)
         self._data = shards.read(self._entries)
-        self._class_counts = shards.class_counts(self._entries)
-        _require_every_class(shards.manifest.classes, self._class_counts)
-        self._trainer = GanTrainer(config, self._class_counts, strategy)
+        self._trainer = GanTrainer(config, shards.class_counts(self._entries), strategy)
         self._stop_requested = on_any_worker(strategy, stage.stop_on_sigterm())
-        self._last_metrics: dict[str, float] = {}
 
     def run(self) -> None:
         """Trains the autoencoder, then the GAN, and writes the generator."""
-        checkpoints = Checkpoints(self._workdir.path / "checkpoints" / "gan", self._trainer, self._strategy)
+        checkpoints = self._checkpoints("gan", self._trainer)
         start_step = checkpoints.restore()
         require_same_on_workers(self._strategy, start_step, "the step of the newest checkpoint")
         if start_step == 0:
             self._initialise()
-        self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, self._write_samples)
+        artefacts = self._artefacts(start_step) if self._workdir.writable else None
+
+        def on_checkpoint(step: int) -> None:
+            if artefacts is not None:
+                artefacts.write(self._trainer.ema_generator, step)
+                self._mirror.send()
+
+        if start_step and artefacts is not None and not artefacts.are_written(start_step):
+            on_checkpoint(start_step)  # killed between the two
+        self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, on_checkpoint)
         if self._workdir.writable:
-            self._write_artefacts()
+            self._complete()
 
     def _initialise(self) -> None:
-        """Trains the generator as the decoder of an autoencoder, if the method asks for it."""
+        """Takes over weights, or trains the generator as the decoder of an autoencoder if the method asks for it."""
+        if self._config.resume_from:
+            resuming.take_over(self._config.resume_from, self._trainer, self._classes, self._workdir)
+            return
         total_steps = self._config.autoencoder_epochs * max(1, self._data.num_records // self._config.global_batch_size)
         if total_steps:
             trainer = AutoencoderTrainer(self._trainer.encoder, self._trainer.generator, self._config, self._strategy)
-            checkpoints = Checkpoints(self._workdir.path / "checkpoints" / "autoencoder", trainer, self._strategy)
+            checkpoints = self._checkpoints("autoencoder", trainer)
             start_step = checkpoints.restore()
-            self._train(trainer, checkpoints, "autoencoder", total_steps, start_step, lambda step: None)
+            self._train(trainer, checkpoints, "autoencoder", total_steps, start_step, lambda step: self._mirror.send())
         self._trainer.start_average()
+
+    def _checkpoints(self, series: str, trainer: Trainer) -> Checkpoints:
+        model = model_of(self._config, GanConfig, self._classes)
+        return Checkpoints(self._folder / "checkpoints" / series, trainer, self._strategy, model=model)
 
     def _train(
         self,
@@ -134,70 +179,77 @@ class GanRun:
         start_step: int,
         on_checkpoint: Callable[[int], None],
     ) -> None:
-        config = self._config
-        loop = LoopConfig(
-            total_steps=total_steps,
-            checkpoint_every=config.checkpoint_every,
-            log_every=config.log_every,
-            steps_per_call=config.steps_per_call,
-        )
         progress = Progress(series, total_steps, "steps", start_step)
-        writer = MetricsWriter(self._workdir.path, series, start_step) if self._workdir.writable else None
+        writer = MetricsWriter(self._folder, series, start_step) if self._workdir.writable else None
 
         def on_metrics(step: int, metrics: dict[str, float]) -> None:
-            self._last_metrics = metrics
             if writer is not None:
                 writer.write(step, metrics)
             progress.update(step, " ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
 
+        def on_rollback(step: int) -> None:
+            if writer is not None:
+                writer.drop_after(step)
+
         run_loop(
             trainer,
             checkpoints,
-            _distributed_batches(self._strategy, self._data, config, start_step),
-            loop,
+            lambda first: _distributed_batches(self._strategy, self._data, self._config, first),
+            _loop_config(self._config, trainer, total_steps),
             start_step=start_step,
             on_metrics=on_metrics,
             on_checkpoint=on_checkpoint,
+            on_rollback=on_rollback,
             stop_requested=self._stop_requested,
         )
 
-    def _write_samples(self, step: int) -> None:
-        if not self._workdir.writable:
-            return
-        classes, size = self._shards.manifest.classes, self._config.image_size
-        columns = []
-        for label, real in enumerate(first_images(self._data, len(classes), size)):
-            fakes = sample_images(self._trainer.ema_generator, [label] * _GRID_ROWS, self._config.seed)
-            columns.append(np.concatenate([real, np.stack(list(fakes))]))
-        folder = self._workdir.path / "samples"
-        folder.mkdir(exist_ok=True)
-        write_grid(folder / f"{step:07d}.png", columns, classes)
+    def _artefacts(self, start_step: int) -> CheckpointArtefacts:
+        config = self._config
+        return CheckpointArtefacts(
+            self._folder,
+            self._classes,
+            first_images(self._data, len(self._classes), config.image_size, IMAGES_PER_CLASS),
+            seed=config.seed,
+            start_step=start_step,
+            total_steps=config.total_steps,
+        )
 
-    def _write_artefacts(self) -> None:
-        generator_sha256 = write_generator(self._workdir.path, self._trainer.ema_generator)
-        manifest = self._shards.manifest
+    def _complete(self) -> None:
+        """Writes the generator and the report."""
         report = {
-            "generator_sha256": generator_sha256,
+            "generator_sha256": write_generator(self._folder, self._trainer.ema_generator),
             "method": self._config.method,
-            "classes": manifest.classes,
-            "class_counts": self._class_counts,
-            "trained_on": {
-                "shards_digest": stage.digest(self._shards.folder),
-                "folds_fingerprint": manifest.folds_fingerprint,
-                "shards": [shard.file for shard in self._entries],
-                "indices": [shard.index for shard in self._entries],
-            },
-            "last_metrics": self._last_metrics,
+            **training_facts(self._shards, self._entries),
+            **resuming.read_provenance(self._workdir.path),
+            "last_metrics": last_metrics(self._folder, "gan"),
             "steps": self._config.total_steps,
+            "rollbacks": int(tf.convert_to_tensor(self._trainer.attempt)),
         }
+        self._mirror.send()
         self._workdir.complete(report)
         logging.info("generator: %s", self._workdir.path)
+
+
+def _loop_config(config: TrainGanConfig, trainer: Trainer, total_steps: int) -> LoopConfig:
+    """Returns the lengths of a training; only that of the GAN draws random numbers, and can try again with others."""
+    rolls_back = config.on_nonfinite == "rollback" and isinstance(trainer, GanTrainer)
+    return LoopConfig(
+        total_steps=total_steps,
+        checkpoint_every=config.checkpoint_every,
+        log_every=config.log_every,
+        steps_per_call=config.steps_per_call,
+        max_rollbacks=_MAX_ROLLBACKS if rolls_back else 0,
+    )
 
 
 def _training_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntry, ...]:
     if not config.num_folds:
         return shards.manifest.split("train")
     return split_fold(shards.manifest, config.num_folds, config.fold)[0]
+
+
+def _held_out_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntry, ...]:
+    return split_fold(shards.manifest, config.num_folds, config.fold)[1] if config.num_folds else ()
 
 
 def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]) -> None:
@@ -209,15 +261,17 @@ def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]
 
 
 def _distributed_batches(
-    strategy: tf.distribute.Strategy, data: ShardSet, config: TrainGanConfig, start_step: int
+    strategy: tf.distribute.Strategy, data: ShardSet, config: TrainGanConfig, first_batch: int
 ) -> Iterator:
+    """Returns the endless stream of batches from a batch number on."""
+
     def for_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return training_batches(
             data,
             image_size=config.image_size,
             global_batch_size=config.global_batch_size,
             seed=config.seed,
-            start_step=start_step,
+            start_step=first_batch,
             num_workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,
             num_replicas=context.num_replicas_in_sync,

@@ -169,8 +169,17 @@ def publish(temporary: Path, path: AnyPath) -> None:
     if not is_remote(path):
         os.replace(temporary, path)
         return
-    _upload(path, file_crc32c(temporary), lambda: path.fs.put_file(str(temporary), path.path))
+    upload(temporary, path)
     temporary.unlink()
+
+
+def upload(file: Path, path: AnyPath) -> None:
+    """Copies a local file into a bucket; a reader sees all of it or what was there before.
+
+    Raises:
+      DataError: if the bucket holds other bytes after the upload, or takes none.
+    """
+    _upload(path, file_crc32c(file), lambda: path.fs.put_file(str(file), path.path))
 
 
 def download(path: AnyPath, cache_folder: Path, expected_crc32c: str) -> Path:

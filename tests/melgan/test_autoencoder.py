@@ -25,7 +25,9 @@ def trained(one_device, images):
     trainer = AutoencoderTrainer(gan.encoder, gan.generator, gan.config, one_device)
     batches = iter(tf.data.Dataset.from_tensors({"image": images, "label": LABELS}).repeat())
     first, rest = (tf.constant(number, tf.int64) for number in (1, 299))
-    losses = [float(trainer.train_steps(batches, first, steps)["autoencoder_loss"]) for steps in (first, rest)]
+    calls = [trainer.train_steps(batches, first, steps)["autoencoder_loss"].numpy() for steps in (first, rest)]
+    assert [call.shape for call in calls] == [(1,), (299,)]
+    losses = [float(call[-1]) for call in calls]
     return trainer, gan, before, losses
 
 

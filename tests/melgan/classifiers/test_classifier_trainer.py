@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from melgan.checkpoints import Checkpoints
 from melgan.classifiers.trainer import ClassifierTrainer, balancing_weights, build_classifier
 from melgan.config import ClassifierConfig
 from melgan.errors import ConfigError
-from melgan.loop import Checkpoints
 
 
 def tiny_config(**settings):
@@ -25,7 +25,8 @@ def tiny_batch(labels, **metadata):
 def train(trainer, batch, first_step, num_steps):
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
     losses = trainer.train_steps(batches, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64))
-    return {name: float(loss) for name, loss in losses.items()}
+    assert all(loss.shape == (num_steps,) for loss in losses.values())
+    return {name: float(loss[-1]) for name, loss in losses.items()}
 
 
 @pytest.fixture
