@@ -11,6 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS ?= dev
+PINS ?= --constraint constraints.txt
 RUNS ?= runs
 
 # $(call flag,name,VARIABLE): --name=value if the variable is given, nothing otherwise.
@@ -30,6 +31,10 @@ demo: $(READY) ## the whole line on the embedded, drawn data set: minutes on a l
 test: $(READY) ## the whole test suite, lint included
 	@$(BIN)/python -m pytest tests $(ARGS)
 
+.PHONY: test-oldest
+test-oldest: ## the test suite on TensorFlow 2.18, the newest for which there is a TPU runtime, in .venv-oldest
+	@$(MAKE) --no-print-directory test VENV=.venv-oldest PINS="'tensorflow==2.18.*' 'tensorboard==2.18.*'"
+
 .PHONY: lint
 lint: $(READY) ## style (ruff) and the layers of the packages (import-linter)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
@@ -46,7 +51,7 @@ $(READY): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 10) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else "error: Python " + sys.version.split()[0] + " is not one of 3.10 to 3.13; give PYTHON=...")'
 	@echo "installing into $(VENV) (some minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) --editable '.[$(EXTRAS)]'
 	@touch $@
 
 ##@ Stages
@@ -62,10 +67,12 @@ inspect: $(READY) ## look into TFRecord files or folders, any: PATHS="a b" [CONT
 	@$(call stage,inspect_shards) $(PATHS) $(call flag,contact_sheet,CONTACT_SHEET) $(ARGS)
 
 .PHONY: gan
-gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= WIDTH= STRATEGY= NUM_FOLDS= FOLD=]
-	@$(call stage,train_gan) $(call flag,shards,SHARDS) $(call flag,workdir,WORKDIR) $(call flag,method,METHOD) \
+gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= WIDTH= AUGMENTATION= RESUME_FROM= NUM_FOLDS= FOLD= STRATEGY= WORKERS=]
+	@$(if $(WORKERS),$(BIN)/python -m pipelines.local_workers --workers=$(WORKERS) --,$(call stage,train_gan) $(call flag,strategy,STRATEGY)) \
+	  $(call flag,shards,SHARDS) $(call flag,workdir,WORKDIR) $(call flag,method,METHOD) \
 	  $(call flag,image_size,IMAGE_SIZE) $(call flag,total_steps,STEPS) $(call flag,global_batch_size,BATCH) \
-	  $(call flag,width,WIDTH) $(call flag,strategy,STRATEGY) $(call flag,num_folds,NUM_FOLDS) $(call flag,fold,FOLD) $(ARGS)
+	  $(call flag,width,WIDTH) $(call flag,augmentation,AUGMENTATION) $(call flag,resume_from,RESUME_FROM) \
+	  $(call flag,num_folds,NUM_FOLDS) $(call flag,fold,FOLD) $(ARGS)
 
 .PHONY: synthetic
 synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED=]

@@ -12,6 +12,7 @@ import tensorflow as tf
 from melgan.config import GanConfig
 from melgan.gradients import dense_gradients
 from melgan.images import to_signed_float
+from melgan.stepping import take_steps
 
 
 class AutoencoderTrainer:
@@ -36,14 +37,15 @@ class AutoencoderTrainer:
 
     @tf.function
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` steps; returns the mean absolute error, in [0, 2], of each `[num_steps]`."""
+        """Takes `num_steps` steps; returns the mean absolute error of each, in [0, 2], `[num_steps]`."""
         del step  # nothing is random here
-        losses = tf.TensorArray(tf.float32, tf.cast(num_steps, tf.int32))
-        for offset in tf.range(tf.cast(num_steps, tf.int32)):
+
+        def take_step(number: tf.Tensor) -> tf.Tensor:
+            del number
             per_replica = self._strategy.run(self._replica_step, args=(next(batches),))
-            loss = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-            losses = losses.write(offset, loss)
-        return {"autoencoder_loss": losses.stack()}
+            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)[None]
+
+        return take_steps(num_steps, ("autoencoder_loss",), take_step)
 
     def reconstruct(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns uint8 images `[N, H, W, 3]` passed through the autoencoder as float in [-1, 1]."""

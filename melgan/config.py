@@ -71,6 +71,11 @@ class GanConfig:
             value = getattr(self, name)
             require(value is None or 0 <= value < 1, name, value, "from 0 up to, but not including, 1")
 
+    @property
+    def has_penalty(self) -> bool:
+        """Whether there is a gradient penalty that counts; of a resolved config."""
+        return self.penalty != "none" and self.penalty_weight > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig:

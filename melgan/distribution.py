@@ -1,10 +1,26 @@
-"""Strategies by name; STRATEGIES table."""
+"""Strategies by name; STRATEGIES table; and what the workers of a multi-worker run agree on."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
-from melgan.errors import ConfigError, look_up
+from melgan.cluster import cluster_from_environment
+from melgan.errors import ConfigError, Preempted, look_up
+from melgan.meeting import meet
+from melgan.peers import Peers
+
+# Long, because `watched_workers` is there to notice a lost worker; busy machines fail TensorFlow's own ten seconds.
+_TENSORFLOW_HEARTBEAT_SECONDS = 300
+_SIGNS_OF_A_LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+)
 
 
 def _tpu() -> tf.distribute.Strategy:
@@ -17,6 +33,18 @@ def _tpu() -> tf.distribute.Strategy:
     return tf.distribute.TPUStrategy(resolver)
 
 
+def _multi_worker() -> tf.distribute.Strategy:
+    cluster = cluster_from_environment()
+    # The strategy would configure the same service, without a word on heartbeats.
+    leader = f"/job:{cluster.leader.job}/replica:0/task:{cluster.leader.index}"
+    context.context().configure_coordination_service(
+        "standalone", service_leader=leader, heartbeat_timeout_in_ms=1000 * _TENSORFLOW_HEARTBEAT_SECONDS
+    )
+    for job in sorted({task.job for task in cluster.tasks}):
+        context.context().coordination_service.coordinated_job_list.add(name=job, num_tasks=cluster.count(job))
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "one_device": lambda: tf.distribute.OneDeviceStrategy(
         "/gpu:0" if tf.config.list_physical_devices("GPU") else "/cpu:0"
@@ -24,7 +52,7 @@ STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "mirrored": lambda: tf.distribute.MirroredStrategy(
         [device.name.split("device:")[-1] for device in _replica_devices()]
     ),
-    "multi_worker": tf.distribute.MultiWorkerMirroredStrategy,
+    "multi_worker": _multi_worker,
     "tpu": _tpu,
 }
 
@@ -36,6 +64,74 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
       ConfigError: for an unknown name, or hardware that is not there.
     """
     return look_up(STRATEGIES, name, "strategy")()
+
+
+@contextlib.contextmanager
+def watched_workers(name: str, heartbeat_seconds: float) -> Iterator[None]:
+    """Waits for the workers of TF_CONFIG, and ends this process with one line if one is lost while the body runs.
+
+    The strategy must be made in the body. A process that reaches the end of the body, or `Preempted`, waits there for
+    the others. Nothing happens for other strategies than `multi_worker`.
+
+    Arguments:
+      name: of the strategy.
+      heartbeat_seconds: how long a worker may be silent.
+
+    Raises:
+      ConfigError: for a TF_CONFIG that cannot be right, a port in use, or workers that do not come.
+    """
+    if name != "multi_worker":
+        yield
+        return
+    cluster = cluster_from_environment()
+    peers = Peers(cluster, meet(cluster), heartbeat_seconds)
+    try:
+        yield
+    except Preempted:
+        peers.leave()
+        raise
+    except BaseException as error:
+        if isinstance(error, _SIGNS_OF_A_LOST_WORKER):
+            peers.wait_for_verdict()
+        peers.fail()
+        raise
+    peers.leave()
+
+
+def on_any_worker(strategy: tf.distribute.Strategy, ask: Callable[[], bool]) -> Callable[[], bool]:
+    """Returns a question whose answer is yes on all workers if it is yes on any; all must ask it equally often."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return ask
+    exchange = _exchange(strategy)
+    return lambda: any(exchange(int(ask())))
+
+
+def require_same_on_workers(strategy: tf.distribute.Strategy, value: int, meaning: str) -> None:
+    """Compares a number among the workers; all must call this.
+
+    Raises:
+      ConfigError: on every worker, if they differ; the usual reason is a folder that they do not share.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    values = _exchange(strategy)(value)
+    if len(set(values)) > 1:
+        raise ConfigError(f"{meaning} is {values} on the workers; give all of them the same, shared folder")
+
+
+def _exchange(strategy: tf.distribute.Strategy) -> Callable[[int], list[int]]:
+    """Returns a function that takes a number of this worker's and returns those of all replicas."""
+    replicas = strategy.num_replicas_in_sync
+
+    def in_own_place(value: tf.Tensor) -> tf.Tensor:
+        place = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return value * tf.one_hot(place, replicas, dtype=value.dtype)
+
+    @tf.function
+    def exchange(value: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce("SUM", strategy.run(in_own_place, args=(value,)), axis=None)
+
+    return lambda value: exchange(tf.constant(value, tf.int64)).numpy().tolist()
 
 
 def per_replica_batch_size(strategy: tf.distribute.Strategy, global_batch_size: int, field: str) -> int:

@@ -6,24 +6,28 @@ optimizer takes, is the mean over the global batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import keras
 import tensorflow as tf
 
 from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import NetworkShape
+from melgan.combinations import require_possible
 from melgan.config import GanConfig
+from melgan.diffaugment import AUGMENTATIONS
 from melgan.distribution import compiles_gradients, per_replica_batch_size
 from melgan.ema import warmed_up_decay
-from melgan.errors import ConfigError, look_up
 from melgan.gradients import dense_gradients
 from melgan.images import to_signed_float
-from melgan.labels import LABEL_SAMPLINGS, class_probabilities, sample_labels, wrong_labels
+from melgan.labels import class_probabilities, sample_labels, wrong_labels
 from melgan.objectives import OBJECTIVES
 from melgan.penalties import PENALTIES
+from melgan.precision import apply_gradients, layers_computing_in, make_adam, resolve_precision
 from melgan.randomness import Draws
+from melgan.stepping import take_steps
 
-Gradients = tuple[list[tf.Tensor], dict[str, tf.Tensor]]
+Gradients = tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]
 
 
 class GanTrainer:
@@ -35,43 +39,54 @@ class GanTrainer:
       strategy: everything is created in its scope.
 
     Raises:
-      ConfigError: for names in no table, a batch that does not divide, or wrong labels with a single class.
+      ConfigError: for settings that cannot work together (`require_possible`), or a batch that does not divide.
     """
 
-    batches_per_step = 1
-
     def __init__(self, config: GanConfig, class_counts: Sequence[int], strategy: tf.distribute.Strategy) -> None:
-        if config.wrong_labels and len(class_counts) < 2:
-            raise ConfigError(f"wrong_labels needs at least 2 classes; the shards have {len(class_counts)}")
+        require_possible(config, class_counts)
         self.config = config
         self.num_classes = len(class_counts)
         self._strategy = strategy
         self._batch_size = per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
-        self._objective = look_up(OBJECTIVES, config.objective, "objective")
-        self._penalty = look_up(PENALTIES, config.penalty, "penalty")
-        look_up(LABEL_SAMPLINGS, config.label_sampling, "label_sampling")
+        self._objective = OBJECTIVES[config.objective]
+        self._penalty = PENALTIES[config.penalty]
+        self._augment = AUGMENTATIONS[config.augmentation]
         self._probabilities = class_probabilities(class_counts, config.label_sampling)
+        self._compiles = compiles_gradients(config.xla, strategy)
+        self._generate = self._compiled(self.generate)
+        self._generator_gradients = self._compiled(self.generator_gradients)
+        self._discriminator_gradients = {
+            penalised: self._compiled(partial(self.discriminator_gradients, penalised=penalised))
+            for penalised in (False, True)
+        }
         shape = NetworkShape(
             image_size=config.image_size,
             num_classes=self.num_classes,
             latent_dim=config.latent_dim,
             width=config.width,
         )
-        build = look_up(ARCHITECTURES, config.architecture, "architecture")
+        build = ARCHITECTURES[config.architecture].build
+        precision = resolve_precision(config.precision, strategy)
+        optimizer = partial(make_adam, config.learning_rate, config.beta_1, config.beta_2, precision=precision)
         keras.utils.set_random_seed(config.seed)
-        with strategy.scope():
+        with strategy.scope(), layers_computing_in(precision):
             networks = build(shape)
-            self.generator, self.discriminator, self.encoder = (
-                networks.generator,
-                networks.discriminator,
-                networks.encoder,
-            )
+            self.generator, self.discriminator = networks.generator, networks.discriminator
+            self.encoder = networks.encoder
             self.ema_generator = build(shape).generator
-            self._generator_optimizer = self._make_optimizer(self.generator.trainable_variables)
-            self._discriminator_optimizer = self._make_optimizer(self.discriminator.trainable_variables)
-            self.attempt = tf.Variable(0, dtype=tf.int32, trainable=False)
-        self._discriminator_gradients = self._compiled(self.discriminator_gradients)
-        self._generator_gradients = self._compiled(self.generator_gradients)
+            self._generator_optimizer = optimizer(variables=self.generator.trainable_variables)
+            self._discriminator_optimizer = optimizer(variables=self.discriminator.trainable_variables)
+            self.attempt = tf.Variable(
+                0, dtype=tf.int32, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+            )
+        self.metric_names = ("discriminator_loss", "penalty", "discriminator_gradient")
+        self.metric_names += ("generator_loss", "generator_gradient")
+        self.metric_names += ("skipped_steps",) if precision == "float16" else ()
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches of real images a step takes."""
+        return self.config.disc_steps if self.config.fresh_batches else 1
 
     @property
     def checkpointed(self) -> dict:
@@ -92,86 +107,138 @@ class GanTrainer:
 
     @tf.function
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` generator steps from step number `step`; returns the losses of each, `[num_steps]`.
+        """Takes `num_steps` generator steps from step number `step`; returns what each of them measured.
 
-        Each is the published one: `disc_steps` discriminator steps and one generator step on one batch of real images.
+        Each is the published one: `disc_steps` discriminator steps and one generator step, on one batch of real images
+        or, with `fresh_batches`, on a batch of its own for each discriminator step.
+
+        Returns:
+          By name, `[num_steps]`: losses (means over the batch and the discriminator steps), and norms of gradients
+          (over several replicas, the root of the sum of their squares).
         """
-        count = tf.cast(num_steps, tf.int32)
-        names = ("discriminator_loss", "penalty", "generator_loss")
-        steps_losses = {name: tf.TensorArray(tf.float32, count) for name in names}
-        for offset in tf.range(count):
-            number = step + tf.cast(offset, tf.int64)
-            per_replica = self._strategy.run(self._replica_step, args=(next(batches), number))
-            losses = {
-                name: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-                for name, value in per_replica.items()
-            }
-            steps_losses = {name: array.write(offset, losses[name]) for name, array in steps_losses.items()}
-            self._update_average(number)
-        return {name: array.stack() for name, array in steps_losses.items()}
+
+        def take_step(number: tf.Tensor) -> tf.Tensor:
+            own_batches = [next(batches) for _ in range(self.batches_per_step)]
+            per_replica = self._strategy.run(self._replica_step, args=(own_batches, step + number))
+            self._update_average(step + number)
+            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+
+        values = take_steps(num_steps, self.metric_names, take_step)
+        norms = {name: tf.sqrt(value) for name, value in values.items() if name.endswith("_gradient")}
+        return values | norms
 
     def draws(self, step: tf.Tensor | int) -> Draws:
         """Returns the random numbers of a step, for the replica in whose context this is called."""
         context = tf.distribute.get_replica_context()
         replica_id = 0 if context is None else context.replica_id_in_sync_group
-        seed = tf.stack([self.config.seed, self.attempt])
-        return Draws(seed, replica_id, self._batch_size, self._strategy.num_replicas_in_sync).fold(
+        seed = tf.stack([tf.constant(self.config.seed, tf.int32), self.attempt.read_value()])
+        return self._draws(seed, replica_id).fold(
             tf.cast(step, tf.int64)  # the numbers differ between types of integers
         )
 
-    def discriminator_gradients(self, real_images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Gradients:
-        """Returns the gradients of the discriminator's loss, and its terms, summed over this replica's examples.
+    def generate(self, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns fake images float32 `[B, H, W, 3]` and the labels `[B]` they were asked for."""
+        labels = sample_labels(draws.fold(1), self._probabilities)
+        latents = draws.fold(2).normal(self.config.latent_dim)
+        return tf.cast(self.generator([latents, labels], training=True), tf.float32), labels
+
+    def discriminator_gradients(
+        self,
+        real_images: tf.Tensor,
+        labels: tf.Tensor,
+        fake_images: tf.Tensor,
+        fake_labels: tf.Tensor,
+        draws: Draws,
+        *,
+        penalised: bool = True,
+    ) -> Gradients:
+        """Returns the gradients of the discriminator's scaled loss, summed over this replica's examples, and the terms.
 
         Arguments:
           real_images: `[B, H, W, 3]` in [-1, 1].
           labels: `[B]`, their classes.
+          fake_images: `[B, H, W, 3]` in [-1, 1].
+          fake_labels: `[B]`, the classes they were asked for.
           draws: random numbers of this discriminator step.
+          penalised: whether the gradient penalty is due.
+
+        Returns:
+          Gradients, and (adversarial loss, penalty), each `[]`.
         """
-        fake_images, fake_labels = self._generate(draws)
+        real_images = self._augment(real_images, draws.fold(5))
+        fake_images = self._augment(fake_images, draws.fold(6))
         with tf.GradientTape() as tape:
-            adversarial = self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws.fold(3))
-            penalty = self._penalty(self.discriminator, real_images, fake_images, labels, draws.fold(4))
-            loss = self._reduce(adversarial + self.config.penalty_weight * penalty)
-        gradients = dense_gradients(tape, loss, self.discriminator.trainable_variables)
-        return gradients, {"discriminator_loss": self._reduce(adversarial), "penalty": self._reduce(penalty)}
+            loss = adversarial = self._reduce(
+                self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws.fold(3))
+            )
+            penalty = tf.constant(0.0)
+            if penalised:
+                # A penalty that is due only now and then counts as often as it was left out.
+                penalty = self.config.penalty_interval * self._reduce(
+                    self._penalty(self.discriminator, real_images, fake_images, labels, draws.fold(4))
+                )
+                loss += self.config.penalty_weight * penalty
+            scaled = self._discriminator_optimizer.scale_loss(loss)
+        return dense_gradients(tape, scaled, self.discriminator.trainable_variables), (adversarial, penalty)
 
     def generator_gradients(self, real_images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Gradients:
-        """Returns the gradients of the generator's loss, and that loss, summed over this replica's examples."""
-        real_logits = self.discriminator(real_images, labels) if self._objective.needs_real_logits else None
+        """Returns the gradients of the generator's scaled loss, summed over this replica's examples, and (loss,)."""
+        real_logits = None
+        if self._objective.needs_real_logits:
+            real_logits = self.discriminator(self._augment(real_images, draws.fold(5)), labels)
         with tf.GradientTape() as tape:
-            fake_images, fake_labels = self._generate(draws)
-            fake_logits = self.discriminator(fake_images, fake_labels)
+            fake_images, fake_labels = self.generate(draws)
+            fake_logits = self.discriminator(self._augment(fake_images, draws.fold(6)), fake_labels)
             loss = self._reduce(self._objective.generator(fake_logits, real_logits))
-        return dense_gradients(tape, loss, self.generator.trainable_variables), {"generator_loss": loss}
+            scaled = self._generator_optimizer.scale_loss(loss)
+        return dense_gradients(tape, scaled, self.generator.trainable_variables), (loss,)
 
-    def _replica_step(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> tf.Tensor:
+        """Takes a whole step on this replica; returns its values, in the order of `metric_names`."""
+        draws, disc_steps = self.draws(step), self.config.disc_steps
+        disc_values = []
+        for disc_step in range(disc_steps):
+            batch = batches[disc_step % len(batches)]
+            disc_values.append(
+                self._discriminator_step(batch, draws.fold(1 + disc_step), step * disc_steps + disc_step)
+            )
+        *disc_values, disc_skipped = tf.unstack(tf.add_n(disc_values) / disc_steps)
         real_images, labels = to_signed_float(batch["image"]), batch["label"]
-        draws = self.draws(step)
-        for disc_step in range(self.config.disc_steps):
-            gradients, disc_losses = self._discriminator_gradients(real_images, labels, draws.fold(1 + disc_step))
-            self._discriminator_optimizer.apply(gradients, self.discriminator.trainable_variables)
-        gradients, gen_losses = self._generator_gradients(real_images, labels, draws.fold(0))
-        self._generator_optimizer.apply(gradients, self.generator.trainable_variables)
-        return disc_losses | gen_losses
+        gradients, (loss,) = self._generator_gradients(real_images, labels, draws.fold(0))
+        squared_norm, skipped = apply_gradients(
+            self._generator_optimizer, gradients, self.generator.trainable_variables
+        )
+        skipped_steps = (disc_skipped * disc_steps + skipped) / self._strategy.num_replicas_in_sync
+        return tf.stack([*disc_values, loss, squared_norm, skipped_steps][: len(self.metric_names)])
 
-    def _generate(self, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns fake images `[B, H, W, 3]` and the labels `[B]` they were asked for."""
-        labels = sample_labels(draws.fold(1), self._probabilities)
-        latents = draws.fold(2).normal(self.config.latent_dim)
-        return self.generator([latents, labels], training=True), labels
+    def _discriminator_step(self, batch: dict[str, tf.Tensor], draws: Draws, number: tf.Tensor) -> tf.Tensor:
+        """Takes discriminator step `number` of the training; returns [loss, penalty, squared gradient, skipped]."""
+        real_images, labels = to_signed_float(batch["image"]), batch["label"]
+        fake_images, fake_labels = self._generate(draws)
+
+        def gradients(penalised: bool) -> Gradients:
+            return self._discriminator_gradients[penalised](real_images, labels, fake_images, fake_labels, draws)
+
+        if self.config.penalty_interval == 1:
+            values, losses = gradients(self.config.has_penalty)
+        else:
+            due = number % self.config.penalty_interval == 0
+            values, losses = tf.cond(due, partial(gradients, True), partial(gradients, False))
+        applied = apply_gradients(self._discriminator_optimizer, values, self.discriminator.trainable_variables)
+        return tf.stack([*losses, *applied])
 
     def _discriminator_losses(
         self, real_images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor, draws: Draws
     ) -> tf.Tensor:
         """Returns the adversarial loss of each example `[B]`; one pass over the real images serves both labels."""
-        trunk, head = self.discriminator.trunk, self.discriminator.head
-        real_features, fake_features = trunk(real_images, training=True), trunk(fake_images, training=True)
-        real_logits = head([real_features, labels], training=True)
-        fake_logits = head([fake_features, fake_labels], training=True)
+        real_features = self.discriminator.features(real_images)
+        fake_features = self.discriminator.features(fake_images)
+        real_logits = self.discriminator.judge(real_features, labels)
+        fake_logits = self.discriminator.judge(fake_features, fake_labels)
         wrong_label_logits = None
         if self.config.wrong_labels:
             others = wrong_labels(draws, labels, self.num_classes)
-            wrong_label_logits = head([real_features, others], training=True)
+            wrong_label_logits = self.discriminator.judge(real_features, others)
         return self._objective.discriminator(real_logits, fake_logits, wrong_label_logits)
 
     def _reduce(self, per_example: tf.Tensor) -> tf.Tensor:
@@ -187,19 +254,16 @@ class GanTrainer:
         for average, value in pairs:
             average.assign(value.value)
 
-    def _make_optimizer(self, variables: list) -> keras.optimizers.Optimizer:
-        config = self.config
-        optimizer = keras.optimizers.Adam(config.learning_rate, config.beta_1, config.beta_2)
-        optimizer.build(variables)
-        return optimizer
-
-    def _compiled(self, function: Callable[..., Gradients]) -> Callable[..., Gradients]:
-        if not compiles_gradients(self.config.xla, self._strategy):
+    def _compiled(self, function: Callable) -> Callable:
+        """Returns function(*tensors, draws), as a program compiled by XLA where that pays."""
+        if not self._compiles:
             return function
 
         @tf.function(jit_compile=True)
-        def on_tensors(real_images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, replica_id: tf.Tensor) -> Gradients:
-            draws = Draws(seed, replica_id, self._batch_size, self._strategy.num_replicas_in_sync)
-            return function(real_images, labels, draws)
+        def on_tensors(seed: tf.Tensor, replica_id: tf.Tensor, *tensors: tf.Tensor) -> tuple:
+            return function(*tensors, self._draws(seed, replica_id))
 
-        return lambda real_images, labels, draws: on_tensors(real_images, labels, draws.seed, draws.replica_id)
+        return lambda *arguments: on_tensors(arguments[-1].seed, arguments[-1].replica_id, *arguments[:-1])
+
+    def _draws(self, seed: tf.Tensor, replica_id: tf.Tensor | int) -> Draws:
+        return Draws(seed, replica_id, self._batch_size, self._strategy.num_replicas_in_sync)

@@ -9,5 +9,6 @@ def to_signed_float(images: tf.Tensor) -> tf.Tensor:
 
 
 def to_uint8(images: tf.Tensor) -> tf.Tensor:
-    """Returns float images `[N, H, W, C]` in [-1, 1] as uint8; values outside are clipped."""
-    return tf.cast(tf.clip_by_value(tf.round((images + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+    """Returns images `[N, H, W, C]` of any float type in [-1, 1] as uint8; values outside are clipped."""
+    levels = tf.round((tf.cast(images, tf.float32) + 1.0) * 127.5)
+    return tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)

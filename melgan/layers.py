@@ -1,5 +1,7 @@
 """What the networks share and Keras lacks."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -16,3 +18,91 @@ def batch_normalization(name: str) -> keras.layers.BatchNormalization:
 def scaled_filters(filters: int, width: float) -> int:
     """Returns a number of filters scaled by `width`, at least 4."""
     return max(4, round(filters * width))
+
+
+class LeakyReLU(keras.layers.Layer):
+    """x where it is positive, elsewhere `slope` (greater than 0) times x; of any shape. Maas et al. 2013.
+
+    Equal to `keras.layers.LeakyReLU` with less work. Its second derivative is zero and is not there: TensorFlow's is
+    a tensor of zeros, which a gradient penalty carries back through every convolution. And it remembers its outputs,
+    of the same sign as the inputs, which need not be kept then.
+    """
+
+    def __init__(self, slope: float, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._slope = slope
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the activations, of the shape of the inputs."""
+
+        @tf.custom_gradient
+        def activate(inputs: tf.Tensor) -> tuple:
+            outputs = tf.nn.leaky_relu(inputs, self._slope)
+            signs = tf.stop_gradient(outputs)
+
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=signs, alpha=self._slope)
+
+            return outputs, gradient
+
+        return activate(inputs)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the inputs."""
+        return input_shape
+
+
+class PerLabel(keras.layers.Layer):
+    """Layers that see nothing but the label, computed once for every class instead of once for every example.
+
+    Pays where a batch has more examples than there are classes.
+
+    Arguments:
+      num_classes: labels are below it.
+      layers: the first takes labels `[num_classes]`, the last gives `[num_classes, C]`.
+    """
+
+    def __init__(self, num_classes: int, layers: Sequence[keras.layers.Layer], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._num_classes = num_classes
+        self.layers = list(layers)
+
+    def build(self, input_shape: tuple) -> None:
+        """Creates the weights of the layers."""
+        shape = (self._num_classes,)
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def call(self, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the outputs `[N, C]` for labels `[N]`."""
+        table = tf.range(self._num_classes)
+        for layer in self.layers:
+            table = layer(table)
+        return tf.gather(table, labels)
+
+
+class TwoLinear(keras.layers.Layer):
+    """Two dense layers with nothing between them, as one: x (A B) + (a B + b) instead of (x A + a) B + b.
+
+    Pays where the second has fewer units than the first. Both kernels stay, and learn as they would apart.
+
+    Arguments:
+      first: maps inputs `[N, C]` to `[N, hidden units]`.
+      second: maps those to `[N, units]`.
+    """
+
+    def __init__(self, first: keras.layers.Dense, second: keras.layers.Dense, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.first, self.second = first, second
+
+    def build(self, input_shape: tuple) -> None:
+        """Creates the weights of both layers."""
+        self.first.build(input_shape)
+        self.second.build((*input_shape[:-1], self.first.units))
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns `[N, units]` for inputs `[N, C]`."""
+        kernel = tf.matmul(self.first.kernel, self.second.kernel)
+        bias = self.second(self.first.bias[tf.newaxis])
+        return tf.matmul(inputs, kernel) + bias

@@ -6,8 +6,62 @@ from melgan.config import GanConfig
 from melgan.errors import look_up
 
 METHODS: dict[str, dict] = {
+    # Goodfellow et al. 2014, "Generative adversarial nets", with the non-saturating loss of its section 3;
+    # networks and settings: Radford et al. 2016, "Unsupervised representation learning with DCGAN", section 4;
+    # conditional as Mirza and Osindero 2014. https://arxiv.org/abs/1406.2661 1511.06434 1411.1784
+    "gan": {
+        "architecture": "dcgan",
+        "objective": "sigmoid_cross_entropy",
+        "penalty": "none",
+        "penalty_weight": 0.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "disc_steps": 1,
+        "fresh_batches": True,
+        "learning_rate": 2e-4,
+        "beta_1": 0.5,
+        "beta_2": 0.999,
+        "autoencoder_epochs": 0,
+        "latent_dim": 100,
+    },
+    # Gulrajani et al. 2017, "Improved training of Wasserstein GANs", algorithm 1 and section 4.
+    # https://arxiv.org/abs/1704.00028
+    "wgan_gp": {
+        "architecture": "dcgan_layer_norm",
+        "objective": "wasserstein",
+        "penalty": "gradient_penalty",
+        "penalty_weight": 10.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "disc_steps": 5,
+        "fresh_batches": True,
+        "learning_rate": 1e-4,
+        "beta_1": 0.0,
+        "beta_2": 0.9,
+        "autoencoder_epochs": 0,
+        "latent_dim": 128,
+    },
+    # Kodali et al. 2017, "On convergence and stability of GANs", conditional as the rival in Huang and Jafari 2021:
+    # their networks and loop, with the labels of real images for the fakes and no wrong labels.
+    # https://arxiv.org/abs/1705.07215 2011.00189
+    "cdragan": {
+        "architecture": "bagan_gp",
+        "objective": "sigmoid_cross_entropy",
+        "penalty": "dragan",
+        "penalty_weight": 10.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "disc_steps": 5,
+        "fresh_batches": False,
+        "learning_rate": 2e-4,
+        "beta_1": 0.5,
+        "beta_2": 0.9,
+        "autoencoder_epochs": 0,
+        "latent_dim": 128,
+    },
     # Huang and Jafari 2021, "Enhanced balancing GAN: minority-class image generation", version 3 (supervised
     # autoencoder). https://doi.org/10.1007/s00521-021-06163-8
+    # Version 1: label_sampling real, autoencoder_epochs 0. Version 2: autoencoder_epochs 0.
     "bagan_gp": {
         "architecture": "bagan_gp",
         "objective": "sigmoid_cross_entropy",

@@ -12,12 +12,15 @@ class Objective:
 
     `discriminator` takes (real_logits, fake_logits, wrong_label_logits); the last, of real images shown with a wrong
     label, is None where the method has none. `generator` takes (fake_logits, real_logits); the latter is None unless
-    `needs_real_logits`, which relativistic losses set.
+    `needs_real_logits`, which relativistic losses set. `takes_wrong_labels` says whether there is a place for wrong
+    labels, and `needs_penalty` whether the discriminator could lower its loss without end if nothing held it.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor]
     generator: Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
     needs_real_logits: bool = False
+    takes_wrong_labels: bool = True
+    needs_penalty: bool = False
 
 
 def sigmoid_cross_entropy_discriminator(
@@ -37,6 +40,23 @@ def sigmoid_cross_entropy_generator(fake_logits: tf.Tensor, real_logits: tf.Tens
     return tf.nn.softplus(-fake_logits)
 
 
+def wasserstein_discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
+) -> tf.Tensor:
+    """D(fake) - D(real), whose mean is minus the estimated distance. Gulrajani et al. 2017, eq. 3 without penalty."""
+    del wrong_label_logits  # a distance is between two sets; a third has no place in it
+    return fake_logits - real_logits
+
+
+def wasserstein_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
+    """-D(fake). Gulrajani et al. 2017, algorithm 1."""
+    del real_logits
+    return -fake_logits
+
+
 OBJECTIVES: dict[str, Objective] = {
     "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
+    "wasserstein": Objective(
+        wasserstein_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
+    ),
 }

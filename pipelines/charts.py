@@ -46,12 +46,19 @@ def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], 
     return _data_uri(figure)
 
 
-def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], x_label: str) -> str:
-    """Returns line charts side by side: panel title -> line name -> (x, y)."""
+def curves(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    x_label: str,
+    threshold: float | None = None,
+) -> str:
+    """Returns line charts side by side: panel title -> line name -> (x, y); with a dashed line at a threshold."""
     figure, axes = _figure(len(panels), height=2.8)
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for colour, (name, (x, y)) in zip(_cycle(len(lines)), lines.items(), strict=True):
             axis.plot(x, y, label=name, color=colour, linewidth=1.4, marker="o" if len(x) < 2 else None)
+        if threshold is not None:
+            axis.axhline(threshold, color="#777777", linewidth=0.9, linestyle="--")
+            axis.set_ylim(bottom=0)
         axis.set(title=title, xlabel=x_label)
         if len(lines) > 1:
             axis.legend(fontsize=8)

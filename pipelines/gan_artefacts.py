@@ -9,28 +9,56 @@ import numpy as np
 from melgan.sampling import sample_images
 from pipelines import stage
 from pipelines.grids import write_grid
-from pipelines.inputs import Shards, first_images
+from pipelines.inputs import Shards
+from pipelines.judging import DiversityWatch
 from pipelines.metrics_file import read_metrics
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.reading import ShardSet
 
 _GRID_ROWS = 8
 
 
-def samples_file(folder: Path, step: int) -> Path:
-    """Returns the path of the grid of a step."""
-    return folder / "samples" / f"{step:07d}.png"
+class CheckpointArtefacts:
+    """What comes with every checkpoint of a GAN: a line of metrics on its diversity, and a grid of samples.
 
+    Arguments:
+      folder: of the run.
+      classes: names of the classes.
+      real_images: uint8 `[N, H, W, 3]` of each class, of which `IMAGES_PER_CLASS` are enough.
+      seed: of the latents, the same at every checkpoint.
+      start_step, total_steps: of the training that begins now.
+    """
 
-def write_samples(path: Path, generator: keras.Model, data: ShardSet, classes: Sequence[str], seed: int) -> None:
-    """Writes a grid with a column a class: a real image, and fakes of the same latents at every call."""
-    size = generator.output_shape[1]
-    columns = []
-    for label, real in enumerate(first_images(data, len(classes), size)):
-        fakes = sample_images(generator, [label] * _GRID_ROWS, seed)
-        columns.append(np.concatenate([real, np.stack(list(fakes))]))
-    path.parent.mkdir(exist_ok=True)
-    write_grid(path, columns, classes)
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        real_images: Sequence[np.ndarray],
+        *,
+        seed: int,
+        start_step: int,
+        total_steps: int,
+    ) -> None:
+        self._folder, self._classes, self._real_images, self._seed = folder, classes, real_images, seed
+        self._watch = DiversityWatch(
+            folder, classes, real_images, seed=seed, start_step=start_step, total_steps=total_steps
+        )
+
+    def are_written(self, step: int) -> bool:
+        """Returns whether a checkpoint has all of it."""
+        return self._grid_file(step).is_file()
+
+    def write(self, generator: keras.Model, step: int) -> None:
+        """Judges the generator of a step and draws its grid, last, as its file tells that all is written."""
+        self._watch.judge(generator, step)
+        columns = []
+        for label, real in enumerate(self._real_images):
+            fakes = sample_images(generator, [label] * _GRID_ROWS, self._seed)
+            columns.append(np.concatenate([real[:1], np.stack(list(fakes))]))
+        self._grid_file(step).parent.mkdir(exist_ok=True)
+        write_grid(self._grid_file(step), columns, self._classes)
+
+    def _grid_file(self, step: int) -> Path:
+        return self._folder / "samples" / f"{step:07d}.png"
 
 
 def training_facts(shards: Shards, entries: Sequence[ShardEntry]) -> dict:
@@ -40,6 +68,7 @@ def training_facts(shards: Shards, entries: Sequence[ShardEntry]) -> dict:
         "classes": manifest.classes,
         "class_counts": shards.class_counts(tuple(entries)),
         "trained_on": {
+            "source_fingerprint": manifest.source_fingerprint,
             "shards_digest": stage.digest(shards.folder),
             "folds_fingerprint": manifest.folds_fingerprint,
             "shards": [shard.file for shard in entries],

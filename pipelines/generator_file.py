@@ -12,7 +12,7 @@ from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import NetworkShape
 from melgan.config import GanConfig
 from pipelines import stage
-from tfrecords_tools.storage import AnyPath, download, file_crc32c, file_sha256, is_remote
+from tfrecords_tools.storage import AnyPath, as_path, download, file_crc32c, file_sha256, is_remote
 
 GENERATOR_FILE = "generator.weights.h5"
 
@@ -34,24 +34,33 @@ def write_generator(folder: Path, generator: keras.Model) -> str:
     return file_sha256(folder / GENERATOR_FILE)
 
 
+def read_gan_run(path: str, field: str) -> tuple[GanConfig, dict]:
+    """Returns the settings and the report of a completed GAN run.
+
+    Raises:
+      StageError: if the run is not complete, or not of train_gan.
+    """
+    settings, report = stage.read_run(stage.require_completed(path, field))
+    if settings["stage"] != "train_gan":
+        raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
+    return GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)}), report
+
+
 def load_generator(path: str, field: str) -> LoadedGenerator:
     """Builds the generator of a completed GAN run and loads its weights; no code is read from the file.
 
     Raises:
       StageError: if the run is not complete, or its weights are not those of its report.
     """
-    folder = stage.require_completed(path, field)
-    settings, report = stage.read_run(folder)
-    if settings["stage"] != "train_gan":
-        raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
-    config = GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)})
+    config, report = read_gan_run(path, field)
+    folder = as_path(path)
     shape = NetworkShape(
         image_size=config.image_size,
         num_classes=len(report["classes"]),
         latent_dim=config.latent_dim,
         width=config.width,
     )
-    network = ARCHITECTURES[config.architecture](shape).generator
+    network = ARCHITECTURES[config.architecture].build(shape).generator
     with _local_copy(folder / GENERATOR_FILE) as weights:
         if file_sha256(weights) != report["generator_sha256"]:
             raise stage.StageError(

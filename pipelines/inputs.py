@@ -1,9 +1,11 @@
 """What stages do with their inputs: shards that are checked, and the split of shards into training and validation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from pipelines import stage
 from tfrecords_tools.folds import fold_shards
@@ -87,7 +89,8 @@ def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
 def refuse_leaks(synthetic: Shards, shards: Shards, validation: tuple[ShardEntry, ...]) -> None:
     """Raises StageError if the generator may have seen a validation image, or knows other classes.
 
-    Shards are compared by index, which stands for the same images wherever the fingerprint of the folds is equal.
+    The shards that it was trained on must be of the same folds. What earlier generators were trained on, whose
+    weights it started from, is held to `refuse_seen`.
     """
     if synthetic.manifest.classes != shards.manifest.classes:
         raise stage.StageError(
@@ -100,11 +103,42 @@ def refuse_leaks(synthetic: Shards, shards: Shards, validation: tuple[ShardEntry
             f"{synthetic.folder}: its generator was trained on shards of other folds than {shards.folder}, so it may "
             "have seen the validation images; train it on these shards, or on shards made with the same folds"
         )
-    seen = [shard for shard in validation if shard.index in trained_on["indices"]]
-    if seen:
-        names = ", ".join(shard.file for shard in seen)
-        synthetic_names = ", ".join(shard.file for shard in synthetic.manifest.shards)
-        raise stage.StageError(
-            f"{synthetic.folder} ({synthetic_names}) leaks: its generator was trained on {names}, which this fold "
-            "validates on; train a generator with the same --num_folds and --fold, and give its images to that fold"
-        )
+    synthetic_names = ", ".join(shard.file for shard in synthetic.manifest.shards)
+    leaks = f"{synthetic.folder} ({synthetic_names}) leaks: its generator"
+    refuse_seen([trained_on], shards, validation, leaks)
+    earlier = synthetic.manifest.provenance.get("ancestors", [])
+    refuse_seen(earlier, shards, validation, f"{leaks} started from the weights of another, which")
+
+
+def refuse_seen(
+    training_sets: Sequence[dict], shards: Shards, held_out: tuple[ShardEntry, ...], generator: str
+) -> None:
+    """Raises StageError if one of the sets of shards that a generator was trained on has held-out images.
+
+    Shards are compared by index, which stands for the same images wherever the fingerprint of the folds is equal.
+    Where the same images are in other folds, any shard may hold them. A set of other images passes with a warning,
+    because fingerprints do not tell whether two sets overlap.
+
+    Arguments:
+      training_sets: the `trained_on` of reports.
+      shards: those that `held_out` are some of.
+      held_out: shards that must not have been seen.
+      generator: the subject of the message.
+    """
+    manifest = shards.manifest
+    remedy = "which this fold holds out; use a generator trained with the same --num_folds and --fold"
+    for trained_on in training_sets:
+        if trained_on["folds_fingerprint"] == manifest.folds_fingerprint:
+            seen = [shard.file for shard in held_out if shard.index in trained_on["indices"]]
+            if seen:
+                raise stage.StageError(f"{generator} was trained on {', '.join(seen)}, {remedy}")
+        elif held_out and trained_on.get("source_fingerprint") == manifest.source_fingerprint:
+            raise stage.StageError(
+                f"{generator} was trained on the images of {shards.folder} in other folds, perhaps on those {remedy}"
+            )
+        elif held_out:
+            logging.warning(
+                "%s was trained on other images than those of %s; whether they show patients whom this fold holds out "
+                "cannot be told from the shards",
+                *(generator, shards.folder),
+            )

@@ -17,8 +17,11 @@ import jinja2
 import pandas as pd
 from absl import logging
 
+from melgan.collapse import COLLAPSED_BELOW
 from melgan.config import setting
 from pipelines import charts, stage
+from pipelines.judging import SERIES as DIVERSITY
+from pipelines.judging import read_judgements
 from pipelines.metrics_file import read_metrics
 from pipelines.predictions import auc_difference, read_predictions, scores
 from tfrecords_tools.manifest import read_manifest
@@ -161,26 +164,28 @@ def shards_section(run: Run) -> Section:
 
 
 def gan_section(run: Run) -> Section:
-    """Real beside synthetic images, and the losses."""
+    """Real beside synthetic images, the losses, and how diverse each class is."""
     items: list[Table | Picture] = []
     grids = sorted((run.folder / "samples").glob("*.png"))
     if grids:
         caption = f"Step {int(grids[-1].stem)}: each column a class; first row real, below it synthetic"
         items.append(Picture(charts.png_data_uri(grids[-1]), caption))
     lines = read_metrics(run.folder)
-    for series in dict.fromkeys(line["series"] for line in lines):
+    for series in dict.fromkeys(line["series"] for line in lines if line["series"] != DIVERSITY):
         own = _thinned([line for line in lines if line["series"] == series])
         steps = [line["step"] for line in own]
         names = [name for name in own[0] if name not in ("series", "step")]
         panels = {name.replace("_", " "): {name: (steps, [line[name] for line in own])} for name in names}
         items.append(Picture(charts.curves(panels, "step"), f"Training of the {series}"))
+    items += _diversity_curves(run)
     trained_on = run.report["trained_on"]["shards"]
     text = (
         f"Method {run.settings['method']}, {run.settings['image_size']} px, width {run.settings['width']}, "
         f"{run.report['steps']} steps of {run.settings['global_batch_size']} images, "
         f"trained on {len(trained_on)} shards."
     )
-    return Section(f"Generator: {run.name}", text, tuple(items))
+    origin = _origin(run.report["trained_on"], run.report.get("ancestors", []))
+    return Section(f"Generator: {run.name}", _sentences(text, origin, _collapse(run)), tuple(items))
 
 
 def synthetic_section(run: Run) -> Section:
@@ -191,7 +196,8 @@ def synthetic_section(run: Run) -> Section:
         items.append(Picture(charts.png_data_uri(run.folder / "grid.png"), "First synthetic images of each class"))
     provenance = run.report["provenance"]
     text = f"Drawn with seed {provenance['seed']} by generator {provenance['generator'][:12]} ({provenance['method']})."
-    return Section(f"Synthetic images: {run.name}", text, tuple(items))
+    origin = _origin(provenance["trained_on"], provenance.get("ancestors", []))
+    return Section(f"Synthetic images: {run.name}", _sentences(text, origin), tuple(items))
 
 
 def classifier_section(run: Run) -> Section:
@@ -250,6 +256,52 @@ SECTIONS: dict[str, Callable[[Run], Section]] = {
     "train_classifier": classifier_section,
     "make_submission": submission_section,
 }
+
+
+def _diversity_curves(run: Run) -> list[Picture]:
+    judgements = read_judgements(run.folder)
+    classes = dict.fromkeys(name for judgement in judgements for name in judgement.diversity)
+    if not classes:
+        return []
+    curves = {}
+    for name in classes:
+        own = [judgement for judgement in judgements if name in judgement.diversity]
+        curves[name] = ([judgement.step for judgement in own], [judgement.diversity[name] for judgement in own])
+    caption = (
+        "How much the synthetic images of each class differ from each other, where 1 is as much as its real images do; "
+        f"below the dashed line ({COLLAPSED_BELOW:g}) the class has collapsed"
+    )
+    return [Picture(charts.curves({"diversity": curves}, "step", threshold=COLLAPSED_BELOW), caption)]
+
+
+def _collapse(run: Run) -> str:
+    """Returns a sentence on the classes that ended collapsed, or none."""
+    judgements = read_judgements(run.folder)
+    if not judgements or not judgements[-1].collapsed:
+        return ""
+    diversity, collapsed = judgements[-1].diversity, sorted(judgements[-1].collapsed)
+    named = ", ".join(f"{name} ({diversity[name]:.3f})" for name in collapsed)
+    return f"Collapsed at the end: {named}; such synthetic images are nearly all alike and of no use."
+
+
+def _origin(trained_on: dict, ancestors: list[dict]) -> str:
+    """Returns a sentence on what the generators saw whose weights a generator started from, or none."""
+    if not ancestors:
+        return ""
+    fingerprint = trained_on["folds_fingerprint"]
+    same = [ancestor for ancestor in ancestors if ancestor["folds_fingerprint"] == fingerprint]
+    indices = sorted({index for ancestor in same for index in ancestor["indices"]})
+    seen = [f"shards {', '.join(map(str, indices))} of the same folds"] if indices else []
+    others = {
+        ancestor["folds_fingerprint"][:12]: len(ancestor["shards"]) for ancestor in ancestors if ancestor not in same
+    }
+    seen += [f"{count} shards of other folds ({name})" for name, count in others.items()]
+    warning = "; whether the latter show patients who are validated on cannot be told from the shards" if others else ""
+    return f"It started from the weights of a generator that saw {' and '.join(seen)}{warning}."
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(text for text in texts if text)
 
 
 def _oof(run: Run) -> pd.DataFrame:

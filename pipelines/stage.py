@@ -146,14 +146,14 @@ def open_workdir(path: AnyPath, stage: str, config: Any, *, writable: bool = Tru
       path: the folder; created if needed.
       stage: name of the stage.
       config: its settings.
-      writable: False for the workers of a cluster that are not its chief: they neither check nor write.
+      writable: False for the workers of a cluster that are not its chief: they neither compare settings nor write.
 
     Raises:
       StageError: if the folder belongs to another stage or other settings.
       DataError: if another run is at work in it.
     """
     if not writable:
-        return Workdir(path, time.time(), lock=None)
+        return None if is_completed(path) else Workdir(path, time.time(), lock=None)
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
     config_path = path / CONFIG_FILE

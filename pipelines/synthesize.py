@@ -4,7 +4,8 @@
     python -m pipelines.synthesize --gan=GAN --output=SYNTHETIC --label=malignant --count=5000
 
 Writes synthetic00-<records>.tfrec ..., manifest.json and grid.png. Each image carries the SHA-256 of the generator's
-weights, its method, seed and index; the manifest tells which real shards the generator was trained on.
+weights, its method, seed and index; the manifest tells which real shards the generator was trained on, and those
+whose weights it started from.
 """
 
 import pipelines.quiet_tensorflow  # noqa: F401
@@ -139,6 +140,7 @@ def _manifest(config: SynthesizeConfig, generator: LoadedGenerator, entries: lis
             "method": generator.config.method,
             "seed": config.seed,
             "trained_on": report["trained_on"],
+            "ancestors": report.get("ancestors", []),
         },
     )
 

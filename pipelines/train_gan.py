@@ -19,15 +19,25 @@ from absl import logging
 
 from melgan.autoencoder import AutoencoderTrainer
 from melgan.checkpoints import Checkpoints, model_of
+from melgan.combinations import require_possible
 from melgan.config import GanConfig, require, setting
-from melgan.distribution import STRATEGIES, is_chief, make_strategy
+from melgan.distribution import (
+    STRATEGIES,
+    is_chief,
+    make_strategy,
+    on_any_worker,
+    per_replica_batch_size,
+    require_same_on_workers,
+    watched_workers,
+)
 from melgan.gan_trainer import GanTrainer
 from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
-from pipelines import stage
-from pipelines.gan_artefacts import last_metrics, samples_file, training_facts, write_samples
+from pipelines import resuming, stage
+from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, training_facts
 from pipelines.generator_file import write_generator
-from pipelines.inputs import Shards, open_shards, split_fold
+from pipelines.inputs import Shards, first_images, open_shards, split_fold
+from pipelines.judging import IMAGES_PER_CLASS
 from pipelines.metrics_file import MetricsWriter
 from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
@@ -51,7 +61,11 @@ class TrainGanConfig(GanConfig):
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
+    resume_from: str = setting("", "finished GAN run, of any classes, whose weights training starts from")
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
+    heartbeat_seconds: int = setting(
+        30, "with several workers: who is silent for so long is lost, and all end", changes_result=False
+    )
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
     steps_per_call: int = setting(10, "steps per call of the device", changes_result=False)
@@ -66,6 +80,7 @@ class TrainGanConfig(GanConfig):
         super().__post_init__()
         for name in ("total_steps", "checkpoint_every", "log_every", "steps_per_call"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 
 def run(config: TrainGanConfig) -> None:
@@ -78,8 +93,20 @@ def run(config: TrainGanConfig) -> None:
         )
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    with watched_workers(config.strategy, config.heartbeat_seconds):
+        _run_here(config, mirror)
+
+
+def _run_here(config: TrainGanConfig, mirror: Mirror) -> None:
+    """Trains, among the other workers if there are any."""
     strategy = make_strategy(config.strategy)
+    per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
     shards = open_shards(config.shards, "shards", config.cache_dir)
+    if config.resume_from and not resuming.has_taken_over(as_path(config.workdir)):
+        resuming.check_source(config, config.resume_from, shards, _held_out_entries(config, shards))
+    entries = _training_entries(config, shards)
+    _require_every_class(shards.manifest.classes, shards.class_counts(entries))
+    require_possible(config, shards.class_counts(entries))
     workdir = stage.open_workdir(as_path(config.workdir), "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
@@ -103,25 +130,34 @@ class GanRun:
         self._classes = shards.manifest.classes
         self._entries = _training_entries(config, shards)
         self._data = shards.read(self._entries)
-        class_counts = shards.class_counts(self._entries)
-        _require_every_class(self._classes, class_counts)
-        self._trainer = GanTrainer(config, class_counts, strategy)
-        self._stop_requested = stage.stop_on_sigterm()
+        self._trainer = GanTrainer(config, shards.class_counts(self._entries), strategy)
+        self._stop_requested = on_any_worker(strategy, stage.stop_on_sigterm())
 
     def run(self) -> None:
         """Trains the autoencoder, then the GAN, and writes the generator."""
         checkpoints = self._checkpoints("gan", self._trainer)
         start_step = checkpoints.restore()
+        require_same_on_workers(self._strategy, start_step, "the step of the newest checkpoint")
         if start_step == 0:
             self._initialise()
-        elif not samples_file(self._folder, start_step).is_file():
-            self._after_checkpoint(start_step)  # killed between the two
-        self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, self._after_checkpoint)
+        artefacts = self._artefacts(start_step) if self._workdir.writable else None
+
+        def on_checkpoint(step: int) -> None:
+            if artefacts is not None:
+                artefacts.write(self._trainer.ema_generator, step)
+                self._mirror.send()
+
+        if start_step and artefacts is not None and not artefacts.are_written(start_step):
+            on_checkpoint(start_step)  # killed between the two
+        self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, on_checkpoint)
         if self._workdir.writable:
             self._complete()
 
     def _initialise(self) -> None:
-        """Trains the generator as the decoder of an autoencoder, if the method asks for it."""
+        """Takes over weights, or trains the generator as the decoder of an autoencoder if the method asks for it."""
+        if self._config.resume_from:
+            resuming.take_over(self._config.resume_from, self._trainer, self._classes, self._workdir)
+            return
         total_steps = self._config.autoencoder_epochs * max(1, self._data.num_records // self._config.global_batch_size)
         if total_steps:
             trainer = AutoencoderTrainer(self._trainer.encoder, self._trainer.generator, self._config, self._strategy)
@@ -167,13 +203,16 @@ class GanRun:
             stop_requested=self._stop_requested,
         )
 
-    def _after_checkpoint(self, step: int) -> None:
-        """Writes what belongs to a checkpoint of the GAN; the grid last, as its file tells that this is done."""
-        if not self._workdir.writable:
-            return
-        path = samples_file(self._folder, step)
-        write_samples(path, self._trainer.ema_generator, self._data, self._classes, self._config.seed)
-        self._mirror.send()
+    def _artefacts(self, start_step: int) -> CheckpointArtefacts:
+        config = self._config
+        return CheckpointArtefacts(
+            self._folder,
+            self._classes,
+            first_images(self._data, len(self._classes), config.image_size, IMAGES_PER_CLASS),
+            seed=config.seed,
+            start_step=start_step,
+            total_steps=config.total_steps,
+        )
 
     def _complete(self) -> None:
         """Writes the generator and the report."""
@@ -181,6 +220,7 @@ class GanRun:
             "generator_sha256": write_generator(self._folder, self._trainer.ema_generator),
             "method": self._config.method,
             **training_facts(self._shards, self._entries),
+            **resuming.read_provenance(self._workdir.path),
             "last_metrics": last_metrics(self._folder, "gan"),
             "steps": self._config.total_steps,
             "rollbacks": int(tf.convert_to_tensor(self._trainer.attempt)),
@@ -206,6 +246,10 @@ def _training_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntr
     if not config.num_folds:
         return shards.manifest.split("train")
     return split_fold(shards.manifest, config.num_folds, config.fold)[0]
+
+
+def _held_out_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntry, ...]:
+    return split_fold(shards.manifest, config.num_folds, config.fold)[1] if config.num_folds else ()
 
 
 def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]) -> None:

@@ -1,8 +1,10 @@
 """Generator and discriminator pairs: one file each; ARCHITECTURES table."""
 
-from collections.abc import Callable
+from melgan.architectures import bagan_gp, dcgan
+from melgan.architectures.networks import Architecture
 
-from melgan.architectures import bagan_gp
-from melgan.architectures.networks import Networks, NetworkShape
-
-ARCHITECTURES: dict[str, Callable[[NetworkShape], Networks]] = {"bagan_gp": bagan_gp.build}
+ARCHITECTURES: dict[str, Architecture] = {
+    "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
+    "dcgan": Architecture(dcgan.build, judges_alone=False),
+    "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
+}

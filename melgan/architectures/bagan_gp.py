@@ -7,9 +7,8 @@ Huang and Jafari 2021, figures 3 to 5, and the authors' code (github.com/GH920/i
 import keras
 from keras import layers
 
-from melgan.architectures.networks import Discriminator, Networks, NetworkShape
-from melgan.errors import ConfigError
-from melgan.layers import batch_normalization, scaled_filters
+from melgan.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
+from melgan.layers import LeakyReLU, PerLabel, TwoLinear, batch_normalization, scaled_filters
 
 # Filters at each resolution, from the innermost outwards; the same in encoder, trunk and decoder.
 _FILTERS = {4: 256, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16}
@@ -22,8 +21,7 @@ def build(shape: NetworkShape) -> Networks:
     Raises:
       ConfigError: for an image size that is not 32, 64, 128 or 256.
     """
-    if shape.image_size not in (32, 64, 128, 256):
-        raise ConfigError(f"image_size is {shape.image_size}; the architecture bagan_gp has 32, 64, 128 and 256")
+    require_image_size(shape.image_size, "bagan_gp")
     return Networks(_generator(shape), Discriminator(_trunk(shape), _head(shape)), _encoder(shape))
 
 
@@ -35,11 +33,11 @@ def _generator(shape: NetworkShape) -> keras.Model:
     x = layers.Multiply(name="labelled_latents")([latents, embedded])
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)
-    x = layers.LeakyReLU(0.2)(layers.Dense(innermost * innermost * filters, name="dense")(x))
+    x = LeakyReLU(0.2)(layers.Dense(innermost * innermost * filters, name="dense")(x))
     x = layers.Reshape((innermost, innermost, filters))(x)
     for resolution in outer:
         x = _up(scaled_filters(_FILTERS[resolution], shape.width), f"up_{resolution}")(x)
-        x = layers.LeakyReLU(0.2)(batch_normalization(f"norm_{resolution}")(x))
+        x = LeakyReLU(0.2)(batch_normalization(f"norm_{resolution}")(x))
     images = _up(3, f"up_{shape.image_size}", activation="tanh")(x)
     return keras.Model([latents, labels], images, name="generator")
 
@@ -47,7 +45,7 @@ def _generator(shape: NetworkShape) -> keras.Model:
 def _encoder(shape: NetworkShape) -> keras.Model:
     """The autoencoder's encoder: images to latents."""
     trunk = _trunk(shape)
-    latents = layers.LeakyReLU(0.2)(layers.Dense(shape.latent_dim, name="latents")(trunk.output))
+    latents = LeakyReLU(0.2)(layers.Dense(shape.latent_dim, name="latents")(trunk.output))
     return keras.Model(trunk.input, latents, name="encoder")
 
 
@@ -60,7 +58,7 @@ def _trunk(shape: NetworkShape) -> keras.Model:
         convolution = layers.Conv2D(
             filters, 4, strides=2, padding="same", kernel_initializer=_initializer(), name=f"down_{resolution}"
         )
-        x = layers.LeakyReLU(0.2)(convolution(x))
+        x = LeakyReLU(0.2)(convolution(x))
     return keras.Model(images, layers.Flatten()(x), name="trunk")
 
 
@@ -70,10 +68,12 @@ def _head(shape: NetworkShape) -> keras.Model:
     units = scaled_filters(_LABEL_UNITS, shape.width)
     features = keras.Input((num_features,), name="features")
     labels = keras.Input((), dtype="int32", name="labels")
-    embedded = layers.Embedding(shape.num_classes, units, name="embedding")(labels)
-    embedded = layers.LeakyReLU(0.2)(layers.Dense(num_features, name="label_features")(embedded))
-    x = layers.Dense(units, name="joint")(layers.Multiply()([features, embedded]))
-    logits = layers.Reshape(())(layers.Dense(1, name="logit")(x))
+    embedding = layers.Embedding(shape.num_classes, units, name="embedding")
+    dense = layers.Dense(num_features, name="label_features")
+    label_features = PerLabel(shape.num_classes, [embedding, dense, LeakyReLU(0.2)])(labels)
+    joint, logit = layers.Dense(units, name="joint"), layers.Dense(1, name="logit")
+    logits = TwoLinear(joint, logit, name="logit")(layers.Multiply()([features, label_features]))
+    logits = layers.Reshape(())(logits)
     return keras.Model([features, labels], logits, name="head")
 
 

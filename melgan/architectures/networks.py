@@ -1,9 +1,14 @@
 """What every architecture takes and gives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
+
+from melgan.config import require
+
+IMAGE_SIZES = (32, 64, 128, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +32,16 @@ class Discriminator:
     head: keras.Model
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Returns the logits `[N]` of images with their labels."""
-        return self.head([self.trunk(images, training=True), labels], training=True)
+        """Returns the logits float32 `[N]` of images with their labels."""
+        return self.judge(self.features(images), labels)
+
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns what the trunk makes of images."""
+        return self.trunk(images, training=True)
+
+    def judge(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the logits float32 `[N]` of features with labels `[N]`."""
+        return tf.cast(self.head([features, labels], training=True), tf.float32)
 
     @property
     def trainable_variables(self) -> list:
@@ -41,9 +54,33 @@ class Networks:
     """A pair of networks.
 
     `generator` maps [latents `[N, latent_dim]`, labels `[N]`] to images `[N, H, W, 3]` in [-1, 1]. `encoder` maps
-    images to latents; with it, the generator can be initialised as the decoder of an autoencoder.
+    images to latents; with it, the generator can be initialised as the decoder of an autoencoder. Some have none.
     """
 
     generator: keras.Model
     discriminator: Discriminator
-    encoder: keras.Model
+    encoder: keras.Model | None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A way to build a pair of networks, and what it allows.
+
+    `judges_alone`: the logit of an image depends on no other image of the batch, as gradient penalties require.
+    `has_encoder`: the networks can be initialised by an autoencoder.
+    """
+
+    build: Callable[[NetworkShape], Networks]
+    judges_alone: bool = True
+    has_encoder: bool = False
+
+
+def require_image_size(image_size: int, architecture: str) -> None:
+    """Raises ConfigError unless the networks come in this size."""
+    sizes = ", ".join(map(str, IMAGE_SIZES))
+    require(
+        image_size in IMAGE_SIZES,
+        "image_size",
+        image_size,
+        f"one of {sizes}, which the architecture {architecture} has",
+    )

@@ -19,6 +19,7 @@ from melgan.config import ClassifierConfig
 from melgan.distribution import per_replica_batch_size
 from melgan.ema import warmed_up_decay
 from melgan.errors import ConfigError, look_up
+from melgan.stepping import take_steps
 
 _HEADS = ("logits", "auxiliary")
 
@@ -89,24 +90,20 @@ class ClassifierTrainer:
 
     @tf.function
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` steps from step number `step`; returns the losses of each, by name: `[num_steps]`."""
-        count = tf.cast(num_steps, tf.int32)
-        steps_losses = {name: tf.TensorArray(tf.float32, count) for name in ("loss", "auxiliary_loss")}
-        for offset in tf.range(count):
+        """Takes `num_steps` steps from step number `step`; returns the losses of each, `[num_steps]`."""
+
+        def take_step(number: tf.Tensor) -> tf.Tensor:
             per_replica = self._strategy.run(self._replica_step, args=(next(batches),))
-            losses = {
-                name: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-                for name, value in per_replica.items()
-            }
-            steps_losses = {name: array.write(offset, losses[name]) for name, array in steps_losses.items()}
-            self._update_average(step + tf.cast(offset, tf.int64))
-        return {name: array.stack() for name, array in steps_losses.items()}
+            self._update_average(step + number)
+            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+
+        return take_steps(num_steps, ("loss", "auxiliary_loss"), take_step)
 
     def predictor(self, views: int) -> "Predictor":
         """Returns what predicts with the averaged weights, from 1 to 8 views of an image."""
         return self._predictors.setdefault(views, Predictor(self.average_model, views))
 
-    def _replica_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _replica_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits, auxiliary_logits = self._model(tf.cast(batch["image"], tf.float32), training=True)
             losses = self._reduce(self._class_losses(batch["label"], logits))
@@ -114,7 +111,7 @@ class ClassifierTrainer:
             total = losses + self._config.auxiliary_weight * auxiliary
         variables = self._model.trainable_variables
         self._optimizer.apply(tape.gradient(total, variables), variables)
-        return {"loss": losses, "auxiliary_loss": auxiliary}
+        return tf.stack([losses, auxiliary])
 
     def _class_losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         smoothing, num_classes = self._config.label_smoothing, logits.shape[-1]

@@ -6,7 +6,7 @@ from keras import layers
 from tiny_gan import enlarge_weights
 
 from melgan.architectures import ARCHITECTURES
-from melgan.architectures.networks import NetworkShape
+from melgan.architectures.networks import IMAGE_SIZES, NetworkShape
 from melgan.errors import ConfigError
 from melgan.layers import scaled_filters
 
@@ -14,14 +14,14 @@ LABELS = tf.constant([0, 1, 2, 1])
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
-def build(request):
+def architecture(request):
     return ARCHITECTURES[request.param]
 
 
-@pytest.fixture(scope="module", params=[32, 64, 128])
-def networks(request, build):
+@pytest.fixture(scope="module", params=IMAGE_SIZES)
+def networks(request, architecture):
     keras.utils.set_random_seed(0)
-    networks = build(NetworkShape(image_size=request.param, num_classes=3, latent_dim=8, width=0.1))
+    networks = architecture.build(NetworkShape(image_size=request.param, num_classes=3, latent_dim=8, width=0.02))
     enlarge_weights(networks.generator, 0.5)
     return networks
 
@@ -37,7 +37,7 @@ def latents():
 
 
 def test_generated_images_are_in_range(networks, latents):
-    size = networks.encoder.input_shape[1]
+    size = networks.discriminator.trunk.input_shape[1]
     images = networks.generator([latents, LABELS], training=True).numpy()
     assert images.shape == (4, size, size, 3)
     assert 0.9 < np.abs(images).max() <= 1
@@ -53,16 +53,16 @@ def test_images_and_logits_depend_on_the_label(networks, latents, images):
 
 
 def test_discriminator_in_two_parts_equals_the_joint_call(networks, images):
-    parts = networks.discriminator.head([networks.discriminator.trunk(images), LABELS])
+    parts = networks.discriminator.judge(networks.discriminator.features(images), LABELS)
     joint = networks.discriminator(images, LABELS)
     assert joint.shape == (4,)
     np.testing.assert_allclose(parts, joint, rtol=1e-6)
 
 
-def test_discriminator_judges_every_image_alone(networks, images):
+def test_discriminator_judges_every_image_alone_if_it_says_so(architecture, networks, images):
     together = networks.discriminator(images, LABELS)
     alone = [networks.discriminator(images[i : i + 1], LABELS[i : i + 1])[0] for i in range(4)]
-    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-7)
+    assert np.allclose(together, alone, rtol=1e-4, atol=1e-6) == architecture.judges_alone
 
 
 def test_discriminator_trains_both_parts(networks):
@@ -70,14 +70,17 @@ def test_discriminator_trains_both_parts(networks):
     assert [id(variable) for variable in networks.discriminator.trainable_variables] == [id(part) for part in parts]
 
 
-def test_encoder_gives_latents_that_the_generator_takes(networks, images):
+def test_encoder_gives_latents_that_the_generator_takes(architecture, networks, images):
+    assert (networks.encoder is not None) == architecture.has_encoder
+    if networks.encoder is None:
+        return
     latents = networks.encoder(images)
     assert latents.shape == (4, 8)
     assert networks.generator([latents, LABELS]).shape == images.shape
 
 
 def test_published_filters_of_bagan_gp():
-    networks = ARCHITECTURES["bagan_gp"](NetworkShape(image_size=64, num_classes=2, latent_dim=128))
+    networks = ARCHITECTURES["bagan_gp"].build(NetworkShape(image_size=64, num_classes=2, latent_dim=128))
 
     def filters(network, kind):
         found = [layer for layer in network.layers if type(layer) is kind]
@@ -92,9 +95,36 @@ def test_published_filters_of_bagan_gp():
     assert tf.reduce_max(tf.abs(decoder.get_layer("up_64").kernel)) < 0.12  # normal of deviation 0.02
 
 
-def test_other_sizes_are_refused(build):
-    with pytest.raises(ConfigError, match="^image_size is 48; "):
-        build(NetworkShape(image_size=48, num_classes=2, latent_dim=8))
+def test_published_filters_of_dcgan():
+    networks = ARCHITECTURES["dcgan"].build(NetworkShape(image_size=64, num_classes=2, latent_dim=100))
+    assert networks.generator.get_layer("dense").units == 4 * 4 * 1024
+    ups = [layer for layer in networks.generator.layers if type(layer) is layers.Conv2DTranspose]
+    downs = [layer for layer in networks.discriminator.trunk.layers if type(layer) is layers.Conv2D]
+    assert [layer.filters for layer in ups] == [512, 256, 128, 3]
+    assert [layer.filters for layer in downs] == [128, 256, 512, 1024]
+    assert all(layer.kernel_size == (5, 5) and layer.strides == (2, 2) for layer in ups + downs)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("dcgan", layers.BatchNormalization), ("dcgan_layer_norm", layers.Layer)])
+def test_first_layer_of_the_discriminator_is_not_normalised(name, kind):
+    shape = NetworkShape(image_size=64, num_classes=2, latent_dim=8, width=0.02)
+    trunk = ARCHITECTURES[name].build(shape).discriminator.trunk
+    normalised = [layer.name for layer in trunk.layers if layer.name.startswith("norm_") and isinstance(layer, kind)]
+    assert normalised == ["norm_16", "norm_8", "norm_4"]
+
+
+def test_layer_normalisation_is_over_all_of_an_image():
+    shape = NetworkShape(image_size=32, num_classes=2, latent_dim=8, width=0.02)
+    norm = ARCHITECTURES["dcgan_layer_norm"].build(shape).discriminator.trunk.get_layer("norm_4")
+    values = np.random.default_rng(0).normal(3, 2, (2, *norm.input.shape[1:])).astype(np.float32)
+    flat = values.reshape(2, -1)
+    expected = (flat - flat.mean(axis=1, keepdims=True)) / flat.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.reshape(norm(values), (2, -1)), expected, atol=2e-3)  # its epsilon is 0.001
+
+
+def test_other_sizes_are_refused(architecture):
+    with pytest.raises(ConfigError, match="^image_size is 48; it must be one of 32, 64, 128, 256"):
+        architecture.build(NetworkShape(image_size=48, num_classes=2, latent_dim=8))
 
 
 @pytest.mark.parametrize(("filters", "width", "scaled"), [(256, 1.0, 256), (64, 0.1, 6), (32, 0.1, 4), (128, 2.0, 256)])

@@ -1,8 +1,10 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from melgan.architectures import ARCHITECTURES
+from melgan.architectures.networks import IMAGE_SIZES
+from melgan.combinations import require_possible
 from melgan.config import GanConfig
 from melgan.errors import ConfigError
 from melgan.labels import LABEL_SAMPLINGS
@@ -22,6 +24,8 @@ def test_presets_fill_every_empty_field_from_the_tables(method):
     assert config.objective in OBJECTIVES
     assert config.penalty in PENALTIES
     assert config.label_sampling in LABEL_SAMPLINGS
+    for image_size in IMAGE_SIZES:
+        require_possible(replace(config, image_size=image_size), (900, 10))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -32,10 +36,30 @@ def test_given_settings_are_kept_even_if_zero(method):
     assert config.learning_rate == METHODS[method]["learning_rate"]
 
 
-def test_bagan_gp_is_as_published():
-    config = resolve(GanConfig(method="bagan_gp"))
-    assert (config.penalty_weight, config.disc_steps, config.latent_dim) == (10.0, 5, 128)
-    assert (config.learning_rate, config.beta_1, config.beta_2) == (2e-4, 0.5, 0.9)
+PUBLISHED = {
+    # Radford et al. 2016, section 4
+    "gan": {"learning_rate": 2e-4, "beta_1": 0.5, "penalty": "none", "latent_dim": 100, "disc_steps": 1},
+    # Gulrajani et al. 2017, algorithm 1
+    "wgan_gp": {"learning_rate": 1e-4, "beta_1": 0.0, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5},
+    # Kodali et al. 2017, section 2.3, in the loop of Huang and Jafari 2021
+    "cdragan": {"penalty": "dragan", "penalty_weight": 10.0, "label_sampling": "real", "wrong_labels": False},
+    # Huang and Jafari 2021, authors' code
+    "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
+    | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_presets_are_the_published_settings(method):
+    config = resolve(GanConfig(method=method))
+    assert {name: getattr(config, name) for name in PUBLISHED[method]} == PUBLISHED[method]
+
+
+@pytest.mark.parametrize("settings", [{"label_sampling": "real", "autoencoder_epochs": 0}, {"autoencoder_epochs": 0}])
+def test_versions_1_and_2_of_bagan_gp_are_settings(settings):
+    config = resolve(GanConfig(method="bagan_gp", **settings))
+    require_possible(config, (900, 10))
+    assert {name: getattr(config, name) for name in settings} == settings
 
 
 def test_unknown_method_is_refused():

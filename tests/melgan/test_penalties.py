@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.penalties import PENALTIES, gradient_penalty
+from melgan.penalties import PENALTIES, dragan, gradient_penalty
 from melgan.randomness import Draws
 
 BATCH = 5
@@ -34,9 +34,10 @@ def half_square(images, labels):
     return tf.reduce_sum(images**2, axis=[1, 2, 3]) / 2
 
 
+@pytest.mark.parametrize("penalty", [gradient_penalty, dragan])
 @pytest.mark.parametrize(("weight", "expected"), [(0.5, (0.5 * 48**0.5 - 1) ** 2), (48**-0.5, 0.0)])
-def test_linear_discriminator_has_the_same_gradient_everywhere(images, draws, weight, expected):
-    penalties = gradient_penalty(linear(tf.fill([4, 4, 3], weight)), *images, LABELS, draws)
+def test_linear_discriminator_has_the_same_gradient_everywhere(penalty, images, draws, weight, expected):
+    penalties = penalty(linear(tf.fill([4, 4, 3], weight)), *images, LABELS, draws)
     np.testing.assert_allclose(penalties, np.full(BATCH, expected), rtol=1e-5, atol=1e-10)
 
 
@@ -46,6 +47,19 @@ def test_mixes_are_uniform_between_real_and_fake(images, draws):
     norms = np.linalg.norm((real + share * (fake - real)).reshape(BATCH, -1), axis=1)
     np.testing.assert_allclose(gradient_penalty(half_square, real, fake, LABELS, draws), (norms - 1) ** 2, rtol=1e-5)
     assert len(np.unique(share)) == BATCH
+
+
+def test_dragan_looks_near_real_images_as_far_as_their_own_contrast_reaches(draws):
+    """The gradient of half the square is the place itself, so the penalties tell how far away they looked."""
+    real = np.random.default_rng(0).uniform(-1, 1, (BATCH, 4, 4, 3)).astype(np.float32)
+    real[0] = 0.25  # without contrast there is no noise
+    noise, share = draws.fold(0).uniform(4, 4, 3), draws.fold(1).uniform(1, 1, 1)
+    places = real + 0.5 * real.std(axis=(1, 2, 3), keepdims=True) * noise * share
+    norms = np.linalg.norm(np.reshape(places, (BATCH, -1)), axis=1)
+    np.testing.assert_allclose(dragan(half_square, real, -real, LABELS, draws), (norms - 1) ** 2, rtol=1e-5)
+    assert norms[0] == pytest.approx(0.25 * 48**0.5, rel=1e-5)
+    assert np.isfinite(noise).all()
+    assert 0 <= np.min(noise) < 0.1 < 0.9 < np.max(noise) < 1
 
 
 def test_every_image_meets_its_own_label(images, draws):

@@ -1,5 +1,6 @@
 """The report: what it says, and that a real browser shows it without an error or an outside request."""
 
+import base64
 import json
 import re
 import shutil
@@ -11,7 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipelines.report import Picture, Section, Table, render
+from pipelines.metrics_file import MetricsWriter
+from pipelines.report import Picture, Run, Section, Table, gan_section, render
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +74,41 @@ def test_texts_are_escaped():
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "a &amp; b" in page
+
+
+def gan_run(folder: Path, diversity: dict[str, list[float]]) -> Run:
+    """A GAN run of which only the metrics are there, judged every 100 steps."""
+    losses, judged = MetricsWriter(folder, "gan", 0), MetricsWriter(folder, "diversity", 0)
+    for number, values in enumerate(zip(*diversity.values(), strict=True), start=1):
+        losses.write(100 * number, {"generator_loss": 1.0})
+        named = zip(diversity, values, strict=True)
+        judged.write(100 * number, {f"diversity_{name}": value for name, value in named})
+    settings = {"method": "bagan_gp", "image_size": 32, "width": 1.0, "global_batch_size": 8}
+    return Run(folder, settings, {"steps": 200, "trained_on": {"shards": ["train00-9.tfrec"]}})
+
+
+def test_a_class_that_ended_collapsed_is_named_and_its_curve_drawn(tmp_path):
+    section = gan_section(gan_run(tmp_path, {"red cell": [0.1, 0.25], "ring": [0.9, 0.012], "schizont": [0.2, 0.2]}))
+    assert "Collapsed at the end: ring (0.012), schizont (0.200);" in section.text
+    losses, diversity = section.items
+    assert losses.caption == "Training of the gan"
+    assert "below the dashed line (0.25) the class has collapsed" in diversity.caption
+    prefix = "data:image/svg+xml;base64,"
+    drawn, other = (base64.b64decode(item.uri.removeprefix(prefix)).decode() for item in (diversity, losses))
+    assert "stroke-dasharray" in drawn
+    assert "stroke-dasharray" not in other
+
+
+def test_nothing_is_said_of_classes_that_ended_healthy(tmp_path):
+    section = gan_section(gan_run(tmp_path, {"ring": [0.1, 0.3], "schizont": [0.9, 0.8]}))
+    assert section.text.endswith("trained on 1 shards.")
+    assert len(section.items) == 2
+
+
+def test_runs_that_were_not_judged_have_no_diversity(tmp_path):
+    run = gan_run(tmp_path, {"ring": [0.1]})
+    MetricsWriter(tmp_path, "diversity", 0)  # drops the judgements
+    assert [item.caption for item in gan_section(run).items] == ["Training of the gan"]
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser installed: apt-get install chromium")

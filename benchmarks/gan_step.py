@@ -1,0 +1,163 @@
+"""A training step of BAGAN-GP: time and memory against the published step, and what each change gave.
+
+What makes ours fast, for equal results: one pass over the real images serves the right and the wrong labels; the
+penalty carries no zeros back through the convolutions (`LeakyReLU`); what follows from the label alone is computed once
+for every class (`PerLabel`); two linear layers are one (`TwoLinear`); and the step is one `tf.function`, so that
+nothing is computed that no gradient needs.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.measuring import Figure, print_figures
+
+_PUBLISHED = ("published", "published, one tf.function")
+_CHANGES = (
+    "without a shared pass",
+    "without LeakyReLU",
+    "without PerLabel",
+    "without TwoLinear",
+    "without any",
+)
+
+
+@dataclass
+class Answers:
+    """What a contender measured: CPU seconds of each counted step, losses of every step `[3]`, and peak memory."""
+
+    seconds: list[float] = field(default_factory=list)
+    losses: list[list[float]] = field(default_factory=list)
+    megabytes: float = 0.0
+
+
+def measure(
+    *, width: float = 1.0, batch_size: int = 128, disc_steps: int = 5, rounds: int = 2, change_rounds: int = 3
+) -> list[Figure]:
+    """Returns the figures.
+
+    Arguments:
+      width: factor on the published filters.
+      batch_size: images a step.
+      disc_steps: discriminator steps to one of the generator; the changes are measured with one.
+      rounds: steps of each contender that are timed, after one that is not.
+      change_rounds: the same, for the changes.
+    """
+    gan = {"width": width, "global_batch_size": batch_size, "ema_decay": 0.0}
+    against = _race(("ours", *_PUBLISHED), gan | {"disc_steps": disc_steps}, rounds)
+    changes = _race(("ours", *_CHANGES), gan | {"disc_steps": 1}, change_rounds)
+    return [*_against_published(against, batch_size, disc_steps), *_by_change(changes)]
+
+
+def _race(names: Sequence[str], gan: dict, rounds: int) -> dict[str, Answers]:
+    """Lets contenders take steps in turn, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as processes:
+        (Path(folder) / "settings.json").write_text(json.dumps({"gan": gan, "steps": rounds + 1}))
+        subprocess.run(_command("inputs", folder), check=True)
+        started = {}
+        for name in names:
+            process = subprocess.Popen(
+                _command(name, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            )
+            processes.enter_context(process)
+            processes.callback(process.stdin.close)
+            started[name] = process
+        answers = {name: Answers() for name in names}
+        for step in range(rounds + 1):
+            for name, process in started.items():
+                _take_step(process, answers[name], counted=step > 0)
+    return answers
+
+
+def _command(name: str, folder: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.gan_contender", name, folder]
+
+
+def _take_step(process: subprocess.Popen, answers: Answers, *, counted: bool) -> None:
+    process.stdin.write("\n")
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{' '.join(process.args)}: ended")
+    answer = json.loads(line)
+    answers.losses.append(answer["losses"])
+    answers.megabytes = answer["megabytes"]
+    if counted:
+        answers.seconds.append(answer["seconds"])
+
+
+def _against_published(answers: Mapping[str, Answers], batch_size: int, disc_steps: int) -> list[Figure]:
+    what = f"bagan_gp, 64 px, batch {batch_size}, {disc_steps} + 1 steps"
+    ours, *rivals = (answers[name] for name in ("ours", *_PUBLISHED))
+    labels = ("published step, nothing compiled", "published step, one tf.function")
+    figures = []
+    for label, rival, target in zip(labels, rivals, (0.60, None), strict=True):
+        figures.append(
+            Figure(
+                what=what,
+                ours=_seconds(ours),
+                rival=f"{label}: {_seconds(rival)}",
+                value=_share(ours, rival),
+                unit="of its time",
+                at_most=target,
+            )
+        )
+        figures.append(
+            Figure(
+                what=f"{what}, peak memory",
+                ours=f"{ours.megabytes:.0f} MB",
+                rival=f"{label}: {rival.megabytes:.0f} MB",
+                value=ours.megabytes / rival.megabytes,
+                unit="of its memory",
+                at_most=1,
+            )
+        )
+    return [*figures, _equality(what, ours, rivals[0])]
+
+
+def _equality(what: str, ours: Answers, published: Answers) -> Figure:
+    """Compares the three losses of every step."""
+    differences = [
+        abs(own - other) / abs(other)
+        for own_step, other_step in zip(ours.losses, published.losses, strict=True)
+        for own, other in zip(own_step, other_step, strict=True)
+    ]
+    return Figure(
+        what=f"{what}, equal results",
+        ours=f"losses of {len(ours.losses)} steps",
+        rival="published step: largest relative difference",
+        value=1e6 * max(differences),
+        unit="millionths",
+        at_most=20,
+    )
+
+
+def _by_change(answers: Mapping[str, Answers]) -> list[Figure]:
+    ours = answers["ours"]
+    return [
+        Figure(
+            what="bagan_gp, 1 + 1 steps, what each change gave",
+            ours=f"{_seconds(ours)}, {ours.megabytes:.0f} MB",
+            rival=f"{name}: {_seconds(answers[name])}, {answers[name].megabytes:.0f} MB",
+            value=_share(ours, answers[name]),
+            unit="of its time",
+        )
+        for name in _CHANGES
+    ]
+
+
+def _share(ours: Answers, rival: Answers) -> float:
+    return statistics.median(own / other for own, other in zip(ours.seconds, rival.seconds, strict=True))
+
+
+def _seconds(answers: Answers) -> str:
+    return f"{statistics.median(answers.seconds):.2f} s"
+
+
+if __name__ == "__main__":
+    print_figures(measure())

@@ -1,0 +1,54 @@
+"""Which settings of a GAN go together; what cannot work is refused with a reason before anything is built."""
+
+from collections.abc import Sequence
+
+from melgan.architectures import ARCHITECTURES
+from melgan.architectures.networks import require_image_size
+from melgan.config import GanConfig
+from melgan.diffaugment import AUGMENTATIONS
+from melgan.errors import ConfigError, look_up
+from melgan.labels import LABEL_SAMPLINGS
+from melgan.objectives import OBJECTIVES
+from melgan.penalties import PENALTIES
+
+
+def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
+    """Raises ConfigError for settings that cannot work, alone or together.
+
+    Arguments:
+      config: resolved: no field is None.
+      class_counts: real training images of each class `[num_classes]`.
+    """
+    architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
+    objective = look_up(OBJECTIVES, config.objective, "objective")
+    look_up(PENALTIES, config.penalty, "penalty")
+    look_up(LABEL_SAMPLINGS, config.label_sampling, "label_sampling")
+    look_up(AUGMENTATIONS, config.augmentation, "augmentation")
+    require_image_size(config.image_size, config.architecture)
+    num_classes = len(class_counts)
+    if not sum(class_counts):
+        raise ConfigError("the shards hold no training image")
+    if config.wrong_labels and num_classes < 2:
+        raise ConfigError(f"wrong_labels needs at least 2 classes; the shards have {num_classes}")
+    if config.wrong_labels and not objective.takes_wrong_labels:
+        raise ConfigError(
+            f"wrong_labels is on, but the objective {config.objective} has no place for them; give --nowrong_labels"
+        )
+    if objective.needs_penalty and not config.has_penalty:
+        raise ConfigError(
+            f"the objective {config.objective} needs a penalty: without one the discriminator lowers its loss without "
+            "end; give --penalty=gradient_penalty --penalty_weight=10"
+        )
+    if config.has_penalty and not architecture.judges_alone:
+        alone = ", ".join(name for name, other in ARCHITECTURES.items() if other.judges_alone)
+        raise ConfigError(
+            f"penalty is {config.penalty}, but the discriminator of {config.architecture} judges a batch together, so "
+            f"no image has a gradient of its own; choose one of the architectures {alone}, or --penalty=none"
+        )
+    if config.penalty_interval > 1 and not config.has_penalty:
+        raise ConfigError(f"penalty_interval is {config.penalty_interval}, but there is no penalty; leave it at 1")
+    if config.autoencoder_epochs and not architecture.has_encoder:
+        raise ConfigError(
+            f"autoencoder_epochs is {config.autoencoder_epochs}, but the architecture {config.architecture} has no "
+            "encoder; give --autoencoder_epochs=0"
+        )

@@ -1,0 +1,21 @@
+"""Several steps in one call of the device, and what each of them measured."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+
+def take_steps(
+    num_steps: tf.Tensor, names: Sequence[str], take_step: Callable[[tf.Tensor], tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Takes steps one after another, inside a `tf.function`; returns the values of every step by name, `[num_steps]`.
+
+    Arguments:
+      num_steps: how many.
+      names: of the values.
+      take_step: from the number of a step, counted from 0, to its values `[len(names)]`.
+    """
+    history = tf.TensorArray(tf.float32, size=tf.cast(num_steps, tf.int32), element_shape=[len(names)])
+    for number in tf.range(num_steps):
+        history = history.write(tf.cast(number, tf.int32), take_step(number))
+    return dict(zip(names, tf.unstack(tf.transpose(history.stack()), num=len(names)), strict=True))

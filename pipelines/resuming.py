@@ -1,0 +1,90 @@
+"""--resume_from: a GAN run that starts from the weights of a finished one, and what is written down about it."""
+
+import json
+
+import tensorflow as tf
+from absl import logging
+
+from melgan.config import GanConfig
+from melgan.gan_trainer import GanTrainer
+from melgan.transfer import read_discriminator, require_same_networks, transfer_weights
+from pipelines import stage
+from pipelines.generator_file import load_generator, read_gan_run
+from pipelines.inputs import Shards, refuse_seen
+from tfrecords_tools.manifest import ShardEntry
+from tfrecords_tools.storage import AnyPath, as_path, is_file, is_remote, read_text, write_atomically
+
+RESUMED_FILE = "resumed_from.json"
+_FIELD = "resume_from"
+
+
+def check_source(config: GanConfig, path: str, shards: Shards, held_out: tuple[ShardEntry, ...]) -> None:
+    """Raises, before anything is built or written, unless a run can start from another one.
+
+    Arguments:
+      config: resolved, of the run to start.
+      path: folder of the finished run.
+      shards: what the run to start is trained on.
+      held_out: those of the shards that it must not see; the other run must not have seen them either.
+
+    Raises:
+      StageError: if the other run is not a finished GAN run in a local folder, or saw shards that are held out.
+      ConfigError: if its networks differ.
+    """
+    if is_remote(as_path(path)):
+        raise stage.StageError(f"--{_FIELD}={path}: lies in a bucket; copy the run to this machine first")
+    # No network is built here: the names of layers, and so the bytes of generator.weights.h5, go by how many were.
+    source_config, report = read_gan_run(path, _FIELD)
+    require_same_networks(source_config, config)
+    refuse_seen(ancestors(report), shards, held_out, f"--{_FIELD}={path}: this run")
+
+
+def take_over(path: str, trainer: GanTrainer, classes: tuple[str, ...], workdir: stage.Workdir) -> None:
+    """Copies the weights of a finished run into a trainer that has not begun, and writes down where they are from.
+
+    Arguments:
+      path: folder of the finished run; without its checkpoints, only the generator is copied.
+      trainer: what receives the weights.
+      classes: names of its classes.
+      workdir: of its run.
+    """
+    source = load_generator(path, _FIELD)
+    source_classes = source.report["classes"]
+    checkpoint = tf.train.latest_checkpoint(str(as_path(path) / "checkpoints" / "gan"))
+    discriminator = read_discriminator(checkpoint, source.config, len(source_classes)) if checkpoint else None
+    transfer_weights(source.network, discriminator, trainer, source_classes=source_classes, target_classes=classes)
+    if workdir.writable:
+        provenance = {
+            "resumed_from": {"path": path, "digest": stage.digest(as_path(path)), "discriminator": bool(checkpoint)},
+            "ancestors": ancestors(source.report),
+        }
+        write_atomically(workdir.path / RESUMED_FILE, json.dumps(provenance, indent=1) + "\n")
+    _log(path, bool(checkpoint), [name for name in classes if name not in source_classes])
+
+
+def has_taken_over(folder: AnyPath) -> bool:
+    """Returns whether a run has its weights already, so that the other run is needed no more."""
+    return is_file(folder / RESUMED_FILE)
+
+
+def read_provenance(folder: AnyPath) -> dict:
+    """Returns what report.json tells of a run's origin: `resumed_from`, None if from nothing, and `ancestors`.
+
+    The ancestors are what the generators that it came from were trained on, the nearest first.
+    """
+    if not has_taken_over(folder):
+        return {"resumed_from": None, "ancestors": []}
+    return json.loads(read_text(folder / RESUMED_FILE))
+
+
+def ancestors(report: dict) -> list[dict]:
+    """Returns what a generator, and those that it came from, were trained on, from the report of its run."""
+    return [report["trained_on"], *report.get("ancestors", [])]
+
+
+def _log(path: str, with_discriminator: bool, new_classes: list[str]) -> None:
+    logging.info("weights of %s taken over; no autoencoder is trained", path)
+    if not with_discriminator:
+        logging.warning("%s has no checkpoints/gan: the discriminator starts from random weights", path)
+    if new_classes:
+        logging.info("%s has no class %s: each starts from the mean of its classes", path, ", ".join(new_classes))

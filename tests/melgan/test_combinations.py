@@ -1,0 +1,42 @@
+import pytest
+
+from melgan.combinations import require_possible
+from melgan.config import GanConfig
+from melgan.errors import ConfigError
+from melgan.methods import resolve
+
+IMPOSSIBLE = [
+    ("gan", {"penalty": "gradient_penalty", "penalty_weight": 10.0}, "^penalty is gradient_penalty, but the discrim"),
+    ("gan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture dcgan has no encoder"),
+    ("gan", {"penalty_interval": 4}, "^penalty_interval is 4, but there is no penalty; leave it at 1$"),
+    ("wgan_gp", {"wrong_labels": True}, "^wrong_labels is on, but the objective wasserstein has no place for them"),
+    ("wgan_gp", {"penalty": "none"}, "^the objective wasserstein needs a penalty"),
+    ("wgan_gp", {"penalty_weight": 0.0}, "^the objective wasserstein needs a penalty"),
+    ("bagan_gp", {"image_size": 48}, "^image_size is 48; it must be one of 32, 64, 128, 256"),
+    (
+        "bagan_gp",
+        {"architecture": "dcgan"},
+        "^penalty is .* choose one of the architectures bagan_gp, dcgan_layer_norm",
+    ),
+    *(
+        ("bagan_gp", {field: "nonsense"}, f"^{field} is 'nonsense'; known are ")
+        for field in ("architecture", "objective", "penalty", "label_sampling", "augmentation")
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "settings", "message"), IMPOSSIBLE, ids=[str(case[1]) for case in IMPOSSIBLE])
+def test_impossible_combinations_are_refused_with_a_reason(method, settings, message):
+    with pytest.raises(ConfigError, match=message) as refusal:
+        require_possible(resolve(GanConfig(method=method, **settings)), (900, 10))
+    assert "\n" not in str(refusal.value)
+
+
+def test_classes_decide_too():
+    config = resolve(GanConfig(method="bagan_gp"))
+    with pytest.raises(ConfigError, match="^wrong_labels needs at least 2 classes; the shards have 1$"):
+        require_possible(config, (900,))
+    with pytest.raises(ConfigError, match="^the shards hold no training image$"):
+        require_possible(config, (0, 0))
+    require_possible(config, (900, 1))
+    require_possible(resolve(GanConfig(method="gan")), (900,))
