@@ -1,6 +1,5 @@
 """What the networks share and Keras lacks."""
 
-
 import keras
 import tensorflow as tf
 
