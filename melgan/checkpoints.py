@@ -111,14 +111,16 @@ class Checkpoints:
 
     def _write_model(self) -> None:
         self._own.mkdir(parents=True, exist_ok=True)
-        if self._chief and self._model is not None:
-            _write_atomically(self._folder / MODEL_FILE, json.dumps(self._model, indent=1) + "\n")
+        path, text = self._folder / MODEL_FILE, json.dumps(self._model, indent=1) + "\n"
+        if self._chief and self._model is not None and not (path.is_file() and path.read_text("utf-8") == text):
+            _write_atomically(path, text)
 
     def _write_checkpoint(self, step: int) -> None:
         """Writes the files aside, because TensorFlow writes the index in place, where a kill could cut it off."""
         aside = self._own / _UNFINISHED
         shutil.rmtree(aside, ignore_errors=True)
         self._checkpoint.write(str(_prefix(aside, step)))
+        (self._own / f"ckpt-{step}.index").unlink(missing_ok=True)  # of an earlier checkpoint of the same step
         for path in sorted(aside.iterdir()):  # the index comes after the data
             with open(path, "rb") as file:
                 os.fsync(file.fileno())

@@ -73,13 +73,14 @@ class Peers:
         last_turn, next_beat = time.monotonic(), 0.0
         while not self._over.is_set():
             now = time.monotonic()
-            if now - last_turn > self._heartbeat_seconds:
-                self._end(f"{self._own}, this worker, stood still for {now - last_turn:.0f} s")
-            last_turn = now
             if now >= next_beat:
                 next_beat = now + _BEAT_SECONDS
                 self._tell(self._word)
-            for key, _ in self._selector.select(next_beat - now):
+            ready = self._selector.select(next_beat - now)
+            stood_still, last_turn = time.monotonic() - last_turn, time.monotonic()
+            if stood_still > self._heartbeat_seconds:
+                self._end(f"{self._own}, this worker, stood still for {stood_still:.0f} s")
+            for key, _ in ready:
                 self._listen(key.data)
             self._judge()
         for peer in self._peers:

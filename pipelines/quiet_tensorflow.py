@@ -12,6 +12,7 @@ try:
     os.dup2(_nowhere, 2)
     import tensorflow as tf
 
+    tf.get_logger().setLevel("WARNING")
     tf.config.list_physical_devices()  # looks for drivers, and complains where there are none
 finally:
     os.dup2(_stderr, 2)

@@ -27,7 +27,7 @@ from tfrecords_tools import example
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.manifest import Manifest, ShardEntry, write_manifest
 from tfrecords_tools.shards import ShardResult, read_part, remove_leftovers, remove_parts, write_examples, write_part
-from tfrecords_tools.storage import as_path
+from tfrecords_tools.storage import as_path, is_remote
 
 SPLIT = "synthetic"
 _GRID_ROWS = 8
@@ -136,7 +136,7 @@ def _manifest(config: SynthesizeConfig, generator: LoadedGenerator, entries: lis
         codes={"target": {name: code for code, name in enumerate(report["classes"])}},
         provenance={
             "generator": report["generator_sha256"],
-            "gan": os.path.abspath(config.gan),
+            "gan": config.gan if is_remote(as_path(config.gan)) else os.path.abspath(config.gan),
             "method": generator.config.method,
             "seed": config.seed,
             "trained_on": report["trained_on"],

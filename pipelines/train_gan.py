@@ -4,7 +4,9 @@
 
 Writes checkpoints/, metrics.jsonl, tensorboard/, samples/<step>.png and, at the end, generator.weights.h5: the
 averaged generator. With --num_folds and --fold the shards of that fold are never read, so that a classifier may be
-validated on them. To run on several machines set TF_CONFIG and --strategy=multi_worker on each.
+validated on them. Ended by whatever, it goes on from the last checkpoint when the same command is started again; with
+--workdir=gs://... --scratch_dir=LOCAL also on another machine. To run on several machines set TF_CONFIG and
+--strategy=multi_worker on each.
 """
 
 import pipelines.quiet_tensorflow  # noqa: F401
@@ -41,7 +43,7 @@ from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import ShardSet, training_batches
-from tfrecords_tools.storage import as_path
+from tfrecords_tools.storage import as_path, is_remote
 
 _MAX_ROLLBACKS = 3
 
@@ -51,7 +53,9 @@ class TrainGanConfig(GanConfig):
     """Settings of train_gan: those of the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://")
-    workdir: str = setting(help="folder for checkpoints, metrics, samples and the generator, local or gs://")
+    workdir: str = setting(
+        help="folder for checkpoints, metrics, samples and the generator, local or gs://", changes_result=False
+    )
     scratch_dir: str = setting("", "local folder to train in when --workdir is gs://", changes_result=False)
     cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
@@ -83,6 +87,10 @@ def run(config: TrainGanConfig) -> None:
     """Trains a GAN."""
     config = resolve(config)
     mirror = Mirror(config.workdir, config.scratch_dir)
+    if config.strategy == "multi_worker" and is_remote(as_path(config.workdir)):
+        raise stage.StageError(
+            f"--workdir={config.workdir}: several workers need a folder that all of them share; mount one"
+        )
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with watched_workers(config.strategy, config.heartbeat_seconds):
@@ -223,8 +231,8 @@ class GanRun:
 
 
 def _loop_config(config: TrainGanConfig, trainer: Trainer, total_steps: int) -> LoopConfig:
-    """Returns the lengths of a training; only one that draws random numbers can try again with others."""
-    rolls_back = config.on_nonfinite == "rollback" and hasattr(trainer, "attempt")
+    """Returns the lengths of a training; only that of the GAN draws random numbers, and can try again with others."""
+    rolls_back = config.on_nonfinite == "rollback" and isinstance(trainer, GanTrainer)
     return LoopConfig(
         total_steps=total_steps,
         checkpoint_every=config.checkpoint_every,

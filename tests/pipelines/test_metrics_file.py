@@ -30,3 +30,17 @@ def test_a_line_that_a_kill_cut_off_is_left_out(tmp_path):
     assert [line["step"] for line in read_metrics(tmp_path)] == [1]
     MetricsWriter(tmp_path, "gan", 1).write(2, {"loss": 1.0})
     assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2]
+
+
+def test_lines_after_a_rollback_are_dropped_and_written_anew(tmp_path):
+    other, writer = MetricsWriter(tmp_path, "diversity", 0), MetricsWriter(tmp_path, "gan", 0)
+    other.write(3, {"benign": 1.0})
+    for step in (1, 2, 3):
+        writer.write(step, {"loss": 1.0})
+    writer.drop_after(1)
+    writer.write(2, {"loss": 2.0})
+    assert [(line["series"], line["step"], line.get("loss")) for line in read_metrics(tmp_path)] == [
+        ("diversity", 3, None),
+        ("gan", 1, 1.0),
+        ("gan", 2, 2.0),
+    ]
