@@ -73,6 +73,7 @@ class TrainGanConfig(GanConfig):
         "stop",
         f"at a loss that is no number: stop, or go back to the last checkpoint up to {_MAX_ROLLBACKS} times",
         choices=("stop", "rollback"),
+        changes_result=False,
     )
     deterministic: bool = setting(False, "bitwise equal runs, somewhat slower")
 
