@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.measuring import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBJECTS = ("images", "reading", "engines", "planning")
-PACKAGES = ("tensorflow", "numpy", "pandas", "Pillow", "protobuf", "opencv-python-headless", "webdataset")
+SUBJECTS = ("images", "reading", "engines", "planning", "gan_step", "gan_overhead", "gan_scaling")
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "Pillow", "protobuf", "opencv-python-headless", "webdataset")
 
 _METHOD = """\
 Written by `make bench`. Ours and its rivals run in turn, in rounds; a ratio (x) is the median over the rounds of the
@@ -27,6 +27,15 @@ stays uint8, and uses `tf.data.AUTOTUNE`.
 
 The ratios depend on the photograph: the larger its file, the nearer the limit, and the slower against OpenCV. A side of
 4000 pixels must be decoded at 1/4, because 1/8 would leave 500, less than the 512 asked for.
+
+A training step is compared the other way round: ours over the rival's, two steps of each after one that does not count.
+The rival is a transcription of the published step (tests/melgan/published_step.py): separate passes for real, fake and
+wrong-label pairs, run operation by operation as published, or as one `tf.function`. Every contender has a process of
+its own on one core, and all start from the same weights, images and random numbers; their losses are compared too. What
+each change gave is measured by putting the plain thing back in its place (benchmarks/gan_contender.py), with one
+discriminator step. What the loop and the pipeline cost is measured around a network of a twentieth of the width and set
+against a step at published widths. Two replicas are processes on one core each, by the clock. How more of them fare is
+told on paper, with the formula and the assumptions of benchmarks/gan_scaling.py: no overlap of exchange and arithmetic.
 """
 
 
@@ -64,7 +73,7 @@ def table(figures: Sequence[Figure]) -> Iterator[str]:
         if figure.met is not None:
             bound, limit = ("at least", figure.at_least) if figure.at_most is None else ("at most", figure.at_most)
             target = f"{bound} {limit:g}{space}{figure.unit}"
-        digits = 2 if figure.unit == "x" else 1
+        digits = 2 if figure.unit == "x" or figure.unit.startswith("of its ") else 1
         met = {None: "", True: "yes", False: "**no**"}[figure.met]
         measured = f"{figure.value:.{digits}f}{space}{figure.unit}"
         yield f"| {figure.what} | {figure.ours} | {figure.rival} | {measured} | {target} | {met} |"

@@ -38,7 +38,12 @@ class Answers:
 
 
 def measure(
-    *, width: float = 1.0, batch_size: int = 128, disc_steps: int = 5, rounds: int = 2, change_rounds: int = 3
+    *,
+    width: float = 1.0,
+    batch_size: int = 128,
+    disc_steps: int = 5,
+    rounds: int = 2,
+    changes: Sequence[str] = _CHANGES,
 ) -> list[Figure]:
     """Returns the figures.
 
@@ -47,12 +52,12 @@ def measure(
       batch_size: images a step.
       disc_steps: discriminator steps to one of the generator; the changes are measured with one.
       rounds: steps of each contender that are timed, after one that is not.
-      change_rounds: the same, for the changes.
+      changes: which of `benchmarks.gan_contender.VARIANTS` ours is compared with.
     """
     gan = {"width": width, "global_batch_size": batch_size, "ema_decay": 0.0}
     against = _race(("ours", *_PUBLISHED), gan | {"disc_steps": disc_steps}, rounds)
-    changes = _race(("ours", *_CHANGES), gan | {"disc_steps": 1}, change_rounds)
-    return [*_against_published(against, batch_size, disc_steps), *_by_change(changes)]
+    without = _race(("ours", *changes), gan | {"disc_steps": 1}, rounds)
+    return [*_against_published(against, batch_size, disc_steps), *_by_change(without)]
 
 
 def _race(names: Sequence[str], gan: dict, rounds: int) -> dict[str, Answers]:
@@ -137,17 +142,17 @@ def _equality(what: str, ours: Answers, published: Answers) -> Figure:
     )
 
 
-def _by_change(answers: Mapping[str, Answers]) -> list[Figure]:
-    ours = answers["ours"]
+def _by_change(answers: dict[str, Answers]) -> list[Figure]:
+    ours = answers.pop("ours")
     return [
         Figure(
             what="bagan_gp, 1 + 1 steps, what each change gave",
             ours=f"{_seconds(ours)}, {ours.megabytes:.0f} MB",
-            rival=f"{name}: {_seconds(answers[name])}, {answers[name].megabytes:.0f} MB",
-            value=_share(ours, answers[name]),
+            rival=f"{name}: {_seconds(rival)}, {rival.megabytes:.0f} MB",
+            value=_share(ours, rival),
             unit="of its time",
         )
-        for name in _CHANGES
+        for name, rival in answers.items()
     ]
 
 

@@ -1,0 +1,129 @@
+"""What surrounds a training step of BAGAN-GP: the loop and the input pipeline, from shards on disk.
+
+Measured around a narrow network, where it stands out, and set against a step at full width. On one core the pipeline
+takes its time from the training; beside an accelerator it runs meanwhile.
+"""
+
+import pipelines.quiet_tensorflow  # noqa: F401
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.measuring import Figure, print_figures, stay_on_one_core
+from melgan.checkpoints import Checkpoints
+from melgan.config import GanConfig
+from melgan.distribution import make_strategy
+from melgan.gan_trainer import GanTrainer
+from melgan.loop import LoopConfig, run_loop
+from melgan.methods import resolve
+from pipelines.inputs import open_shards
+from tfrecords_tools.reading import ShardSet, training_batches
+
+_CLASS_COUNTS = (1, 1)
+
+
+def measure(
+    *, width: float = 1.0, narrow_width: float = 0.05, batch_size: int = 128, images: int = 2000, steps: int = 20
+) -> list[Figure]:
+    """Returns the figures of one and of ten steps a call.
+
+    Arguments:
+      width: factor on the published filters of the step that the overhead is set against.
+      narrow_width: the same of the step that the overhead is measured around.
+      batch_size: images a step.
+      images: how many are drawn for the shards; at least 100.
+      steps: how many are timed, after as many that are not; a multiple of 10.
+    """
+    tf.config.set_visible_devices([], "GPU")
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    step = _bare_seconds(_trainer(width, batch_size, disc_steps=5), batch_size, steps=1)
+    trainer = _trainer(narrow_width, batch_size, disc_steps=1)
+    with tempfile.TemporaryDirectory() as folder:
+        shards = _draw_shards(Path(folder) / "shards", images)
+        rounds = [
+            (
+                _bare_seconds(trainer, batch_size, steps),
+                *(_loop_seconds(trainer, shards, Path(folder), batch_size, steps, per_call) for per_call in (1, 10)),
+            )
+            for _ in range(3)
+        ]
+    bare, one, ten = zip(*rounds, strict=True)
+    return [
+        _figure(per_call, statistics.median(np.subtract(loop, bare)), step, batch_size)
+        for per_call, loop in ((1, one), (10, ten))
+    ]
+
+
+def _figure(per_call: int, overhead: float, step: float, batch_size: int) -> Figure:
+    return Figure(
+        what=f"loop and input pipeline, batch {batch_size}, steps_per_call {per_call}",
+        ours=f"{1000 * overhead:.0f} ms a step",
+        rival=f"the same step on a batch in memory, published widths, 5 + 1 steps: {step:.1f} s",
+        value=100 * max(overhead, 0.0) / step,
+        unit="% of a step",
+        at_most=5,
+    )
+
+
+def _trainer(width: float, batch_size: int, disc_steps: int) -> GanTrainer:
+    config = GanConfig(image_size=64, width=width, global_batch_size=batch_size, disc_steps=disc_steps, xla="off")
+    return GanTrainer(resolve(config), _CLASS_COUNTS, make_strategy("one_device"))
+
+
+def _bare_seconds(trainer: GanTrainer, batch_size: int, steps: int) -> float:
+    """Returns the CPU seconds of a step on a batch that stays in memory, all steps in one call."""
+    batch = {"image": np.zeros((batch_size, 64, 64, 3), np.uint8), "label": np.zeros(batch_size, np.int32)}
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    take = partial(trainer.train_steps, batches, tf.constant(0, tf.int64))
+    take(tf.constant(1, tf.int64))
+    return _cpu_seconds(lambda: take(tf.constant(steps, tf.int64))) / steps
+
+
+def _loop_seconds(
+    trainer: GanTrainer, shards: ShardSet, folder: Path, batch_size: int, steps: int, steps_per_call: int
+) -> float:
+    """Returns the CPU seconds of a step in the loop of a training that reads shards, between two lines of metrics."""
+    times = []
+    run_loop(
+        trainer,
+        Checkpoints(folder / "checkpoints", trainer, make_strategy("one_device")),
+        lambda first: iter(
+            training_batches(shards, image_size=64, global_batch_size=batch_size, seed=0, start_step=first)
+        ),
+        LoopConfig(total_steps=2 * steps, checkpoint_every=2 * steps, log_every=steps, steps_per_call=steps_per_call),
+        start_step=0,
+        on_metrics=lambda step, metrics: times.append(time.process_time()),
+        on_checkpoint=lambda step: None,
+    )
+    return (times[1] - times[0]) / steps
+
+
+def _draw_shards(folder: Path, images: int) -> ShardSet:
+    command = [sys.executable, "-m", "pipelines.make_shards", "--source=phantom", f"--input={folder.parent / 'images'}"]
+    command += [f"--output={folder}", "--image_size=64", f"--num_images={images}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {result.stderr}")
+    shards = open_shards(str(folder), "shards")
+    return shards.read(shards.manifest.split("train"))
+
+
+def _cpu_seconds(call: Callable[[], object]) -> float:
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    stay_on_one_core()
+    print_figures(measure())
