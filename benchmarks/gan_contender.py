@@ -40,10 +40,9 @@ _CLASS_COUNTS = (6, 5, 4, 3, 2, 1, 1)
 class EveryExample(keras.layers.Layer):
     """What `PerLabel` spares: its layers on the labels of every example."""
 
-    def __init__(self, num_classes: int, layers: Sequence[keras.layers.Layer]) -> None:
-        super().__init__()
-        del num_classes
-        self.layers = list(layers)
+    def __init__(self, *layers: keras.layers.Layer, name: str) -> None:
+        super().__init__(name=name)
+        self.layers = layers
 
     def call(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns the outputs `[N, C]` for labels `[N]`."""

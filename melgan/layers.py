@@ -1,7 +1,5 @@
 """What the networks share and Keras lacks."""
 
-from collections.abc import Sequence
-
 import keras
 import tensorflow as tf
 
@@ -53,32 +51,35 @@ class LeakyReLU(keras.layers.Layer):
 
 
 class PerLabel(keras.layers.Layer):
-    """Layers that see nothing but the label, computed once for every class instead of once for every example.
+    """What an embedding, a dense layer and an activation make of the labels, computed once for every class.
 
-    Pays where a batch has more examples than there are classes.
+    Equal to the three in a row on every example, and less work where a batch has more examples than there are classes.
 
     Arguments:
-      num_classes: labels are below it.
-      layers: the first takes labels `[num_classes]`, the last gives `[num_classes, C]`.
+      embedding, dense, activation: the layers; each is an attribute, or checkpoints would not hold its weights.
     """
 
-    def __init__(self, num_classes: int, layers: Sequence[keras.layers.Layer], *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        embedding: keras.layers.Embedding,
+        dense: keras.layers.Dense,
+        activation: keras.layers.Layer,
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
-        self._num_classes = num_classes
-        self.layers = list(layers)
+        self.embedding, self.dense, self.activation = embedding, dense, activation
 
     def build(self, input_shape: tuple) -> None:
         """Creates the weights of the layers."""
-        shape = (self._num_classes,)
-        for layer in self.layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        del input_shape
+        num_classes = self.embedding.input_dim
+        self.embedding.build((num_classes,))
+        self.dense.build((num_classes, self.embedding.output_dim))
 
     def call(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns the outputs `[N, C]` for labels `[N]`."""
-        table = tf.range(self._num_classes)
-        for layer in self.layers:
-            table = layer(table)
+        table = self.activation(self.dense(self.embedding(tf.range(self.embedding.input_dim))))
         return tf.gather(table, labels)
 
 

@@ -101,7 +101,8 @@ class DiversityWatch:
         self._warm_up_steps = round(_WARM_UP_SHARE * total_steps)
 
     def judge(self, generator: keras.Model, step: int) -> None:
-        """Judges the generator as it is at a step."""
+        """Judges the generator as it is at a step; what was said of this step before is replaced."""
+        self._writer.drop_after(step - 1)
         diversity = judge_diversity(generator, self._real_images, self._classes, self._seed)
         self._writer.write(step, {f"{SERIES}_{name}": value for name, value in diversity.items()})
         for name in sorted(newly_collapsed(read_judgements(self._workdir), self._warm_up_steps)):

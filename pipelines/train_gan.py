@@ -73,6 +73,7 @@ class TrainGanConfig(GanConfig):
         "stop",
         f"at a loss that is no number: stop, or go back to the last checkpoint up to {_MAX_ROLLBACKS} times",
         choices=("stop", "rollback"),
+        changes_result=False,
     )
     deterministic: bool = setting(False, "bitwise equal runs, somewhat slower")
 
@@ -143,12 +144,13 @@ class GanRun:
         artefacts = self._artefacts(start_step) if self._workdir.writable else None
 
         def on_checkpoint(step: int) -> None:
-            if artefacts is not None:
+            if artefacts is not None and self._is_scheduled(step) and not artefacts.are_written(step):
                 artefacts.write(self._trainer.ema_generator, step)
+            if artefacts is not None:
                 self._mirror.send()
 
-        if start_step and artefacts is not None and not artefacts.are_written(start_step):
-            on_checkpoint(start_step)  # killed between the two
+        if start_step:
+            on_checkpoint(start_step)  # what a kill right after the checkpoint left out
         self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, on_checkpoint)
         if self._workdir.writable:
             self._complete()
@@ -165,6 +167,10 @@ class GanRun:
             start_step = checkpoints.restore()
             self._train(trainer, checkpoints, "autoencoder", total_steps, start_step, lambda step: self._mirror.send())
         self._trainer.start_average()
+
+    def _is_scheduled(self, step: int) -> bool:
+        """Returns whether an undisturbed run has a checkpoint here; SIGTERM may ask for others."""
+        return step % self._config.checkpoint_every == 0 or step == self._config.total_steps
 
     def _checkpoints(self, series: str, trainer: Trainer) -> Checkpoints:
         model = model_of(self._config, GanConfig, self._classes)

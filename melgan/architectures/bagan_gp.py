@@ -70,7 +70,7 @@ def _head(shape: NetworkShape) -> keras.Model:
     labels = keras.Input((), dtype="int32", name="labels")
     embedding = layers.Embedding(shape.num_classes, units, name="embedding")
     dense = layers.Dense(num_features, name="label_features")
-    label_features = PerLabel(shape.num_classes, [embedding, dense, LeakyReLU(0.2)])(labels)
+    label_features = PerLabel(embedding, dense, LeakyReLU(0.2), name="per_label")(labels)
     joint, logit = layers.Dense(units, name="joint"), layers.Dense(1, name="logit")
     logits = TwoLinear(joint, logit, name="logit")(layers.Multiply()([features, label_features]))
     logits = layers.Reshape(())(logits)

@@ -1,6 +1,5 @@
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from tiny_gan import flat
 from melgan.distribution import STRATEGIES, compiles_gradients, is_chief, make_strategy, per_replica_batch_size
 from melgan.errors import ConfigError
 from melgan.loop import Checkpoints
+from tests.ports import free_ports
 
 ROOT = Path(replica_gradients.__file__).parents[2]
 
@@ -40,16 +40,6 @@ def multi_worker(tmp_path_factory):
 def folder(request):
     """What the processes of two replicas wrote."""
     return request.getfixturevalue(request.param)
-
-
-def free_ports(number):
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def run_processes(folder, strategy, *, num_devices, environments):

@@ -70,7 +70,7 @@ def test_leaky_relu_has_no_second_derivative():
 
 def test_per_label_equals_the_layers_on_every_example():
     layers = [keras.layers.Embedding(3, 4), keras.layers.Dense(6), LeakyReLU(0.2)]
-    layer, features = PerLabel(3, layers), random(5, 6)
+    layer, features = PerLabel(*layers), random(5, 6)
     layer.build((None,))
     assert [tuple(weight.shape) for weight in layer.weights] == [(3, 4), (4, 6), (6,)]
     layer.set_weights([random(*weight.shape, seed=seed) for seed, weight in enumerate(layer.weights)])

@@ -56,15 +56,12 @@ def test_gan_does_not_read_the_shards_of_its_fold(gan: Path):
     assert trained_on["indices"] == [1, 3, 5]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_gan_run_killed_in_the_middle_ends_as_an_undisturbed_one(
-    gan: Path, shards: Path, run_stage, tmp_path, number
-):
+def test_a_gan_run_that_was_asked_to_stop_ends_as_an_undisturbed_one(gan: Path, shards: Path, run_stage, tmp_path):
     settings = {**GAN, "shards": shards}
     killed = tmp_path / "killed"
     first_checkpoint = killed / "samples" / "0000004.png"
-    code = _kill_when(stage_command("train_gan", workdir=killed, **settings), first_checkpoint.exists, number)
-    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 128 + signal.SIGTERM)
+    code = _kill_when(stage_command("train_gan", workdir=killed, **settings), first_checkpoint.exists, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
     assert not (killed / "COMPLETED").exists()
     assert run_stage("train_gan", workdir=killed, **settings).returncode == 0
     reports = [json.loads((folder / "report.json").read_text()) for folder in (gan, killed)]

@@ -1,5 +1,6 @@
 """train_gan goes on: whatever ended it, the finished run is bit for bit the one that nothing disturbed."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -101,8 +102,15 @@ def kill_at_random(run: subprocess.Popen, folder: Path, series: str, rng: np.ran
 def kill_in_a_checkpoint_write(run: subprocess.Popen, folder: Path, series: str, rng: np.random.Generator) -> None:
     """Stops the run as soon as a checkpoint is begun, and kills it if that is still unfinished; else at the next."""
     unfinished = folder / "checkpoints" / series / "unfinished"
+
+    def written() -> int:
+        with contextlib.suppress(FileNotFoundError):
+            return unfinished.stat().st_mtime_ns
+        return 0
+
+    left_by_an_earlier_kill = written()
     for _ in range(10):
-        wait_while_running(run, unfinished.is_dir, pause=0.001)
+        wait_while_running(run, lambda: written() not in (0, left_by_an_earlier_kill), pause=0.001)
         time.sleep(rng.uniform(0, 0.005))
         os.killpg(run.pid, signal.SIGSTOP)
         if unfinished.is_dir():
