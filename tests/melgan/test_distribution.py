@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_gan import flat
 from melgan.distribution import STRATEGIES, compiles_gradients, is_chief, make_strategy, per_replica_batch_size
 from melgan.errors import ConfigError
 from melgan.loop import Checkpoints
+from melgan.methods import METHODS
 from tests.ports import free_ports
 
 ROOT = Path(replica_gradients.__file__).parents[2]
@@ -20,7 +22,13 @@ ROOT = Path(replica_gradients.__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def single(one_device):
-    return replica_gradients.gradients(replica_gradients.make_trainer(one_device), one_device)
+    """What two steps of a method give on one device."""
+
+    @cache
+    def two_steps(method):
+        return replica_gradients.two_steps(replica_gradients.make_trainer(one_device, method), one_device)
+
+    return two_steps
 
 
 @pytest.fixture(scope="module")
@@ -63,30 +71,38 @@ def facts(folder, process="chief"):
     return json.loads((folder / f"{process}.json").read_text())
 
 
+def both(folder, method, process="chief"):
+    with np.load(folder / f"{process}_{method}.npz") as file:
+        return dict(file)
+
+
 def test_two_replicas_took_part(folder):
     assert facts(folder)["replicas"] == 2
 
 
-@pytest.mark.parametrize("network", ["discriminator", "generator"])
-def test_gradients_of_two_replicas_sum_to_those_of_one(folder, single, network):
-    with np.load(folder / "chief.npz") as double:
-        largest = np.abs(single[network]).max()
-        assert largest > 1e-4
-        np.testing.assert_allclose(double[network], single[network], rtol=0, atol=1e-5 * largest)
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("network", replica_gradients.NETWORKS)
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_of_two_replicas_sum_to_those_of_one(folder, single, method, network, step):
+    one = single(method)[f"{network} {step}"]
+    largest = np.abs(one).max()
+    assert largest > 1e-4
+    np.testing.assert_allclose(both(folder, method)[f"{network} {step}"], one, rtol=0, atol=1e-5 * largest)
 
 
-def test_losses_of_two_replicas_sum_to_the_mean_over_the_batch(folder, single):
-    with np.load(folder / "chief.npz") as double:
-        for name in ("discriminator_loss", "penalty", "generator_loss"):
-            np.testing.assert_allclose(double[name], single[name], rtol=1e-5)
+@pytest.mark.parametrize("method", METHODS)
+def test_losses_of_two_replicas_are_those_of_one(folder, single, method):
+    double = both(folder, method)
+    for name in replica_gradients.LOSSES:
+        for step in range(2):
+            np.testing.assert_allclose(double[f"{name} {step}"], single(method)[f"{name} {step}"], rtol=1e-5)
 
 
 def test_checkpoint_of_two_replicas_restores_on_one(folder, one_device):
     trainer = replica_gradients.make_trainer(one_device)
     trainer.generator.set_weights([0 * weight for weight in trainer.generator.get_weights()])
     assert Checkpoints(folder / "checkpoints", trainer, one_device).restore() == replica_gradients.STEP
-    with np.load(folder / "chief.npz") as double:
-        np.testing.assert_array_equal(flat(trainer.generator.variables), double["weights"])
+    np.testing.assert_array_equal(flat(trainer.generator.variables), np.float32(facts(folder)["weights"]))
 
 
 def test_what_two_replicas_cannot_do_is_refused(folder):
@@ -95,10 +111,18 @@ def test_what_two_replicas_cannot_do_is_refused(folder):
 
 
 def test_workers_agree_and_only_one_is_chief(multi_worker):
-    with np.load(multi_worker / "chief.npz") as chief, np.load(multi_worker / "other.npz") as other:
-        for name in chief:
-            np.testing.assert_array_equal(chief[name], other[name])
+    for method in METHODS:
+        other = both(multi_worker, method, "other")
+        for name, value in both(multi_worker, method).items():
+            np.testing.assert_array_equal(value, other[name])
     assert [facts(multi_worker, process)["chief"] for process in ("chief", "other")] == [True, False]
+
+
+def test_workers_ask_one_another(multi_worker):
+    for process in ("chief", "other"):
+        found = facts(multi_worker, process)
+        assert (found["nobody"], found["somebody"]) == (False, True)
+        assert found["other_step"] == "the step is [7, 4] on the workers; give all of them the same, shared folder"
 
 
 def test_workers_save_apart_and_restore_the_chiefs(multi_worker):
@@ -113,6 +137,12 @@ def test_strategy_on_this_machine(name):
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     assert strategy.num_replicas_in_sync == (1 if name == "one_device" else len(devices))
     assert is_chief(strategy)
+
+
+def test_multi_worker_without_a_cluster_is_refused(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="^strategy is 'multi_worker', but TF_CONFIG is not set; "):
+        make_strategy("multi_worker")
 
 
 def test_missing_hardware_and_unknown_names_are_refused(monkeypatch):

@@ -1,0 +1,133 @@
+"""train_gan on two workers: however one of them ends, all end with a reason, and the same command goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from melgan.checkpoints import whole_steps
+from tests.conftest import ROOT, stage_command
+from tests.pipelines.conftest import GAN
+from tests.pipelines.test_train_gan_going_on import assert_equal
+from tests.ports import free_ports
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+SETTINGS = {
+    **GAN,
+    "autoencoder_epochs": 0,
+    "total_steps": 30,
+    "checkpoint_every": 2,
+    "strategy": "multi_worker",
+    "heartbeat_seconds": 10,
+}
+REMEDY = "start the same command on every worker to go on from the last checkpoint"
+
+
+class Workers:
+    """Two processes of train_gan."""
+
+    def __init__(self, shards: Path, workdir: Path, **settings: object) -> None:
+        self.addresses = [f"localhost:{port}" for port in free_ports(2)]
+        self.workdir = workdir
+        command = stage_command("train_gan", shards=shards, workdir=workdir, **{**SETTINGS, **settings})
+        self.processes = [self._start(command, place) for place in range(2)]
+
+    def _start(self, command: list[str], place: int) -> subprocess.Popen:
+        task = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": place}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+    def wait_for_a_checkpoint(self) -> None:
+        folder = self.workdir / "checkpoints" / "gan"
+        before, end = whole_steps(folder)[-1:], time.monotonic() + 300
+        while whole_steps(folder)[-1:] == before:
+            assert not any(process.poll() for process in self.processes), self.messages()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def end(self, place: int) -> tuple[int, str]:
+        """Returns a worker's exit code and its last line; a traceback would stand before it."""
+        output, _ = self.processes[place].communicate(timeout=300)
+        assert "Traceback" not in output, output
+        return self.processes[place].returncode, output.strip().splitlines()[-1]
+
+    def messages(self) -> str:
+        self.kill()
+        return "\n".join(process.communicate()[0][-3000:] for process in self.processes)
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+
+    def name(self, place: int) -> str:
+        return f"worker {place} ({self.addresses[place]})"
+
+
+@pytest.fixture
+def start(shards: Path):
+    started = []
+
+    def start(workdir: Path, **settings: object) -> Workers:
+        started.append(Workers(shards, workdir, **settings))
+        return started[-1]
+
+    yield start
+    for workers in started:
+        workers.kill()
+
+
+def kill_one(workers: Workers, place: int) -> None:
+    workers.processes[place].kill()
+    assert workers.end(1 - place) == (1, f"error: {workers.name(place)} has ended or was killed; {REMEDY}")
+    workers.processes[place].communicate()
+
+
+def stop_one(workers: Workers, place: int) -> None:
+    """Also the stopped worker ends, once it goes on."""
+    begin = time.monotonic()
+    workers.processes[place].send_signal(signal.SIGSTOP)
+    assert workers.end(1 - place) == (1, f"error: {workers.name(place)} has been silent for 10 s; {REMEDY}")
+    assert time.monotonic() - begin < 60
+    workers.processes[place].send_signal(signal.SIGCONT)
+    code, message = workers.end(place)
+    assert code == 1
+    assert message.startswith(f"error: {workers.name(place)}, this worker, stood still for ")
+
+
+def preempt_one(workers: Workers, place: int) -> None:
+    workers.processes[place].send_signal(signal.SIGTERM)
+    ends = [workers.end(each) for each in range(2)]
+    assert ends[0] == ends[1]
+    code, message = ends[0]
+    assert code == 128 + signal.SIGTERM
+    step = whole_steps(workers.workdir / "checkpoints" / "gan")[-1]
+    assert message == f"stopped at step {step}; a checkpoint was saved, start the same command again to go on"
+
+
+def test_however_a_worker_ends_the_finished_run_is_the_undisturbed_one(start, tmp_path: Path):
+    """Six ends in one run, then a start that finishes."""
+    undisturbed = start(tmp_path / "undisturbed")
+    assert [undisturbed.end(place)[0] for place in range(2)] == [0, 0]
+    disturbed = tmp_path / "disturbed"
+    for disturb in (kill_one, stop_one, preempt_one):
+        for place in (1, 0):
+            workers = start(disturbed)
+            workers.wait_for_a_checkpoint()
+            disturb(workers, place)
+    assert not (disturbed / "COMPLETED").exists()
+    workers = start(disturbed)
+    assert [workers.end(place)[0] for place in range(2)] == [0, 0], workers.messages()
+    assert_equal(disturbed, tmp_path / "undisturbed")
+
+
+def test_what_the_workers_cannot_do_is_refused_before_anything_is_written(start, tmp_path: Path):
+    workers = start(tmp_path / "odd", global_batch_size=7)
+    expected = "error: global_batch_size is 7; with 2 replicas it must be a multiple of 2"
+    assert [workers.end(place) for place in range(2)] == [(1, expected)] * 2
+    assert not (tmp_path / "odd").exists()
