@@ -212,9 +212,7 @@ class GanRun:
     def _artefacts(self, start_step: int) -> CheckpointArtefacts:
         config, folder, classes = self._config, self._folder, self._classes
         real_images = first_images(self._data, len(classes), config.image_size, IMAGES_PER_CLASS)
-        watch = DiversityWatch(
-            folder, classes, real_images, seed=config.seed, start_step=start_step, total_steps=config.total_steps
-        )
+        watch = DiversityWatch(folder, classes, real_images, seed=config.seed, start_step=start_step)
         return CheckpointArtefacts(folder, classes, real_images, watch, seed=config.seed)
 
     def _complete(self) -> None:
