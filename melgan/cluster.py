@@ -49,10 +49,6 @@ class Cluster:
         """Returns the task that writes what only one may write: the chief, or else worker 0."""
         return self.tasks[0]
 
-    def count(self, job: str) -> int:
-        """Returns how many tasks a job has."""
-        return sum(task.job == job for task in self.tasks)
-
 
 def cluster_from_environment() -> Cluster:
     """Returns the workers that TF_CONFIG lists.

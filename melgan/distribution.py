@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
+from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 from tensorflow.python.eager import context
 
 from melgan.cluster import cluster_from_environment
@@ -11,8 +12,6 @@ from melgan.errors import ConfigError, Preempted, look_up
 from melgan.meeting import meet
 from melgan.peers import Peers
 
-# Long, because `watched_workers` is there to notice a lost worker; busy machines fail TensorFlow's own ten seconds.
-_TENSORFLOW_HEARTBEAT_SECONDS = 300
 _SIGNS_OF_A_LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -34,14 +33,14 @@ def _tpu() -> tf.distribute.Strategy:
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    cluster = cluster_from_environment()
-    # The strategy would configure the same service, without a word on heartbeats.
-    leader = f"/job:{cluster.leader.job}/replica:0/task:{cluster.leader.index}"
-    context.context().configure_coordination_service(
-        "standalone", service_leader=leader, heartbeat_timeout_in_ms=1000 * _TENSORFLOW_HEARTBEAT_SECONDS
-    )
-    for job in sorted({task.job for task in cluster.tasks}):
-        context.context().coordination_service.coordinated_job_list.add(name=job, num_tasks=cluster.count(job))
+    """Returns the strategy without TensorFlow's own watch over the workers, for which `watched_workers` stands in.
+
+    Its coordination service waits for absent workers without an end, while nothing else in the process can run, not
+    even the handler of a signal; and it takes SIGTERM for itself. The older health check stops everything likewise.
+    """
+    cluster_from_environment()
+    context.context().configure_coordination_service(service_type="")
+    CollectiveAllReduceExtended._enable_check_health = False
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

@@ -2,12 +2,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import replica_gradients
+import starting_worker
 import tensorflow as tf
 from tiny_gan import flat
 
@@ -38,9 +40,7 @@ def mirrored(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def multi_worker(tmp_path_factory):
-    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
-    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(2)]
-    environments = [{"TF_CONFIG": json.dumps(task)} for task in tasks]
+    environments = environments_of(free_ports(2))
     return run_processes(tmp_path_factory.mktemp("multi"), "multi_worker", num_devices=1, environments=environments)
 
 
@@ -48,6 +48,12 @@ def multi_worker(tmp_path_factory):
 def folder(request):
     """What the processes of two replicas wrote."""
     return request.getfixturevalue(request.param)
+
+
+def environments_of(ports):
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(len(ports))]
+    return [{"TF_CONFIG": json.dumps(task)} for task in tasks]
 
 
 def run_processes(folder, strategy, *, num_devices, environments):
@@ -123,6 +129,28 @@ def test_workers_ask_one_another(multi_worker):
         found = facts(multi_worker, process)
         assert (found["nobody"], found["somebody"]) == (False, True)
         assert found["other_step"] == "the step is [7, 4] on the workers; give all of them the same, shared folder"
+
+
+def test_worker_lost_while_tensorflow_starts_ends_the_others():
+    ports = free_ports(2)
+    command = [sys.executable, starting_worker.__file__]
+    common, pipe = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}, subprocess.PIPE
+    leader, other = (
+        subprocess.Popen(command, env=common | own, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+        for own in environments_of(ports)
+    )
+    try:
+        while "together" not in (line := leader.stdout.readline()):
+            assert line
+        time.sleep(2)  # the leader is at TensorFlow's door by now; earlier or later, it must end
+        other.kill()
+        output, _ = leader.communicate(timeout=60)
+    finally:
+        leader.kill()
+        other.kill()
+    assert leader.returncode == 1
+    assert f"\nerror: worker 1 (localhost:{ports[1]}) has ended or was killed; " in output
+    assert "Traceback" not in output
 
 
 def test_workers_save_apart_and_restore_the_chiefs(multi_worker):
