@@ -4,6 +4,7 @@ They meet at the leader's port of TF_CONFIG, which TensorFlow takes over afterwa
 to itself TensorFlow waits for absent workers for ever, deaf to signals and without a word.
 """
 
+import contextlib
 import json
 import socket
 import time
@@ -38,7 +39,7 @@ def meet(cluster: Cluster, *, seconds: float = _MEETING_SECONDS) -> dict[int, so
     if cluster.place != 0:
         return {0: _join(cluster, time.monotonic() + seconds, seconds)}
     for connection in connections.values():
-        connection.sendall(f"{_WELCOME}\n".encode())
+        _say(connection, _WELCOME)
     return connections
 
 
@@ -57,9 +58,8 @@ def _wait_for_others(
 ) -> dict[int, socket.socket]:
     listener.settimeout(_TURN_SECONDS)
     connections: dict[int, socket.socket] = {}
-    others = set(range(1, len(cluster.tasks)))
     told = None
-    while missing := sorted(others - set(connections)):
+    while missing := [place for place in range(1, len(cluster.tasks)) if not _is_there(place, connections)]:
         names = ", ".join(str(cluster.tasks[place]) for place in missing)
         if told != names:
             logging.info("waiting for %s", names)
@@ -81,17 +81,17 @@ def _greet(cluster: Cluster, connection: socket.socket, connections: dict[int, s
     greeting = _read_line(connection, _GREETING_SECONDS)
     try:
         place, addresses = json.loads(greeting or "")
-    except ValueError:  # no worker
+    except (ValueError, TypeError):  # no worker
         connection.close()
         return
     if addresses != _addresses(cluster):
         refusal = f"its TF_CONFIG lists {', '.join(_addresses(cluster))}"
-    elif place in connections and _is_open(connections[place]):
+    elif _is_there(place, connections):
         refusal = f"another worker has come as {cluster.tasks[place]}"
     else:
         connections[place] = connection
         return
-    connection.sendall(f"{refusal}\n".encode())
+    _say(connection, refusal)
     connection.close()
 
 
@@ -124,6 +124,11 @@ def _addresses(cluster: Cluster) -> list[str]:
     return [task.address for task in cluster.tasks]
 
 
+def _say(connection: socket.socket, line: str) -> None:
+    with contextlib.suppress(OSError):  # who has gone is missed by `Peers`, or was no worker
+        connection.sendall(f"{line}\n".encode())
+
+
 def _read_line(connection: socket.socket, seconds: float) -> str:
     """Returns what comes up to the end of a line, of the connection, or of the time; the connection blocks again."""
     deadline, received = time.monotonic() + seconds, b""
@@ -140,7 +145,11 @@ def _read_line(connection: socket.socket, seconds: float) -> str:
     return received.decode(errors="replace").strip()
 
 
-def _is_open(connection: socket.socket) -> bool:
+def _is_there(place: int, connections: dict[int, socket.socket]) -> bool:
+    """Returns whether a worker has come and has not ended since."""
+    if place not in connections:
+        return False
+    connection = connections[place]
     connection.setblocking(False)
     try:
         return connection.recv(1, socket.MSG_PEEK) != b""
