@@ -89,10 +89,15 @@ def png_data_uri(path: Path) -> str:
 
 
 def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with panels in rows of three at most, each row of a height in inches."""
+    columns = min(panels, 3)
+    rows = -(-panels // columns)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(8.0, height), layout="constrained")
-        axes = list(np.atleast_1d(figure.subplots(1, panels)))
-    return figure, axes
+        figure = Figure(figsize=(8.0, height * rows), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[panels:]:
+        unused.remove()
+    return figure, axes[:panels]
 
 
 def _cycle(count: int) -> list[str]:

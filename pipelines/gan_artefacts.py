@@ -23,9 +23,9 @@ class CheckpointArtefacts:
     Arguments:
       folder: of the run.
       classes: names of the classes.
-      real_images: uint8 `[N, H, W, 3]` of each class, of which `IMAGES_PER_CLASS` are enough.
+      real_images: uint8 `[N, H, W, 3]` of each class, at least one.
+      watch: what judges the diversity.
       seed: of the latents, the same at every checkpoint.
-      start_step, total_steps: of the training that begins now.
     """
 
     def __init__(
@@ -33,15 +33,12 @@ class CheckpointArtefacts:
         folder: Path,
         classes: Sequence[str],
         real_images: Sequence[np.ndarray],
+        watch: DiversityWatch,
         *,
         seed: int,
-        start_step: int,
-        total_steps: int,
     ) -> None:
         self._folder, self._classes, self._real_images, self._seed = folder, classes, real_images, seed
-        self._watch = DiversityWatch(
-            folder, classes, real_images, seed=seed, start_step=start_step, total_steps=total_steps
-        )
+        self._watch = watch
 
     def are_written(self, step: int) -> bool:
         """Returns whether a checkpoint has all of it."""

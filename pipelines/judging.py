@@ -14,7 +14,7 @@ from pipelines.metrics_file import MetricsWriter, read_metrics
 
 SERIES = "diversity"
 IMAGES_PER_CLASS = 32
-_WARM_UP_SHARE = 0.1
+_WARM_UP_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,6 @@ class DiversityWatch:
       real_images: uint8 `[N, H, W, 3]` of each class, of which `IMAGES_PER_CLASS` are enough.
       seed: of the latents.
       start_step: judgements of later steps, left by a run that was killed or rolled back, are dropped.
-      total_steps: of the training; a tenth of them is its warm-up.
     """
 
     def __init__(
@@ -94,23 +93,24 @@ class DiversityWatch:
         *,
         seed: int,
         start_step: int,
-        total_steps: int,
     ) -> None:
         self._workdir, self._classes, self._real_images, self._seed = workdir, classes, real_images, seed
         self._writer = MetricsWriter(workdir, SERIES, start_step)
-        self._warm_up_steps = round(_WARM_UP_SHARE * total_steps)
 
     def judge(self, generator: keras.Model, step: int) -> None:
         """Judges the generator as it is at a step; what was said of this step before is replaced."""
         self._writer.drop_after(step - 1)
         diversity = judge_diversity(generator, self._real_images, self._classes, self._seed)
         self._writer.write(step, {f"{SERIES}_{name}": value for name, value in diversity.items()})
-        for name in sorted(newly_collapsed(read_judgements(self._workdir), self._warm_up_steps)):
+        collapsed = sorted(newly_collapsed(read_judgements(self._workdir), _WARM_UP_STEPS))
+        if collapsed:
             logging.warning(
-                "step %d: class %s has collapsed: its synthetic images differ from each other by %.3f of what its real "
-                "images do (below %g); look at the sample grid, and try --augmentation=diffaugment, "
-                "--label_sampling=sqrt or a lower --learning_rate in a new workdir",
-                *(step, name, diversity[name], COLLAPSED_BELOW),
+                "step %d: synthetic images of %s have collapsed: they differ from each other by less than %g of what "
+                "real ones do; look at the sample grid, and try --augmentation=diffaugment, --label_sampling=sqrt or a "
+                "lower --learning_rate in a new workdir",
+                step,
+                ", ".join(f"{name} ({diversity[name]:.3f})" for name in collapsed),
+                COLLAPSED_BELOW,
             )
 
 

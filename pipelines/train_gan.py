@@ -37,7 +37,7 @@ from pipelines import resuming, stage
 from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, training_facts
 from pipelines.generator_file import write_generator
 from pipelines.inputs import Shards, first_images, open_shards, split_fold
-from pipelines.judging import IMAGES_PER_CLASS
+from pipelines.judging import IMAGES_PER_CLASS, DiversityWatch
 from pipelines.metrics_file import MetricsWriter
 from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
@@ -210,15 +210,10 @@ class GanRun:
         )
 
     def _artefacts(self, start_step: int) -> CheckpointArtefacts:
-        config = self._config
-        return CheckpointArtefacts(
-            self._folder,
-            self._classes,
-            first_images(self._data, len(self._classes), config.image_size, IMAGES_PER_CLASS),
-            seed=config.seed,
-            start_step=start_step,
-            total_steps=config.total_steps,
-        )
+        config, folder, classes = self._config, self._folder, self._classes
+        real_images = first_images(self._data, len(classes), config.image_size, IMAGES_PER_CLASS)
+        watch = DiversityWatch(folder, classes, real_images, seed=config.seed, start_step=start_step)
+        return CheckpointArtefacts(folder, classes, real_images, watch, seed=config.seed)
 
     def _complete(self) -> None:
         """Writes the generator and the report."""

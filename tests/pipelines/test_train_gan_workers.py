@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SETTINGS = {
     **GAN,
     "autoencoder_epochs": 0,
-    "total_steps": 30,
-    "checkpoint_every": 2,
+    "total_steps": 80,
+    "checkpoint_every": 4,
     "strategy": "multi_worker",
     "heartbeat_seconds": 10,
 }
