@@ -1,5 +1,12 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
+import overflowing_replica
 import pytest
 import tensorflow as tf
 from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batches, tiny_config
@@ -69,3 +76,17 @@ def test_training_in_half_precision_is_near_that_in_single(one_device, precision
     np.testing.assert_allclose(losses, values["float32"]["discriminator_loss"], atol=0.05)
     assert not np.array_equal(losses, values["float32"]["discriminator_loss"])
     assert np.isfinite(values[precision]["generator_gradient"]).all()
+
+
+def test_overflow_on_one_of_two_replicas_leaves_the_step_out_on_both():
+    script = Path(overflowing_replica.__file__)
+    environment = os.environ | {"PYTHONPATH": str(script.parents[2])}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    overflow, after = json.loads(done.stdout)
+    assert overflow["weights"] == [[1.0, 2.0]] * 2
+    assert (overflow["skipped"], overflow["squared_norms"]) == ([1.0, 1.0], [0.0, 0.0])
+    assert (overflow["steps_taken"], overflow["scale"]) == (0, 2.0**14)  # half of what it begins with
+    np.testing.assert_allclose(after["weights"], [[0.9, 1.9]] * 2, rtol=1e-5)
+    assert (after["skipped"], after["squared_norms"]) == ([0.0, 0.0], [2.0, 2.0])
+    assert (after["steps_taken"], after["scale"]) == (1, 2.0**14)
