@@ -4,6 +4,8 @@ Files go through `tfrecords_tools.storage`, which compares checksums and says in
 What counts is the bucket: a run that goes on, on this machine or another, takes up what lies there.
 """
 
+import shutil
+import tempfile
 from pathlib import Path
 
 from pipelines.metrics_file import METRICS_FILE
@@ -58,9 +60,11 @@ class Mirror:
         if self._bucket is None:
             return
         files = self._local_files()
-        for name in sorted(files, key=_order):
-            if files[name] != self._sent.get(name):
-                upload(self.folder / name, self._bucket / name)
+        with tempfile.TemporaryDirectory() as copies:
+            for name in sorted(files, key=_order):
+                if files[name] != self._sent.get(name):
+                    copy = shutil.copyfile(self.folder / name, Path(copies) / "file")  # TensorBoard's still grow
+                    upload(copy, self._bucket / name)
         for name in sorted(self._sent.keys() - files.keys(), key=_order, reverse=True):
             remove(self._bucket / name)
         self._sent = files
