@@ -11,8 +11,7 @@ from functools import partial
 import keras
 import tensorflow as tf
 
-from melgan.architectures import ARCHITECTURES
-from melgan.architectures.networks import NetworkShape
+from melgan.architectures import build_networks
 from melgan.combinations import require_possible
 from melgan.config import GanConfig
 from melgan.diffaugment import AUGMENTATIONS
@@ -59,21 +58,14 @@ class GanTrainer:
             penalised: self._compiled(partial(self.discriminator_gradients, penalised=penalised))
             for penalised in (False, True)
         }
-        shape = NetworkShape(
-            image_size=config.image_size,
-            num_classes=self.num_classes,
-            latent_dim=config.latent_dim,
-            width=config.width,
-        )
-        build = ARCHITECTURES[config.architecture].build
         precision = resolve_precision(config.precision, strategy)
         optimizer = partial(make_adam, config.learning_rate, config.beta_1, config.beta_2, precision=precision)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), layers_computing_in(precision):
-            networks = build(shape)
+            networks = build_networks(config, self.num_classes)
             self.generator, self.discriminator = networks.generator, networks.discriminator
             self.encoder = networks.encoder
-            self.ema_generator = build(shape).generator
+            self.ema_generator = build_networks(config, self.num_classes).generator
             self._generator_optimizer = optimizer(variables=self.generator.trainable_variables)
             self._discriminator_optimizer = optimizer(variables=self.discriminator.trainable_variables)
             self.attempt = tf.Variable(

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.architectures import ARCHITECTURES
-from melgan.architectures.networks import Discriminator, Networks, NetworkShape
+from melgan.architectures import build_networks
+from melgan.architectures.networks import Discriminator
 from melgan.config import GanConfig
-from melgan.errors import ConfigError, look_up
+from melgan.errors import ConfigError
 from melgan.gan_trainer import GanTrainer
 
 _SAME_FIELDS = ("architecture", "image_size", "width", "latent_dim")
@@ -40,14 +40,6 @@ def require_same_networks(source: GanConfig, target: GanConfig) -> None:
     differences = [f"{name} was {old!r}, now {new!r}" for name, (old, new) in pairs.items() if old != new]
     if differences:
         raise ConfigError(f"weights carry over between equal networks only ({'; '.join(differences)}); give the former")
-
-
-def build_networks(config: GanConfig, num_classes: int) -> Networks:
-    """Returns the networks of a resolved config."""
-    shape = NetworkShape(
-        image_size=config.image_size, num_classes=num_classes, latent_dim=config.latent_dim, width=config.width
-    )
-    return look_up(ARCHITECTURES, config.architecture, "architecture").build(shape)
 
 
 def read_discriminator(checkpoint: str, config: GanConfig, num_classes: int) -> Discriminator:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import keras
 
-from melgan.architectures import ARCHITECTURES
-from melgan.architectures.networks import NetworkShape
+from melgan.architectures import build_networks
 from melgan.config import GanConfig
 from pipelines import stage
 from tfrecords_tools.storage import AnyPath, as_path, download, file_crc32c, file_sha256, is_remote
@@ -54,13 +53,7 @@ def load_generator(path: str, field: str) -> LoadedGenerator:
     """
     config, report = read_gan_run(path, field)
     folder = as_path(path)
-    shape = NetworkShape(
-        image_size=config.image_size,
-        num_classes=len(report["classes"]),
-        latent_dim=config.latent_dim,
-        width=config.width,
-    )
-    network = ARCHITECTURES[config.architecture].build(shape).generator
+    network = build_networks(config, len(report["classes"])).generator
     with _local_copy(folder / GENERATOR_FILE) as weights:
         if file_sha256(weights) != report["generator_sha256"]:
             raise stage.StageError(

@@ -1,10 +1,24 @@
 """Generator and discriminator pairs: one file each; ARCHITECTURES table."""
 
 from melgan.architectures import bagan_gp, dcgan
-from melgan.architectures.networks import Architecture
+from melgan.architectures.networks import Architecture, Networks, NetworkShape
+from melgan.config import GanConfig
+from melgan.errors import look_up
 
 ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
     "dcgan": Architecture(dcgan.build, judges_alone=False),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
 }
+
+
+def build_networks(config: GanConfig, num_classes: int) -> Networks:
+    """Returns the networks of a resolved config.
+
+    Raises:
+      ConfigError: for an architecture that is not known, or not in this size.
+    """
+    shape = NetworkShape(
+        image_size=config.image_size, num_classes=num_classes, latent_dim=config.latent_dim, width=config.width
+    )
+    return look_up(ARCHITECTURES, config.architecture, "architecture").build(shape)
