@@ -12,6 +12,7 @@ import tensorflow as tf
 from melgan.config import GanConfig
 from melgan.gradients import dense_gradients
 from melgan.images import to_signed_float
+from melgan.precision import apply_gradients, make_adam, resolve_precision
 from melgan.stepping import take_steps
 
 
@@ -26,9 +27,11 @@ class AutoencoderTrainer:
         self._strategy = strategy
         self._global_batch_size = config.global_batch_size
         self._encoder, self._generator = encoder, generator
+        precision = resolve_precision(config.precision, strategy)
         with strategy.scope():
-            self._optimizer = keras.optimizers.Adam(config.learning_rate, config.beta_1, config.beta_2)
-            self._optimizer.build(self._variables)
+            self._optimizer = make_adam(
+                config.learning_rate, config.beta_1, config.beta_2, precision=precision, variables=self._variables
+            )
 
     @property
     def checkpointed(self) -> dict:
@@ -55,10 +58,11 @@ class AutoencoderTrainer:
         images = to_signed_float(batch["image"])
         with tf.GradientTape() as tape:
             latents = self._encoder(images, training=True)
-            decoded = self._generator([latents, batch["label"]], training=True)
+            decoded = tf.cast(self._generator([latents, batch["label"]], training=True), images.dtype)
             errors = tf.reduce_mean(tf.abs(decoded - images), axis=[1, 2, 3])
             loss = tf.reduce_sum(errors) / self._global_batch_size
-        self._optimizer.apply(dense_gradients(tape, loss, self._variables), self._variables)
+            scaled = self._optimizer.scale_loss(loss)
+        apply_gradients(self._optimizer, dense_gradients(tape, scaled, self._variables), self._variables)
         return loss
 
     @property

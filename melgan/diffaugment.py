@@ -7,6 +7,7 @@ gathers: static shapes for XLA, and no scattered sums in the gradient.
 
 from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from melgan.randomness import Draws
@@ -66,7 +67,7 @@ def random_cutout(images: tf.Tensor, draws: Draws) -> tf.Tensor:
 
 def _shift_matrix(shift: tf.Tensor, size: int) -> tf.Tensor:
     """Returns `[N, size, size]`: row i picks element i - shift, or nothing where that is outside."""
-    return tf.one_hot(tf.range(size)[None, :] - shift[:, None], size)
+    return tf.one_hot(tf.range(size)[None, :] - shift[:, None], size, dtype=keras.config.floatx())
 
 
 def _window(share: tf.Tensor, size: int) -> tf.Tensor:
@@ -74,7 +75,7 @@ def _window(share: tf.Tensor, size: int) -> tf.Tensor:
     length = _rounded(size * CUTOUT)
     start = _whole_number(share, 0, size - length % 2) - length // 2
     position = tf.range(size)[None, :] - start[:, None]
-    return tf.cast((position >= 0) & (position < length), tf.float32)
+    return tf.cast((position >= 0) & (position < length), share.dtype)
 
 
 def _whole_number(share: tf.Tensor, low: int, high: int) -> tf.Tensor:

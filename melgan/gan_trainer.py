@@ -129,10 +129,10 @@ class GanTrainer:
         )
 
     def generate(self, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns fake images float32 `[B, H, W, 3]` and the labels `[B]` they were asked for."""
+        """Returns fake images `[B, H, W, 3]`, never in half precision, and the labels `[B]` they were asked for."""
         labels = sample_labels(draws.fold(1), self._probabilities)
         latents = draws.fold(2).normal(self.config.latent_dim)
-        return tf.cast(self.generator([latents, labels], training=True), tf.float32), labels
+        return tf.cast(self.generator([latents, labels], training=True), keras.config.floatx()), labels
 
     def discriminator_gradients(
         self,
@@ -163,7 +163,7 @@ class GanTrainer:
             loss = adversarial = self._reduce(
                 self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws.fold(3))
             )
-            penalty = tf.constant(0.0)
+            penalty = tf.zeros_like(loss)
             if penalised:
                 # A penalty that is due only now and then counts as often as it was left out.
                 penalty = self.config.penalty_interval * self._reduce(

@@ -1,11 +1,12 @@
 """The one place that converts between stored images (uint8) and those inside GANs (float in [-1, 1])."""
 
+import keras
 import tensorflow as tf
 
 
 def to_signed_float(images: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 images `[N, H, W, C]` as float32 in [-1, 1]."""
-    return tf.cast(images, tf.float32) / 127.5 - 1.0
+    """Returns uint8 images `[N, H, W, C]` in [-1, 1], of the float type that Keras is set to."""
+    return tf.cast(images, keras.config.floatx()) / 127.5 - 1.0
 
 
 def to_uint8(images: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import tensorflow as tf
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_HALF_POLICIES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _FIRST_TENSOR_CORES = (7, 0)
 
 
@@ -25,7 +25,7 @@ def resolve_precision(precision: str, strategy: tf.distribute.Strategy) -> str:
 def layers_computing_in(precision: str) -> Iterator[None]:
     """Lets layers that are built inside compute in a precision; their weights stay float32."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(_POLICIES[precision])
+    keras.config.set_dtype_policy(_HALF_POLICIES.get(precision, keras.config.floatx()))
     try:
         yield
     finally:
@@ -61,9 +61,9 @@ def apply_gradients(
     """
     gradients = list(gradients)
     squared_norm = tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])
-    skipped = tf.constant(0.0)
+    skipped = tf.zeros_like(squared_norm)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        overflow = tf.cast(~tf.math.is_finite(squared_norm), tf.float32)
+        overflow = tf.cast(~tf.math.is_finite(squared_norm), squared_norm.dtype)
         overflows = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, overflow)
         skipped = tf.minimum(overflows, 1.0)
         squared_norm = tf.where(overflows > 0, 0.0, squared_norm / tf.square(optimizer.dynamic_scale.value))

@@ -7,6 +7,7 @@ images hold.
 
 from dataclasses import dataclass, replace
 
+import keras
 import tensorflow as tf
 
 
@@ -30,11 +31,15 @@ class Draws:
 
     def normal(self, *shape: int) -> tf.Tensor:
         """Returns standard normal numbers `[B, *shape]`."""
-        return self._own(tf.random.stateless_normal([self._global_batch_size, *shape], self.seed))
+        return self._own(
+            tf.random.stateless_normal([self._global_batch_size, *shape], self.seed, dtype=keras.config.floatx())
+        )
 
     def uniform(self, *shape: int) -> tf.Tensor:
         """Returns numbers `[B, *shape]` uniform in [0, 1)."""
-        return self._own(tf.random.stateless_uniform([self._global_batch_size, *shape], self.seed))
+        return self._own(
+            tf.random.stateless_uniform([self._global_batch_size, *shape], self.seed, dtype=keras.config.floatx())
+        )
 
     @property
     def _global_batch_size(self) -> int:

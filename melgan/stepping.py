@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import keras
 import tensorflow as tf
 
 
@@ -15,7 +16,7 @@ def take_steps(
       names: of the values.
       take_step: from the number of a step, counted from 0, to its values `[len(names)]`.
     """
-    history = tf.TensorArray(tf.float32, size=tf.cast(num_steps, tf.int32), element_shape=[len(names)])
+    history = tf.TensorArray(keras.config.floatx(), size=tf.cast(num_steps, tf.int32), element_shape=[len(names)])
     for number in tf.range(num_steps):
         history = history.write(tf.cast(number, tf.int32), take_step(number))
     return dict(zip(names, tf.unstack(tf.transpose(history.stack()), num=len(names)), strict=True))

@@ -32,7 +32,7 @@ class Discriminator:
     head: keras.Model
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Returns the logits float32 `[N]` of images with their labels."""
+        """Returns the logits `[N]` of images with their labels."""
         return self.judge(self.features(images), labels)
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
@@ -40,8 +40,8 @@ class Discriminator:
         return self.trunk(images, training=True)
 
     def judge(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Returns the logits float32 `[N]` of features with labels `[N]`."""
-        return tf.cast(self.head([features, labels], training=True), tf.float32)
+        """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
+        return tf.cast(self.head([features, labels], training=True), keras.config.floatx())
 
     @property
     def trainable_variables(self) -> list:

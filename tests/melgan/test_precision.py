@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batches, tiny_config
 
+from melgan.autoencoder import AutoencoderTrainer
 from melgan.gan_trainer import GanTrainer
 from melgan.precision import apply_gradients, layers_computing_in, make_adam, resolve_precision
 
@@ -90,3 +91,14 @@ def test_overflow_on_one_of_two_replicas_leaves_the_step_out_on_both():
     np.testing.assert_allclose(after["weights"], [[0.9, 1.9]] * 2, rtol=1e-5)
     assert (after["skipped"], after["squared_norms"]) == ([0.0, 0.0], [2.0, 2.0])
     assert (after["steps_taken"], after["scale"]) == (1, 2.0**14)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_autoencoder_trains_in_half_precision_too(one_device, precision):
+    config = tiny_config(precision=precision)
+    gan = GanTrainer(config, CLASS_COUNTS, one_device)
+    trainer = AutoencoderTrainer(gan.encoder, gan.generator, config, one_device)
+    before = flat(gan.generator.trainable_variables)
+    losses = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(4, tf.int64))
+    assert np.isfinite(losses["autoencoder_loss"]).all()
+    assert not np.array_equal(flat(gan.generator.trainable_variables), before)
