@@ -5,6 +5,10 @@ class ConfigError(ValueError):
     """A setting, or a combination of settings, that cannot work; the message names the field and the remedy."""
 
 
+class CannotJudge(ValueError):
+    """A metric that these images do not allow; the message says why. Other metrics may be possible."""
+
+
 class Preempted(Exception):
     """The training was asked to stop and has saved a checkpoint; the same command goes on from there."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from melgan.classifiers.trainer import Predictor
-from melgan.metrics import classification_metrics
+from melgan.metrics.classification import classification_metrics
 from melgan.metrics.intervals import bootstrap_interval, patient_groups
 from pipelines.inputs import Shards
 from tfrecords_tools.manifest import ShardEntry

@@ -27,7 +27,7 @@ from melgan.config import ClassifierConfig, require, setting
 from melgan.distribution import make_strategy
 from melgan.errors import look_up
 from melgan.loop import LoopConfig, run_loop
-from melgan.metrics import classification_metrics
+from melgan.metrics.classification import classification_metrics
 from pipelines import stage
 from pipelines.inputs import Shards, open_shards, open_synthetic, refuse_leaks, split_fold
 from pipelines.metrics_file import MetricsWriter, read_metrics

@@ -1,33 +1,37 @@
-"""Metrics of classifiers (and, later, of images). `classification_metrics`: (labels, scores) -> figure.
+"""Metrics: those of images, METRICS table (features -> statistics -> metric), and those of classifiers.
 
-Every figure has one signature, so that the report, the intervals and the paired difference treat all alike.
+A metric of images takes a `Comparison` of judged images with real ones, of all classes or of one, and returns its
+figures by name, each with a 95 % interval. Where the images do not allow it, it raises `CannotJudge`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import numpy as np
-
-from melgan.metrics.classification import auc, macro_auc, recall, sensitivity_at_specificity
-
-# labels [N], probabilities [N, classes] -> figure in [0, 1]
-Metric = Callable[[np.ndarray, np.ndarray], float]
-
-SPECIFICITIES = (0.80, 0.90, 0.95)
+from melgan.metrics import accuracy_score, attributes, fid, inception_score, kid, memorisation, ms_ssim, prdc
+from melgan.metrics.comparison import Comparison
+from melgan.metrics.intervals import Interval
 
 
-def classification_metrics(classes: tuple[str, ...]) -> dict[str, Metric]:
-    """Returns the metrics that suit a set of classes; the first is the one by which epochs are chosen."""
-    metrics: dict[str, Metric] = {}
-    if len(classes) == 2:
-        metrics["auc"] = lambda labels, scores: auc(labels == 1, scores[:, 1])
-        for specificity in SPECIFICITIES:
-            metrics[f"sensitivity_at_{specificity:.2f}_specificity"] = lambda labels, scores, at=specificity: (
-                sensitivity_at_specificity(labels == 1, scores[:, 1], at)
-            )
-    else:
-        metrics["auc"] = macro_auc
-        for index, name in enumerate(classes):
-            metrics[f"auc_{name}"] = lambda labels, scores, own=index: auc(labels == own, scores[:, own])
-    for index, name in enumerate(classes):
-        metrics[f"recall_{name}"] = lambda labels, scores, own=index: recall(labels, scores, own)
-    return metrics
+@dataclass(frozen=True)
+class ImageMetric:
+    """A metric of images.
+
+    `better` tells which values of its figures are better: higher, lower, or near those of real images;
+    `reads_features` whether it needs the extractor, or images alone.
+    """
+
+    estimate: Callable[[Comparison], dict[str, Interval]]
+    better: str
+    reads_features: bool = True
+
+
+METRICS: dict[str, ImageMetric] = {
+    "kid": ImageMetric(kid.estimate, "lower"),
+    "fid": ImageMetric(fid.estimate, "lower"),
+    "prdc": ImageMetric(prdc.estimate, "higher"),
+    "inception_score": ImageMetric(inception_score.estimate, "higher"),
+    "ms_ssim": ImageMetric(ms_ssim.estimate, "near real", reads_features=False),
+    "accuracy_score": ImageMetric(accuracy_score.estimate, "higher"),
+    "memorisation": ImageMetric(memorisation.estimate, "lower"),
+    "attributes": ImageMetric(attributes.estimate, "near real", reads_features=False),
+}

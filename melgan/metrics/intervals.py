@@ -1,15 +1,18 @@
-"""Confidence intervals by the bootstrap over groups: images of one patient are drawn together.
+"""Confidence intervals that keep the images of one patient together.
 
-Efron and Tibshirani 1993, chapters 13 (percentile interval) and 8 (clusters as the unit that is drawn). Resamples
-are the same for equal groups and seed, so the difference of two classifiers on the same images is a paired one.
+Bootstrap: Efron and Tibshirani 1993, chapters 13 (percentile interval) and 8 (clusters as the unit that is drawn).
+Resamples are the same for equal groups and seed, so the difference of two classifiers on the same images is a paired
+one. Jackknife: chapter 11, for figures that repeated images would bias, such as distances between distributions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats
 
 NUM_RESAMPLES = 1000
+NUM_PARTS = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,60 @@ def bootstrap_interval(
         return Interval(value, float("nan"), float("nan"))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(value, float(low), float(high))
+
+
+def jackknife_interval(value: float, left_out: Sequence[float]) -> Interval:
+    """Returns a figure with its 95 % interval by the delete-a-part jackknife, symmetric, from Student's t.
+
+    Efron and Tibshirani 1993, eq. 11.5, with parts as the units.
+
+    Arguments:
+      value: the figure of all.
+      left_out: the figure with one of G parts left out `[G]`.
+    """
+    left_out = np.asarray(left_out, np.float64)
+    count = len(left_out)
+    if count < 2:
+        return Interval(value, float("nan"), float("nan"))
+    error = np.sqrt((count - 1) / count * np.sum((left_out - left_out.mean()) ** 2))
+    reach = scipy.stats.t.ppf(0.975, count - 1) * error
+    return Interval(value, float(value - reach), float(value + reach))
+
+
+def share_interval(hits: np.ndarray, groups: np.ndarray) -> Interval:
+    """Returns the share of hits with its 95 % interval, in which a group counts as one image.
+
+    Wilson 1927: unlike the bootstrap's, it has a width where all or none are hits.
+
+    Arguments:
+      hits: bool `[N]`.
+      groups: group of every row `[N]`.
+    """
+    share, count = float(np.mean(hits)), len(np.unique(groups))
+    squared = scipy.stats.norm.ppf(0.975) ** 2
+    middle = (share + squared / (2 * count)) / (1 + squared / count)
+    reach = np.sqrt(squared * (share * (1 - share) / count + squared / (4 * count**2))) / (1 + squared / count)
+    return Interval(share, float(max(middle - reach, 0.0)), float(min(middle + reach, 1.0)))
+
+
+def share_difference_interval(first: Interval, second: Interval) -> Interval:
+    """Returns the first share less the second with its 95 % interval. Newcombe 1998, method 10.
+
+    Arguments:
+      first: of `share_interval`.
+      second: of `share_interval`, of other images.
+    """
+    difference = first.value - second.value
+    below = np.hypot(first.value - first.low, second.high - second.value)
+    above = np.hypot(first.high - first.value, second.value - second.low)
+    return Interval(difference, float(difference - below), float(difference + above))
+
+
+def draw_parts(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Returns the part of every row `[N]`: at most `NUM_PARTS` and `most`, drawn at random, with groups whole."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    order = np.random.default_rng(seed).permutation(codes.max() + 1)
+    return order[codes] % min(NUM_PARTS, most)
 
 
 def patient_groups(patient_ids: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from melgan.metrics import classification_metrics
-from melgan.metrics.classification import auc, macro_auc, recall, sensitivity_at_specificity
+from melgan.metrics.classification import auc, classification_metrics, macro_auc, recall, sensitivity_at_specificity
 
 RNG_SCORES = np.random.default_rng(0).integers(0, 12, 80) / 12  # with ties
 RNG_POSITIVE = np.random.default_rng(1).random(80) < 0.3

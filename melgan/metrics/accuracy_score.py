@@ -1,0 +1,57 @@
+"""Classification accuracy score: what a classifier that was trained on one set knows of the other. Ravuri 2019."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from melgan.errors import CannotJudge
+from melgan.metrics.comparison import Comparison
+from melgan.metrics.intervals import Interval, bootstrap_interval, share_interval
+from melgan.metrics.samples import Samples
+
+
+def transferred_hits(training: Samples, judged: Samples) -> np.ndarray:
+    """Returns which judged images `[N]` a classifier names rightly that was trained on the others.
+
+    Ravuri and Vinyals 2019, section 3, who train ResNet-50 on the images; here it is a logistic regression on their
+    standardised features, whose classes weigh the same, because classes of tens of images allow no more.
+
+    Raises:
+      CannotJudge: if a class of the judged images is missing among those to train on, or there is only one.
+    """
+    missing = set(np.unique(judged.labels)) - set(np.unique(training.labels))
+    if missing or len(np.unique(training.labels)) < 2:
+        raise CannotJudge("a classifier needs images of every class, and of two at least, on both sides")
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
+    classifier.fit(training.features, training.labels)
+    return classifier.predict(judged.features) == judged.labels
+
+
+def estimate(comparison: Comparison) -> dict[str, Interval]:
+    """Returns the share of real images that are named rightly after training on judged ones, and the reverse.
+
+    Over all classes it is the mean of theirs.
+    """
+    whole = comparison.whole
+    directions = {
+        "accuracy_score": (whole.judged, whole.reference),
+        "accuracy_reverse": (whole.reference, whole.judged),
+    }
+    figures = {}
+    for name, (training, judged) in directions.items():
+        hits = whole.once(name, lambda training=training, judged=judged: transferred_hits(training, judged))
+        if comparison.label is None:
+            figures[name] = bootstrap_interval(
+                lambda rows, hits=hits, labels=judged.labels: _mean_recall(hits[rows], labels[rows]),
+                judged.groups,
+                comparison.seed,
+            )
+        else:
+            own = judged.labels == comparison.label
+            figures[name] = share_interval(hits[own], judged.groups[own])
+    return figures
+
+
+def _mean_recall(hits: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.mean([hits[labels == label].mean() for label in np.unique(labels)]))

@@ -1,0 +1,70 @@
+"""Drift of simple attributes, which generators are known to amplify: brightness, colour, dark corners."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from melgan.metrics.comparison import Comparison
+from melgan.metrics.intervals import Interval, jackknife_interval, share_difference_interval, share_interval
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_CORNER = 1 / 8
+_CENTRE = 1 / 4
+_DARKER = 0.5
+
+
+def brightness(images: np.ndarray) -> np.ndarray:
+    """Returns the mean luma of uint8 images `[N, H, W, 3]`, in [0, 255]."""
+    return images.mean(axis=(1, 2), dtype=np.float64) @ _LUMA
+
+
+def saturation(images: np.ndarray) -> np.ndarray:
+    """Returns the mean distance between the largest and the smallest channel, in [0, 255]."""
+    return (images.max(axis=3) - images.min(axis=3)).mean(axis=(1, 2), dtype=np.float64)
+
+
+def redness(images: np.ndarray) -> np.ndarray:
+    """Returns by how much red is above the mean of the channels, in [-170, 170]."""
+    channels = images.mean(axis=(1, 2), dtype=np.float64)
+    return channels[:, 0] - channels.mean(axis=1)
+
+
+def dark_corners(images: np.ndarray) -> np.ndarray:
+    """Returns which images have corners that are on average less than half as bright as their middle.
+
+    The black rim that a dermatoscope leaves. A corner has an eighth of the sides, the middle a half.
+    """
+    luma = images @ _LUMA
+    height, width = luma.shape[1:]
+    rows, columns = max(1, int(height * _CORNER)), max(1, int(width * _CORNER))
+    corners = [
+        luma[:, y, x] for y in (slice(rows), slice(-rows, None)) for x in (slice(columns), slice(-columns, None))
+    ]
+    top, left = int(height * _CENTRE), int(width * _CENTRE)
+    middle = luma[:, top : height - top, left : width - left].mean(axis=(1, 2))
+    return np.mean(corners, axis=(0, 2, 3)) < _DARKER * middle
+
+
+ATTRIBUTES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "brightness": brightness,
+    "saturation": saturation,
+    "redness": redness,
+}
+
+
+def estimate(comparison: Comparison) -> dict[str, Interval]:
+    """Returns the mean of every attribute over judged images less that over real ones.
+
+    It is in units of the real images' standard deviation; of dark corners it is the difference of their shares.
+    """
+    judged, reference = comparison.judged, comparison.reference
+    figures = {}
+    for name, attribute in ATTRIBUTES.items():
+        own, real = attribute(judged.images), attribute(reference.images)
+        unit = float(np.std(real)) or 1.0
+        left_out = [np.mean(own[rows]) - np.mean(real[real_rows]) for rows, real_rows in comparison.leaving_parts_out()]
+        drift = float(np.mean(own) - np.mean(real))
+        figures[f"{name}_drift"] = jackknife_interval(drift / unit, np.array(left_out) / unit)
+    shares = [share_interval(dark_corners(side.images), side.groups) for side in (judged, reference)]
+    figures["dark_corners_drift"] = share_difference_interval(*shares)
+    return figures

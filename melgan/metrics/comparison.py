@@ -1,0 +1,84 @@
+"""Images that are judged beside real ones: what several metrics need of both is computed once."""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from melgan.metrics.intervals import draw_parts
+from melgan.metrics.samples import Samples
+from melgan.metrics.similarities import Similarities, compare
+
+NEAREST = 5  # as in Naeem et al. 2020
+
+
+class Comparison:
+    """Judged images and real ones of the same extractor.
+
+    Arguments:
+      judged: the images that are judged, at least 2.
+      reference: real images that a generator has not seen, at least 2.
+      training: real images that it was trained on; None where copies are not looked for.
+      seed: of what is drawn for intervals.
+      whole: the comparison of all classes, of which this is the one of class `label`; itself by default.
+      label: None for all classes.
+    """
+
+    def __init__(
+        self,
+        judged: Samples,
+        reference: Samples,
+        *,
+        training: Samples | None = None,
+        seed: int = 0,
+        whole: "Comparison | None" = None,
+        label: int | None = None,
+    ) -> None:
+        self.judged, self.reference, self.training = judged, reference, training
+        self.seed, self.label = seed, label
+        self.whole = whole or self
+        self._known: dict[str, Any] = {}
+
+    def of_class(self, label: int) -> "Comparison":
+        """Returns the comparison of the images of a class."""
+        return Comparison(
+            self.judged.of_class(label),
+            self.reference.of_class(label),
+            training=self.training,
+            seed=self.seed,
+            whole=self.whole,
+            label=label,
+        )
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Returns what `compute` returned when this was first asked for by this name."""
+        if name not in self._known:
+            self._known[name] = compute()
+        return self._known[name]
+
+    @cached_property
+    def parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The part of every judged image `[N]` and of every real one `[M]`, as many parts on both sides."""
+        sides = (self.judged, self.reference)
+        count = min(len(np.unique(side.groups)) for side in sides)
+        return tuple(draw_parts(side.groups, count, self.seed) for side in sides)
+
+    def leaving_parts_out(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the rows of judged and of real images that stay when one part after the other is left out."""
+        parts, reference_parts = self.parts
+        for part in range(parts.max() + 1):
+            yield np.flatnonzero(parts != part), np.flatnonzero(reference_parts != part)
+
+    @cached_property
+    def similarities(self) -> Similarities:
+        """Kernel sums and neighbourhoods, from one pass over the features; with 5 neighbours, or less if need be."""
+        parts, reference_parts = self.parts
+        nearest = min(NEAREST, len(self.judged) - 1, len(self.reference) - 1)
+        return compare(
+            self.judged.features,
+            self.reference.features,
+            nearest=nearest,
+            judged_parts=parts,
+            reference_parts=reference_parts,
+        )

@@ -1,0 +1,113 @@
+"""What turns images into features; EXTRACTORS table. Real and fake images go through the same path.
+
+An extractor resizes with antialiasing (Parmar et al. 2022: without it the figures measure the resizing).
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from melgan.errors import ConfigError
+
+_PIXEL_SIDE = 32
+_INCEPTION_SIDE = 299
+_BATCH = 32
+_RANDOM_SEED = 0
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A way to turn images into features.
+
+    `name` is printed with every figure; `identity` also tells weights apart, and names what is cached. `extract` maps
+    uint8 images `[N, H, W, 3]` to features float32 `[N, F]` and the probabilities of its own classes `[N, K]`, or None.
+    """
+
+    name: str
+    identity: str
+    extract: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+
+
+def resize(images: np.ndarray, side: int) -> tf.Tensor:
+    """Returns uint8 images `[N, H, W, C]` as float32 `[N, side, side, C]` in [0, 255], bilinear with antialiasing."""
+    return tf.image.resize(tf.cast(images, tf.float32), (side, side), method="bilinear", antialias=True)
+
+
+def pixel_vectors(images: np.ndarray) -> np.ndarray:
+    """Returns uint8 images `[N, H, W, 3]` at 32 px as vectors float32 `[N, 3072]` in [0, 1]."""
+    return resize(images, _PIXEL_SIDE).numpy().reshape(len(images), -1) / np.float32(255)
+
+
+def pixels(weights: str) -> Extractor:
+    """The pixels themselves, at 32 px: knows no forms, but needs no weights."""
+    if weights:
+        raise ConfigError("weights: the features `pixels` have none; leave it out, or use --features=inception")
+    return Extractor(f"pixels at {_PIXEL_SIDE} px", "pixels", lambda images: (pixel_vectors(images), None))
+
+
+def inception(weights: str) -> Extractor:
+    """InceptionV3 of keras.applications with ImageNet weights: pool features and the 1,000 classes.
+
+    Its weights are not those of the figures in papers (TensorFlow's 2015 graph), so neither are its figures.
+
+    Raises:
+      ConfigError: if the weights cannot be downloaded, or the file is not theirs.
+    """
+    try:
+        network = keras.applications.InceptionV3(weights=weights or "imagenet")
+    except Exception as error:  # Keras raises a plain Exception for a failed download
+        if weights:
+            raise ConfigError(f"weights is {weights!r}, which is no file for InceptionV3 ({error})") from error
+        raise ConfigError(
+            "the ImageNet weights of InceptionV3 cannot be downloaded here; fetch "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 elsewhere and give --weights=PATH, or use "
+            f"--features=classifier:RUN or pixels ({error})"
+        ) from error
+    return _of_inception(network, "inception, ImageNet weights")
+
+
+def random(weights: str) -> Extractor:
+    """InceptionV3 with fixed random weights: for tests, and for machines without the weights."""
+    if weights:
+        raise ConfigError("weights: the features `random` have none; leave it out, or use --features=inception")
+    network, rng = keras.applications.InceptionV3(weights=None), np.random.default_rng(_RANDOM_SEED)
+    for kernel in (weight for weight in network.weights if len(weight.shape) > 1):
+        kernel.assign(rng.normal(0.0, np.sqrt(2.0 / np.prod(kernel.shape[:-1])), kernel.shape))  # He et al. 2015
+    return _of_inception(network, "inception, random weights")
+
+
+def of_classifier(model: keras.Model, image_size: int, name: str, identity: str) -> Extractor:
+    """Returns the penultimate layer and the classes of a network of `build_classifier`: features of the domain."""
+    network = keras.Model(model.input, [model.get_layer("dropout").input, keras.ops.softmax(model.outputs[0])])
+
+    def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _in_batches(network, images, lambda batch: resize(batch, image_size))
+
+    return Extractor(f"{name}, {image_size} px", identity, extract)
+
+
+EXTRACTORS: dict[str, Callable[[str], Extractor]] = {"inception": inception, "pixels": pixels, "random": random}
+
+
+def _of_inception(network: keras.Model, name: str) -> Extractor:
+    both = keras.Model(network.input, [network.get_layer("avg_pool").output, network.output])
+
+    def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _in_batches(both, images, lambda batch: resize(batch, _INCEPTION_SIDE) / 127.5 - 1.0)
+
+    digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in network.weights))
+    return Extractor(f"{name}, {_INCEPTION_SIDE} px", f"{name} {digest.hexdigest()}", extract)
+
+
+def _in_batches(
+    network: keras.Model, images: np.ndarray, prepare: Callable[[np.ndarray], tf.Tensor]
+) -> tuple[np.ndarray, np.ndarray]:
+    parts = [
+        network(prepare(images[start : start + _BATCH]), training=False) for start in range(0, len(images), _BATCH)
+    ]
+    features, probabilities = (np.concatenate([part[index].numpy() for part in parts]) for index in (0, 1))
+    return features.astype(np.float32), probabilities.astype(np.float64)

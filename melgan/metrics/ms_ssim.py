@@ -1,0 +1,82 @@
+"""Multi-scale structural similarity between pairs of images of one class: high where they are all alike."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from melgan.errors import CannotJudge
+from melgan.metrics.comparison import Comparison
+from melgan.metrics.intervals import Interval, jackknife_interval
+
+# Wang et al. 2003, section 3.2: the weights of five scales, from the finest on.
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_WINDOW = 11
+_MAX_PAIRS = 500
+_BATCH = 64
+
+
+def num_scales(image_size: int) -> int:
+    """Returns how many scales fit: at the coarsest, the window of 11 pixels must lie inside the image.
+
+    Five from 176 px on; four at 128 px, three at 64 px, two at 32 px.
+    """
+    return sum(image_size >> scale >= _WINDOW for scale in range(len(WEIGHTS)))
+
+
+def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the similarity of each pair, in [0, 1]. Wang et al. 2003, eq. 7.
+
+    Where fewer than five scales fit, the weights of those that do are divided by their sum.
+
+    Arguments:
+      first: uint8 images `[N, H, W, C]`, H and W at least 11.
+      second: as many.
+    """
+    weights = np.array(WEIGHTS[: num_scales(min(first.shape[1:3]))])
+    similarities = [
+        tf.image.ssim_multiscale(
+            tf.constant(first[start : start + _BATCH]),
+            tf.constant(second[start : start + _BATCH]),
+            max_val=255,
+            power_factors=tuple(weights / weights.sum()),
+            filter_size=_WINDOW,
+        ).numpy()
+        for start in range(0, len(first), _BATCH)
+    ]
+    return np.concatenate(similarities).astype(np.float64)
+
+
+def draw_pairs(count: int, most: int, seed: int) -> np.ndarray:
+    """Returns different pairs of row numbers of `count` images `[P, 2]`: all, or `most` drawn at random."""
+    pairs = np.array(list(itertools.combinations(range(count), 2))).reshape(-1, 2)
+    if len(pairs) <= most:
+        return pairs
+    return pairs[np.random.default_rng(seed).choice(len(pairs), most, replace=False)]
+
+
+def estimate(comparison: Comparison) -> dict[str, Interval]:
+    """Returns the mean over pairs of the judged images of a class; over all classes, the mean of theirs.
+
+    Odena et al. 2017, section 4.2.
+    """
+    judged = comparison.judged
+    if min(judged.images.shape[1:3]) < _WINDOW:
+        raise CannotJudge(f"images of less than {_WINDOW} px have no structure to compare")
+    parts, pairs, similarities = comparison.parts[0], [], []
+    for label in np.unique(judged.labels):
+        rows = np.flatnonzero(judged.labels == label)
+        own = rows[draw_pairs(len(rows), _MAX_PAIRS, comparison.seed)]
+        pairs.append(own)
+        similarities.append(ms_ssim(judged.images[own[:, 0]], judged.images[own[:, 1]]))
+    left_out = [
+        _mean_of_classes(similarities, [(parts[own] != part).all(axis=1) for own in pairs])
+        for part in range(parts.max() + 1)
+    ]
+    everything = [np.ones(len(own), bool) for own in pairs]
+    return {"ms_ssim": jackknife_interval(_mean_of_classes(similarities, everything), left_out)}
+
+
+def _mean_of_classes(similarities: list[np.ndarray], kept: list[np.ndarray]) -> float:
+    means = [np.mean(own[rows]) for own, rows in zip(similarities, kept, strict=True) if rows.any()]
+    return float(np.mean(means)) if means else float("nan")
