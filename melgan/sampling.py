@@ -42,3 +42,22 @@ def sample_images(
         chunk = slice(start, start + batch_size)
         images = generator([latents_at(seed, indices[chunk], latent_dim), tf.constant(labels[chunk])], training=False)
         yield from to_uint8(images).numpy()
+
+
+def interpolate(generator: keras.Model, label: int, seed: int, steps: int) -> np.ndarray:
+    """Returns the way from one image of a class to another, uint8 `[steps, H, W, 3]`.
+
+    Latents turn from the first to the second by equal angles, since normal latents lie near a sphere; White 2016.
+
+    Arguments:
+      generator: maps [latents, labels] to images in [-1, 1].
+      label: the class.
+      seed: of the two latents.
+      steps: images, both ends included.
+    """
+    first, second = latents_at(seed, [0, 1], generator.input_shape[0][-1]).numpy().astype(np.float64)
+    angle = np.arccos(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
+    shares = np.linspace(0.0, 1.0, steps)[:, None]
+    latents = (np.sin((1 - shares) * angle) * first + np.sin(shares * angle) * second) / np.sin(angle)
+    labels = tf.fill([steps], tf.constant(label, tf.int32))
+    return to_uint8(generator([tf.constant(latents, tf.float32), labels], training=False)).numpy()

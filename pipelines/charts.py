@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
@@ -24,6 +25,7 @@ _STYLE = {
 }
 _COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#777777")
 
+Bars = Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -65,6 +67,36 @@ def curves(
     return _data_uri(figure)
 
 
+def bars(panels: Bars, classes: Sequence[str]) -> str:
+    """Returns bars with intervals, side by side in each class: panel -> kind -> (value, low, high) of each class."""
+    figure, axes = _figure(len(panels), height=2.6)
+    positions = np.arange(len(classes))
+    for axis, (title, kinds) in zip(axes, panels.items(), strict=True):
+        width = 0.8 / len(kinds)
+        for number, (colour, (kind, figures)) in enumerate(zip(_cycle(len(kinds)), kinds.items(), strict=True)):
+            values, lows, highs = np.array(figures).T
+            reach = np.maximum([values - lows, highs - values], 0.0)
+            centres = positions + (number - (len(kinds) - 1) / 2) * width
+            axis.bar(centres, values, width, yerr=reach, color=colour, label=kind, error_kw={"linewidth": 0.9})
+        axis.set(title=title)
+        axis.set_xticks(positions, classes, rotation=30 if len(classes) > 2 else 0, fontsize=8)
+        axis.grid(visible=False, axis="x")
+    axes[0].legend(fontsize=8)
+    return _data_uri(figure)
+
+
+def embedding(table: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Returns two planes of points with equal axes, real and synthetic: rows of `images`, `class`, `x` and `y`."""
+    figure, axes = _figure(2, height=3.8)
+    for axis, what in zip(axes, ("real", "synthetic"), strict=True):
+        for colour, name in zip(_cycle(len(classes)), classes, strict=True):
+            own = table[(table["images"] == what) & (table["class"] == name)]
+            axis.scatter(own["x"], own["y"], s=9, color=colour, label=name, alpha=0.7, linewidths=0)
+        axis.set(title=what, xlim=_reach(table["x"]), ylim=_reach(table["y"]), xticks=[], yticks=[])
+    axes[0].legend(fontsize=8, loc="best", markerscale=2)
+    return _data_uri(figure)
+
+
 def roc_and_precision_recall(scored: Scored) -> str:
     """Returns the ROC curve beside the precision-recall curve: name -> (positive bool `[N]`, scores `[N]`)."""
     figure, (roc, precision_recall) = _figure(2, height=3.6)
@@ -98,6 +130,11 @@ def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
     for unused in axes[panels:]:
         unused.remove()
     return figure, axes[:panels]
+
+
+def _reach(values: pd.Series) -> tuple[float, float]:
+    margin = 0.05 * (values.max() - values.min()) or 1.0
+    return values.min() - margin, values.max() + margin
 
 
 def _cycle(count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""generator.weights.h5 of a GAN run: the averaged generator, built again from the run's config.json."""
+"""The generators of a GAN run, the last and the best: averaged weights, for networks built from config.json again."""
 
 import contextlib
 import tempfile
@@ -13,24 +13,26 @@ from melgan.config import GanConfig
 from pipelines import stage
 from tfrecords_tools.storage import AnyPath, as_path, download, file_crc32c, file_sha256, is_remote
 
-GENERATOR_FILE = "generator.weights.h5"
+GENERATOR_FILE, BEST_GENERATOR_FILE = "generator.weights.h5", "best_generator.weights.h5"
+CHECKPOINTS = ("last", "best")
 
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A trained generator with the settings and the report of its run."""
+    """A trained generator with the SHA-256 of its weights, and the settings and the report of its run."""
 
     network: keras.Model
+    sha256: str
     config: GanConfig
     report: dict
 
 
-def write_generator(folder: Path, generator: keras.Model) -> str:
+def write_generator(path: Path, generator: keras.Model) -> str:
     """Writes the weights atomically; returns the SHA-256 of the file."""
-    temporary = folder / f"unfinished.{GENERATOR_FILE}"
+    temporary = path.with_name(f"unfinished.{path.name}")
     generator.save_weights(temporary)
-    temporary.replace(folder / GENERATOR_FILE)
-    return file_sha256(folder / GENERATOR_FILE)
+    temporary.replace(path)
+    return file_sha256(path)
 
 
 def read_gan_run(path: str, field: str) -> tuple[GanConfig, dict]:
@@ -45,22 +47,28 @@ def read_gan_run(path: str, field: str) -> tuple[GanConfig, dict]:
     return GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)}), report
 
 
-def load_generator(path: str, field: str) -> LoadedGenerator:
+def load_generator(path: str, field: str, checkpoint: str = "last") -> LoadedGenerator:
     """Builds the generator of a completed GAN run and loads its weights; no code is read from the file.
 
+    Arguments:
+      path: of the run.
+      field: that names it.
+      checkpoint: which of `CHECKPOINTS`.
+
     Raises:
-      StageError: if the run is not complete, or its weights are not those of its report.
+      StageError: if the run is not complete, kept no best generator, or its weights are not those of its report.
     """
     config, report = read_gan_run(path, field)
-    folder = as_path(path)
+    file = as_path(path) / (BEST_GENERATOR_FILE if checkpoint == "best" else GENERATOR_FILE)
+    if checkpoint == "best" and not report.get("best"):
+        raise stage.StageError(f"--{field}={path}: kept no best generator; train with --eval_interval, or use the last")
+    sha256 = report["best"]["sha256"] if checkpoint == "best" else report["generator_sha256"]
     network = build_networks(config, len(report["classes"])).generator
-    with _local_copy(folder / GENERATOR_FILE) as weights:
-        if file_sha256(weights) != report["generator_sha256"]:
-            raise stage.StageError(
-                f"{folder / GENERATOR_FILE}: not the file of the report (SHA-256 differs); train again"
-            )
+    with _local_copy(file) as weights:
+        if file_sha256(weights) != sha256:
+            raise stage.StageError(f"{file}: not the file of the report (SHA-256 differs); train again")
         network.load_weights(weights)
-    return LoadedGenerator(network, config, report)
+    return LoadedGenerator(network, sha256, config, report)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Grids of images as PNG: columns are classes, the first row real."""
+"""Grids of images as PNG, with a name for every column and row."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,18 @@ from pipelines.drawing import shorten, write_png
 from tfrecords_tools.storage import AnyPath
 
 _GAP, _HEADER, _MARGIN = 2, 18, 44
+REAL, SYNTHETIC = "real", "synth."
 _MIN_CELL = 64
 
 
-def write_grid(path: AnyPath, columns: Sequence[np.ndarray], names: Sequence[str], first_row_real: bool = True) -> None:
+def write_grid(path: AnyPath, columns: Sequence[np.ndarray], names: Sequence[str], row_names: Sequence[str]) -> None:
     """Writes a grid atomically.
 
     Arguments:
       path: of the PNG.
-      columns: uint8 images `[rows, H, W, 3]` of each class; columns may differ in length.
-      names: of the classes.
-      first_row_real: whether the first row holds a real image, which is marked.
+      columns: uint8 images `[rows, H, W, 3]`; columns may differ in length.
+      names: of the columns, such as classes.
+      row_names: of the rows.
     """
     side = columns[0].shape[1]
     scale = max(1, -(-_MIN_CELL // side))
@@ -34,7 +35,7 @@ def write_grid(path: AnyPath, columns: Sequence[np.ndarray], names: Sequence[str
         for row, image in enumerate(column):
             tile = Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST)
             canvas.paste(tile, (left, _HEADER + row * (cell + _GAP)))
-    for row in range(rows):
-        kind = "real" if first_row_real and row == 0 else "synth."
-        draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), kind, "black", font)
+    for row, name in enumerate(row_names[:rows]):
+        text = shorten(name, _MARGIN - 4, draw, font)
+        draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), text, "black", font)
     write_png(path, canvas)

@@ -110,6 +110,27 @@ def refuse_leaks(synthetic: Shards, shards: Shards, validation: tuple[ShardEntry
     refuse_seen(earlier, shards, validation, f"{leaks} started from the weights of another, which")
 
 
+def split_seen(shards: Shards, trained_on: dict, field: str) -> tuple[tuple[ShardEntry, ...], tuple[ShardEntry, ...]]:
+    """Returns the shards that a generator was trained on, and those that it was not.
+
+    Arguments:
+      shards: the real ones.
+      trained_on: of the generator's report.
+      field: the setting that names the shards, for the message.
+
+    Raises:
+      StageError: if the generator was trained on other folds.
+    """
+    if trained_on["folds_fingerprint"] != shards.manifest.folds_fingerprint:
+        raise stage.StageError(
+            f"--{field}={shards.folder}: the generator was trained on shards of other folds, so which of these images "
+            "it has seen is unknown; give the shards that it was trained on, or others made with the same folds"
+        )
+    every, indices = shards.manifest.split("train"), set(trained_on["indices"])
+    seen = tuple(shard for shard in every if shard.index in indices)
+    return seen, tuple(shard for shard in every if shard.index not in indices)
+
+
 def refuse_seen(
     training_sets: Sequence[dict], shards: Shards, held_out: tuple[ShardEntry, ...], generator: str
 ) -> None:

@@ -11,16 +11,17 @@ import pipelines.quiet_tensorflow  # noqa: F401
 
 import io
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from absl import logging
 
-from melgan.classifiers.trainer import Predictor, build_classifier
-from melgan.config import ClassifierConfig, setting
+from melgan.classifiers.trainer import Predictor
+from melgan.config import setting
 from pipelines import stage
+from pipelines.classifier_file import load_classifier, read_classifier_run
 from pipelines.inputs import Shards, open_shards
 from pipelines.predictions import predictions_table
 from pipelines.progress import Progress
@@ -44,7 +45,7 @@ class MakeSubmissionConfig:
 def run(config: MakeSubmissionConfig) -> None:
     """Writes the submission."""
     runs = [stage.require_completed(path, "runs") for path in config.runs]
-    shards = open_shards(config.shards or _read_classifier(runs[0])[1]["shards"], "shards", config.cache_dir)
+    shards = open_shards(config.shards or read_classifier_run(runs[0])[1]["shards"], "shards", config.cache_dir)
     if not shards.manifest.split("test"):
         raise stage.StageError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
     wanted = read_wanted_names(_sample_submission(config, shards))
@@ -106,29 +107,20 @@ def arrange(predictions: pd.Series, wanted: list[str]) -> pd.DataFrame:
 
 def _mean_predictions(runs: list[Path], shards: Shards, label: str) -> tuple[pd.Series, int]:
     """Returns the mean probability of a class over all folds of all runs, by image name, and how many there were."""
-    folds = [(folder, fold) for folder in runs for fold in _read_classifier(folder)[1]["folds"]]
+    folds = [(folder, fold) for folder in runs for fold in read_classifier_run(folder)[1]["folds"]]
     progress = Progress("prediction", len(folds), "models")
     total = None
     for done, (folder, fold) in enumerate(folds, start=1):
-        settings, report = _read_classifier(folder)
+        report = read_classifier_run(folder)[1]
         if label not in report["classes"] or tuple(report["classes"]) != shards.manifest.classes:
             raise stage.StageError(f"{folder}: its classes {', '.join(report['classes'])} do not fit label {label!r}")
-        config = ClassifierConfig(**{f.name: settings[f.name] for f in fields(ClassifierConfig)} | {"weights": "none"})
-        model = build_classifier(config, len(report["classes"]))
-        model.load_weights(folder / f"fold{fold}" / "best.weights.h5")
+        model, config = load_classifier(folder, fold)
         predictor = Predictor(model, config.test_time_views)
         table = predictions_table(predictor, config.image_size, shards, shards.manifest.split("test"), fold)
         own = table.set_index("image_name")[label]
         total = own if total is None else total + own
         progress.update(done)
     return total / len(folds), len(folds)
-
-
-def _read_classifier(folder: Path) -> tuple[dict, dict]:
-    settings, report = stage.read_run(folder)
-    if settings["stage"] != "train_classifier":
-        raise stage.StageError(f"{folder}: made by {settings['stage']}, not by train_classifier")
-    return settings, report
 
 
 if __name__ == "__main__":

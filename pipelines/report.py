@@ -11,18 +11,20 @@ import pipelines.quiet_tensorflow  # noqa: F401
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 import pandas as pd
 from absl import logging
 
 from melgan.collapse import COLLAPSED_BELOW
 from melgan.config import setting
 from pipelines import charts, stage
+from pipelines.evaluating import SERIES as EVALUATION
+from pipelines.evaluating import read_curves
+from pipelines.evaluation_page import compared_sections, evaluation_section
 from pipelines.judging import SERIES as DIVERSITY
 from pipelines.judging import read_judgements
 from pipelines.metrics_file import read_metrics
+from pipelines.page import Picture, Run, Section, Table, interval_text, render
 from pipelines.predictions import auc_difference, read_predictions, scores
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.storage import write_atomically
@@ -42,45 +44,6 @@ class ReportConfig:
     title: str = setting("melgan report", "title of the page")
 
 
-@dataclass(frozen=True)
-class Run:
-    """A completed folder of a stage."""
-
-    folder: Path
-    settings: dict
-    report: dict
-
-    @property
-    def name(self) -> str:
-        """The name of the folder, by which the page calls the run."""
-        return self.folder.name
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A chart or grid: a data URI, and what it shows in words."""
-
-    uri: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of texts."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: a title, a sentence, and tables and pictures in order."""
-
-    title: str
-    text: str
-    items: tuple[Table | Picture, ...]
-
-
 def run(config: ReportConfig) -> None:
     """Writes the page."""
     folders = [stage.require_completed(path, "runs") for path in config.runs]
@@ -95,18 +58,12 @@ def run(config: ReportConfig) -> None:
         sections += [make_section(run) for run in by_stage[name]]
         if name == "train_classifier" and comparisons:
             sections.append(comparison_section(comparisons))
+        if name == "evaluate_gan":
+            sections += compared_sections(by_stage[name])
     sections.append(provenance_section(runs))
     write_atomically(workdir.path / REPORT_PAGE, render(config.title, sections))
     workdir.complete({"runs": {str(run.folder): stage.digest(run.folder) for run in runs}, "comparisons": comparisons})
     logging.info("report: %s", workdir.path / REPORT_PAGE)
-
-
-def render(title: str, sections: list[Section]) -> str:
-    """Returns the page; every text is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html").render(title=title, sections=sections)
 
 
 def compare(classifiers: list[Run]) -> list[dict]:
@@ -133,7 +90,7 @@ def headline(by_stage: dict[str, list[Run]], comparisons: list[dict]) -> Section
             run.settings["backbone"],
             _share(run),
             str(run.report["images"]),
-            _interval(run.report["figures"]["auc"]),
+            interval_text(run.report["figures"]["auc"]),
         )
         for run in classifiers
     )
@@ -171,13 +128,13 @@ def gan_section(run: Run) -> Section:
         caption = f"Step {int(grids[-1].stem)}: each column a class; first row real, below it synthetic"
         items.append(Picture(charts.png_data_uri(grids[-1]), caption))
     lines = read_metrics(run.folder)
-    for series in dict.fromkeys(line["series"] for line in lines if line["series"] != DIVERSITY):
+    for series in dict.fromkeys(line["series"] for line in lines if line["series"] not in (DIVERSITY, EVALUATION)):
         own = _thinned([line for line in lines if line["series"] == series])
         steps = [line["step"] for line in own]
         names = [name for name in own[0] if name not in ("series", "step")]
         panels = {name.replace("_", " "): {name: (steps, [line[name] for line in own])} for name in names}
         items.append(Picture(charts.curves(panels, "step"), f"Training of the {series}"))
-    items += _diversity_curves(run)
+    items += [*_diversity_curves(run), *_evaluation_curves(run)]
     trained_on = run.report["trained_on"]["shards"]
     text = (
         f"Method {run.settings['method']}, {run.settings['image_size']} px, width {run.settings['width']}, "
@@ -202,7 +159,7 @@ def synthetic_section(run: Run) -> Section:
 
 def classifier_section(run: Run) -> Section:
     """Figures with intervals, curves over the epochs, ROC and precision-recall."""
-    rows = tuple((name.replace("_", " "), _interval(figure)) for name, figure in run.report["figures"].items())
+    rows = tuple((name.replace("_", " "), interval_text(figure)) for name, figure in run.report["figures"].items())
     table = Table(("out-of-fold figure", "value (95 % interval)"), rows)
     caption = "ROC and precision-recall of the out-of-fold predictions; dotted: a classifier that guesses"
     pictures = (
@@ -229,7 +186,7 @@ def submission_section(run: Run) -> Section:
 def comparison_section(comparisons: list[dict]) -> Section:
     """With and without synthetic images, on the same images, with the paired interval."""
     header = ("without", "with", "images", "AUC difference (95 % interval)")
-    rows = tuple((c["without"], c["with"], str(c["images"]), _interval(c, signed=True)) for c in comparisons)
+    rows = tuple((c["without"], c["with"], str(c["images"]), interval_text(c, signed=True)) for c in comparisons)
     text = "The same baseline with and without synthetic images; patients are resampled whole, both classifiers alike."
     return Section("With and without synthetic images", text, (Table(header, rows),))
 
@@ -253,6 +210,7 @@ SECTIONS: dict[str, Callable[[Run], Section]] = {
     "make_shards": shards_section,
     "train_gan": gan_section,
     "synthesize": synthetic_section,
+    "evaluate_gan": evaluation_section,
     "train_classifier": classifier_section,
     "make_submission": submission_section,
 }
@@ -272,6 +230,20 @@ def _diversity_curves(run: Run) -> list[Picture]:
         f"below the dashed line ({COLLAPSED_BELOW:g}) the class has collapsed"
     )
     return [Picture(charts.curves({"diversity": curves}, "step", threshold=COLLAPSED_BELOW), caption)]
+
+
+def _evaluation_curves(run: Run) -> list[Picture]:
+    panels = read_curves(run.folder)
+    if not panels:
+        return []
+    best, held_out = run.report.get("best"), run.settings["num_folds"]
+    caption = (
+        f"Judged in training by real images {'held out' if held_out else 'of the training'}, with features "
+        f"{run.settings['eval_features']}"
+    )
+    if best:
+        caption += f"; the best generator, by KID of {best['class']}, is that of step {best['step']}"
+    return [Picture(charts.curves(panels, "step"), caption)]
 
 
 def _collapse(run: Run) -> str:
@@ -353,11 +325,6 @@ def _verdict(comparison: dict) -> str:
         f"Synthetic images ({comparison['with']} against {comparison['without']}) {effect}: AUC {value:+.3f}, "
         f"95 % interval {low:+.3f} to {high:+.3f}, {comparison['images']} images."
     )
-
-
-def _interval(figure: dict, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{figure['value']:{sign}.3f} ({figure['low']:{sign}.3f} to {figure['high']:{sign}.3f})"
 
 
 def _share(run: Run) -> str:

@@ -11,18 +11,22 @@ whose weights it started from.
 import pipelines.quiet_tensorflow  # noqa: F401
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from absl import logging
 
 from melgan.config import require, setting
+from melgan.metrics.extractors import EXTRACTORS
 from melgan.sampling import sample_images
 from pipelines import stage
-from pipelines.generator_file import LoadedGenerator, load_generator
-from pipelines.grids import write_grid
+from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
+from pipelines.grids import SYNTHETIC, write_grid
 from pipelines.progress import Progress
+from pipelines.rejecting import Drawn, copy_finder, draw_without_copies
 from tfrecords_tools import example
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.manifest import Manifest, ShardEntry, write_manifest
@@ -41,6 +45,16 @@ class SynthesizeConfig:
     output: str = setting(help="folder of the synthetic shards")
     label: str = setting("", "name of the class to draw")
     count: int = setting(0, "how many images of --label")
+    checkpoint: str = setting("last", "which generator of the run", choices=CHECKPOINTS)
+    reject_copies: bool = setting(
+        False, "draw others in place of images nearer to a training image than held-out real ones are"
+    )
+    shards: str = setting("", "real shards, for --reject_copies (default: those of the GAN run)")
+    features: str = setting(
+        "pixels", f"where copies are looked for, beside pixels: {', '.join(EXTRACTORS)} or classifier:RUN"
+    )
+    weights: str = setting("", "file of InceptionV3's ImageNet weights, where they cannot be downloaded")
+    cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
     balance: bool = setting(False, "bring every class to the count of the largest in the training shards")
     seed: int = setting(0, "seed of the latents")
     shard_size: int = setting(1000, "images per shard")
@@ -55,18 +69,28 @@ class SynthesizeConfig:
 
 def run(config: SynthesizeConfig) -> None:
     """Writes synthetic shards."""
-    generator = load_generator(config.gan, "gan")
+    generator = load_generator(config.gan, "gan", config.checkpoint)
     labels = plan_labels(config, generator.report["classes"], generator.report["class_counts"])
     workdir = stage.open_workdir(as_path(config.output), "synthesize", config)
     if workdir is None:
         return
-    entries = _write_shards(config, generator, labels)
-    manifest = _manifest(config, generator, entries)
+    drawn = _draw(config, generator, labels)
+    entries = _write_shards(config, generator, drawn)
+    manifest = _manifest(config, generator, entries, drawn)
     write_manifest(workdir.path, manifest)
     remove_parts(workdir.path)
-    _write_grid(config, generator, labels)
+    _write_grid(config, generator, drawn)
     counts = manifest.class_counts(SPLIT)
-    workdir.complete({"classes": manifest.classes, "class_counts": counts, "provenance": manifest.provenance})
+    workdir.complete(
+        {
+            "classes": manifest.classes,
+            "class_counts": counts,
+            "rejected_copies": drawn.rejected.tolist(),
+            "provenance": manifest.provenance,
+        }
+    )
+    if config.reject_copies:
+        logging.info("%d images were rejected as suspected copies of training images", drawn.rejected.sum())
     logging.info("%d synthetic images in %d shards: %s", len(labels), len(entries), workdir.path)
 
 
@@ -88,18 +112,36 @@ def plan_labels(config: SynthesizeConfig, classes: list[str], class_counts: list
     return np.full(config.count, classes.index(config.label))
 
 
-def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray) -> list[ShardEntry]:
+def _draw(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray) -> Drawn:
+    """Returns which images to write; the same at every start."""
+    if not config.reject_copies:
+        return Drawn(np.arange(len(labels)), labels, np.zeros(len(generator.report["classes"]), int))
+    with tempfile.TemporaryDirectory() as feature_dir:
+        find_copies = copy_finder(
+            generator,
+            shards_path=config.shards or stage.read_run(as_path(config.gan))[0]["shards"],
+            features=config.features,
+            weights=config.weights,
+            cache_dir=config.cache_dir,
+            feature_dir=Path(feature_dir),
+        )
+        return draw_without_copies(generator, labels, config.seed, find_copies)
+
+
+def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, drawn: Drawn) -> list[ShardEntry]:
     """Writes the shards that an earlier run has not finished; classes are spread over the shards."""
     output, num_classes = as_path(config.output), len(generator.report["classes"])
-    num_shards = -(-len(labels) // config.shard_size)
+    num_shards = -(-len(drawn.labels) // config.shard_size)
     done = {index: part for index in range(num_shards) if (part := read_part(output, SPLIT, index))}
     remove_leftovers(output, keep=[part.entry.file for part in done.values()])
-    progress = Progress("synthetic images", len(labels), "images", sum(part.entry.records for part in done.values()))
+    progress = Progress(
+        "synthetic images", len(drawn.labels), "images", sum(part.entry.records for part in done.values())
+    )
     entries = []
     for index in range(num_shards):
         if index not in done:
-            drawn = np.arange(index, len(labels), num_shards)
-            examples = _examples(config, generator, labels, drawn)
+            rows = np.arange(index, len(drawn.labels), num_shards)
+            examples = _examples(config, generator, drawn.labels[rows], drawn.indices[rows])
             entry = write_examples(output, SPLIT, index, examples, num_classes)
             done[index] = write_part(output, ShardResult(entry, ()))
         entries.append(done[index].entry)
@@ -110,24 +152,26 @@ def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, labels: 
 def _examples(
     config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray, indices: np.ndarray
 ) -> Iterator[example.Example]:
-    sha256, method, size = generator.report["generator_sha256"], generator.config.method, generator.config.image_size
-    images = sample_images(generator.network, labels[indices], config.seed, indices=indices)
-    for index, image in zip(indices, images, strict=True):
+    sha256, method, size = generator.sha256, generator.config.method, generator.config.image_size
+    images = sample_images(generator.network, labels, config.seed, indices=indices)
+    for index, label, image in zip(indices, labels, images, strict=True):
         yield example.Example(
             image=encode_jpeg(image, config.quality),
             image_name=f"{method}_{sha256[:8]}_{config.seed}_{index:07d}",
-            target=int(labels[index]),
+            target=int(label),
             width=size,
             height=size,
             provenance=example.Provenance(generator=sha256, method=method, seed=config.seed, index=int(index)),
         )
 
 
-def _manifest(config: SynthesizeConfig, generator: LoadedGenerator, entries: list[ShardEntry]) -> Manifest:
+def _manifest(
+    config: SynthesizeConfig, generator: LoadedGenerator, entries: list[ShardEntry], drawn: Drawn
+) -> Manifest:
     report = generator.report
     return Manifest(
         source=SPLIT,
-        source_fingerprint=report["generator_sha256"],
+        source_fingerprint=generator.sha256,
         folds_fingerprint="",
         classes=tuple(report["classes"]),
         image_size=generator.config.image_size,
@@ -135,28 +179,29 @@ def _manifest(config: SynthesizeConfig, generator: LoadedGenerator, entries: lis
         shards=tuple(entries),
         codes={"target": {name: code for code, name in enumerate(report["classes"])}},
         provenance={
-            "generator": report["generator_sha256"],
+            "generator": generator.sha256,
             "gan": config.gan if is_remote(as_path(config.gan)) else os.path.abspath(config.gan),
             "method": generator.config.method,
             "seed": config.seed,
+            "rejected_copies": int(drawn.rejected.sum()) if config.reject_copies else None,
             "trained_on": report["trained_on"],
             "ancestors": report.get("ancestors", []),
         },
     )
 
 
-def _write_grid(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray) -> None:
+def _write_grid(config: SynthesizeConfig, generator: LoadedGenerator, drawn: Drawn) -> None:
     """Writes the first images drawn of each class, as they are in the shards before compression."""
-    classes = generator.report["classes"]
-    drawn = [label for label in range(len(classes)) if (labels == label).any()]
-    columns = []
-    for label in drawn:
-        indices = np.flatnonzero(labels == label)[:_GRID_ROWS]
-        columns.append(np.stack(list(sample_images(generator.network, labels[indices], config.seed, indices=indices))))
+    classes, columns, names = generator.report["classes"], [], []
+    for label, name in enumerate(classes):
+        rows = np.flatnonzero(drawn.labels == label)[:_GRID_ROWS]
+        if len(rows):
+            indices = drawn.indices[rows]
+            images = sample_images(generator.network, drawn.labels[rows], config.seed, indices=indices)
+            columns.append(np.stack(list(images)))
+            names.append(name)
     if columns:
-        write_grid(
-            as_path(config.output) / "grid.png", columns, [classes[label] for label in drawn], first_row_real=False
-        )
+        write_grid(as_path(config.output) / "grid.png", columns, names, [SYNTHETIC] * _GRID_ROWS)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from melgan.errors import look_up
 from melgan.loop import LoopConfig, run_loop
 from melgan.metrics.classification import classification_metrics
 from pipelines import stage
+from pipelines.classifier_file import BEST_WEIGHTS_FILE
 from pipelines.inputs import Shards, open_shards, open_synthetic, refuse_leaks, split_fold
 from pipelines.metrics_file import MetricsWriter, read_metrics
 from pipelines.predictions import judge, predictions_table, read_predictions, scores
@@ -36,7 +37,7 @@ from pipelines.progress import Progress
 from tfrecords_tools.reading import join, training_batches
 from tfrecords_tools.storage import write_atomically
 
-BEST_WEIGHTS_FILE, PREDICTIONS_FILE, OOF_FILE = "best.weights.h5", "predictions.csv", "oof.csv"
+PREDICTIONS_FILE, OOF_FILE = "predictions.csv", "oof.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

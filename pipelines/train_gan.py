@@ -14,6 +14,7 @@ import pipelines.quiet_tensorflow  # noqa: F401
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -33,10 +34,14 @@ from melgan.distribution import (
 from melgan.gan_trainer import GanTrainer
 from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
+from melgan.metrics.extractors import EXTRACTORS
 from pipelines import resuming, stage
+from pipelines.evaluating import EvaluationWatch, read_best
+from pipelines.feature_store import FeatureStore, make_extractor
 from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, training_facts
-from pipelines.generator_file import write_generator
+from pipelines.generator_file import GENERATOR_FILE, write_generator
 from pipelines.inputs import Shards, first_images, open_shards, split_fold
+from pipelines.judged_images import read_images
 from pipelines.judging import IMAGES_PER_CLASS, DiversityWatch
 from pipelines.metrics_file import MetricsWriter
 from pipelines.mirroring import Mirror
@@ -75,12 +80,27 @@ class TrainGanConfig(GanConfig):
         choices=("stop", "rollback"),
         changes_result=False,
     )
+    eval_interval: int = setting(
+        0,
+        "steps between judgements by real images, of which the best generator is kept; 0: none; whole checkpoints",
+        changes_result=False,
+    )
+    eval_features: str = setting(
+        "pixels", f"features of these judgements: {', '.join(EXTRACTORS)} or classifier:RUN", changes_result=False
+    )
+    eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them", changes_result=False)
     deterministic: bool = setting(False, "bitwise equal runs, somewhat slower")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("total_steps", "checkpoint_every", "log_every", "steps_per_call"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(
+            self.eval_interval >= 0 and self.eval_interval % self.checkpoint_every == 0,
+            "eval_interval",
+            self.eval_interval,
+            f"0 or a multiple of checkpoint_every, {self.checkpoint_every}",
+        )
         require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 
@@ -213,15 +233,37 @@ class GanRun:
         config, folder, classes = self._config, self._folder, self._classes
         real_images = first_images(self._data, len(classes), config.image_size, IMAGES_PER_CLASS)
         watch = DiversityWatch(folder, classes, real_images, seed=config.seed, start_step=start_step)
-        return CheckpointArtefacts(folder, classes, real_images, watch, seed=config.seed)
+        return CheckpointArtefacts(
+            folder,
+            classes,
+            real_images,
+            watch,
+            evaluation=self._evaluation(start_step) if config.eval_interval else None,
+            evaluated=lambda step: step % config.eval_interval == 0 or step == config.total_steps,
+            seed=config.seed,
+        )
+
+    def _evaluation(self, start_step: int) -> EvaluationWatch:
+        """Returns what judges by the shards held out, or where there are none by those of the training."""
+        config, shards = self._config, self._shards
+        entries = _held_out_entries(config, shards) or self._entries
+        store = FeatureStore(
+            self._folder / "features", make_extractor(config.eval_features, config.eval_weights, shards, entries)
+        )
+        reference = store.samples(read_images(shards, entries, config.image_size), "real images")
+        rarest = self._classes[int(np.argmin(shards.class_counts(self._entries)))]
+        return EvaluationWatch(
+            self._folder, self._classes, rarest, reference, store, seed=config.seed, start_step=start_step
+        )
 
     def _complete(self) -> None:
         """Writes the generator and the report."""
         report = {
-            "generator_sha256": write_generator(self._folder, self._trainer.ema_generator),
+            "generator_sha256": write_generator(self._folder / GENERATOR_FILE, self._trainer.ema_generator),
             "method": self._config.method,
             **training_facts(self._shards, self._entries),
             **resuming.read_provenance(self._workdir.path),
+            "best": read_best(self._folder),
             "last_metrics": last_metrics(self._folder, "gan"),
             "steps": self._config.total_steps,
             "rollbacks": int(tf.convert_to_tensor(self._trainer.attempt)),

@@ -37,7 +37,7 @@ def evaluate(
     training: Samples | None = None,
     seed: int = 0,
     metrics: Sequence[str] = tuple(METRICS),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[Row]:
     """Returns the rows of all metrics that the images allow, and of the others the reason.
 
@@ -50,16 +50,15 @@ def evaluate(
       training: real images that the generator has seen, for memorisation.
       seed: of what is drawn for intervals.
       metrics: names in METRICS.
-      progress: called with how many figures are done, of how many.
+      progress: called with how many metrics are done, of one more than there are classes times `metrics`.
     """
-    whole = Comparison(_with_mix_of(judged, reference, len(classes)), reference, training=training, seed=seed)
-    comparisons = {ALL_CLASSES: whole} if _has_every_class(judged, reference) else {}
     everything = Comparison(judged, reference, training=training, seed=seed)
-    comparisons |= {name: everything.of_class(label) for label, name in enumerate(classes)}
+    mixed = Comparison(_with_mix_of(judged, reference, len(classes)), reference, training=training, seed=seed)
+    comparisons = {ALL_CLASSES: mixed} | {name: everything.of_class(label) for label, name in enumerate(classes)}
     rows = []
     for done, (scope, name) in enumerate(itertools.product(comparisons, metrics), start=1):
         rows += _rows(name, scope, comparisons[scope])
-        progress(done, len(comparisons) * len(metrics))
+        progress(done)
     return rows
 
 
@@ -67,6 +66,8 @@ def _rows(metric: str, scope: str, comparison: Comparison) -> list[Row]:
     better = METRICS[metric].better
     counts = (len(comparison.judged), len(comparison.reference))
     try:
+        if scope == ALL_CLASSES and not counts[0]:
+            raise CannotJudge("not every class of the real images is among those to judge")
         if min(counts) < 2:
             raise CannotJudge(f"{counts[0]} images to judge and {counts[1]} real ones; two of each are the least")
         if METRICS[metric].reads_features:
@@ -76,10 +77,6 @@ def _rows(metric: str, scope: str, comparison: Comparison) -> list[Row]:
     except CannotJudge as reason:
         return [Row(metric, metric, scope, better, *counts, None, str(reason))]
     return [Row(metric, name, scope, better, *counts, interval) for name, interval in figures.items()]
-
-
-def _has_every_class(judged: Samples, reference: Samples) -> bool:
-    return set(np.unique(judged.labels)) == set(np.unique(reference.labels))
 
 
 def _with_mix_of(judged: Samples, reference: Samples, num_classes: int) -> Samples:

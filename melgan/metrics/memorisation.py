@@ -50,36 +50,59 @@ def threshold(held_out_distances: np.ndarray) -> float:
     return float(np.sort(held_out_distances)[int(SUSPICIOUS * len(held_out_distances))])
 
 
-def suspicious(judged: Nearness, labels: np.ndarray, held_out: Nearness, held_out_labels: np.ndarray) -> np.ndarray:
-    """Returns which judged images `[N]` lie nearer than the threshold of their class, which held-out images set.
-
-    Raises:
-      CannotJudge: if no image of a class is held out.
-    """
-    found = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        own = held_out_labels == label
-        if not own.any():
-            raise CannotJudge("no real image of this class was held out, so there is no distance to compare with")
-        found |= (labels == label) & (judged.distances < threshold(held_out.distances[own]))
-    return found
-
-
 @dataclass(frozen=True)
-class Spaces:
-    """Where copies are looked for: views `[N, V, F]` of judged and held-out images, training vectors `[M, F]`."""
+class Copies:
+    """What was found in one space: where each judged image is nearest, and the threshold of its class `[N]`."""
 
-    judged: np.ndarray
-    held_out: np.ndarray
-    training: np.ndarray
+    near: Nearness
+    thresholds: np.ndarray
+
+    @property
+    def found(self) -> np.ndarray:
+        """Which images are suspiciously near `[N]`."""
+        return self.near.distances < self.thresholds
 
 
-def spaces(judged: Samples, held_out: Samples, training: Samples) -> dict[str, Spaces]:
-    """Returns the spaces in which copies are looked for: the extractor's, and pixels."""
-    return {
-        "features": Spaces(judged.views, held_out.views, training.features),
-        "pixels": Spaces(pixel_views(judged.images), pixel_views(held_out.images), pixel_vectors(training.images)),
-    }
+class CopyDetector:
+    """Looks for copies in two spaces, that of the extractor's features and that of pixels.
+
+    Arguments:
+      held_out: real images that a generator has not seen, with views.
+      training: real images that it was trained on.
+    """
+
+    def __init__(self, held_out: Samples, training: Samples) -> None:
+        self._labels = held_out.labels
+        self._training = {"features": training.features, "pixels": pixel_vectors(training.images)}
+        self._held_out = self._nearest(held_out)
+
+    def find(self, judged: Samples) -> dict[str, Copies]:
+        """Returns what was found among images, with views, by space.
+
+        Raises:
+          CannotJudge: if no image of a class is held out.
+        """
+        return {
+            space: Copies(near, self._thresholds(self._held_out[space], judged.labels))
+            for space, near in self._nearest(judged).items()
+        }
+
+    def find_held_out(self) -> dict[str, Copies]:
+        """Returns what is found among the held-out images themselves: at most one in twenty of a class."""
+        return {space: Copies(near, self._thresholds(near, self._labels)) for space, near in self._held_out.items()}
+
+    def _nearest(self, images: Samples) -> dict[str, Nearness]:
+        views = {"features": images.views, "pixels": pixel_views(images.images)}
+        return {space: nearest_training_image(views[space], self._training[space]) for space in views}
+
+    def _thresholds(self, held_out: Nearness, labels: np.ndarray) -> np.ndarray:
+        thresholds = np.zeros(len(labels))
+        for label in np.unique(labels):
+            own = self._labels == label
+            if not own.any():
+                raise CannotJudge("no real image of this class was held out, so there is no distance to compare with")
+            thresholds[labels == label] = threshold(held_out.distances[own])
+        return thresholds
 
 
 def pixel_views(images: np.ndarray) -> np.ndarray:
@@ -93,17 +116,15 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     With it comes the probability that as many or more would do so if they lay where held-out images lie (Fisher's exact
     test, one-sided).
     """
-    judged, held_out, training = comparison.judged, comparison.reference, comparison.training
-    if training is None:
+    if comparison.training is None:
         raise CannotJudge("copies are looked for in images of a generator whose training images are known")
+    detector = CopyDetector(comparison.reference, comparison.training)
+    expected = detector.find_held_out()
     figures = {}
-    for name, space in spaces(judged, held_out, training).items():
-        near = nearest_training_image(space.judged, space.training)
-        held_out_near = nearest_training_image(space.held_out, space.training)
-        found = suspicious(near, judged.labels, held_out_near, held_out.labels)
-        expected = suspicious(held_out_near, held_out.labels, held_out_near, held_out.labels)
-        table = [[found.sum(), (~found).sum()], [expected.sum(), (~expected).sum()]]
+    for space, copies in detector.find(comparison.judged).items():
+        sides = (copies.found, expected[space].found)
+        table = [[side.sum(), (~side).sum()] for side in sides]
         probability = float(scipy.stats.fisher_exact(table, alternative="greater")[1])
-        figures[f"copies_{name}"] = share_interval(found, judged.groups)
-        figures[f"copies_{name}_p"] = Interval(probability, float("nan"), float("nan"))
+        figures[f"copies_{space}"] = share_interval(copies.found, comparison.judged.groups)
+        figures[f"copies_{space}_p"] = Interval(probability, float("nan"), float("nan"))
     return figures

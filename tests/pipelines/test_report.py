@@ -13,7 +13,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipelines.metrics_file import MetricsWriter
-from pipelines.report import Picture, Run, Section, Table, gan_section, render
+from pipelines.page import Picture, Run, Section, Table, render
+from pipelines.report import gan_section
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,89 @@
+"""A generator in training, judged now and then by real images: curves of metrics, and the best generator so far."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import logging
+
+from melgan.metrics.evaluation import evaluate
+from melgan.metrics.samples import Samples
+from melgan.sampling import sample_images
+from pipelines.feature_store import FeatureStore
+from pipelines.generator_file import BEST_GENERATOR_FILE, write_generator
+from pipelines.judged_images import ImageSet
+from pipelines.metrics_file import MetricsWriter, read_metrics
+from tfrecords_tools.storage import write_atomically
+
+SERIES, BEST_FILE = "evaluation", "best.json"
+IMAGES_PER_CLASS = 100
+_METRICS = ("kid", "prdc")
+
+
+class EvaluationWatch:
+    """Judges a generator by real images, and keeps the one whose images of the rarest class have the lowest KID.
+
+    Arguments:
+      folder: of the run.
+      classes: names of the classes.
+      rarest: the class whose KID decides.
+      reference: real images, best such as training leaves out.
+      store: extracts features.
+      seed: of the latents, the same every time.
+      start_step: judgements of later steps, left by a run that was killed or rolled back, are dropped.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        rarest: str,
+        reference: Samples,
+        store: FeatureStore,
+        *,
+        seed: int,
+        start_step: int,
+    ) -> None:
+        self._folder, self._classes, self._rarest = folder, classes, rarest
+        self._reference, self._store, self._seed = reference, store, seed
+        self._writer = MetricsWriter(folder, SERIES, start_step)
+
+    def judge(self, generator: keras.Model, step: int) -> None:
+        """Judges the generator as it is at a step; what was said of this step before is replaced."""
+        labels = np.repeat(np.arange(len(self._classes)), IMAGES_PER_CLASS)
+        images = np.stack(list(sample_images(generator, labels, self._seed)))
+        judged = self._store.extract(ImageSet(images, labels, np.arange(len(labels)), key=""))
+        rows = evaluate(judged, self._reference, self._classes, seed=self._seed, metrics=_METRICS)
+        figures = {f"{row.figure}/{row.scope}": row.interval.value for row in rows if row.interval is not None}
+        self._keep_if_best(generator, step, figures.get(f"kid/{self._rarest}"))
+        self._writer.drop_after(step - 1)
+        self._writer.write(step, figures)
+
+    def _keep_if_best(self, generator: keras.Model, step: int, kid: float | None) -> None:
+        best = read_best(self._folder)
+        if kid is None or (best and best["kid"] <= kid):
+            return
+        sha256 = write_generator(self._folder / BEST_GENERATOR_FILE, generator)
+        found = {"step": step, "kid": kid, "class": self._rarest, "sha256": sha256}
+        write_atomically(self._folder / BEST_FILE, json.dumps(found) + "\n")
+        logging.info("step %d: best KID of %s so far, %.4g; kept as %s", step, self._rarest, kid, BEST_GENERATOR_FILE)
+
+
+def read_best(folder: Path) -> dict | None:
+    """Returns step, KID, class and SHA-256 of the best generator so far, None if none was judged."""
+    return json.loads((folder / BEST_FILE).read_text()) if (folder / BEST_FILE).is_file() else None
+
+
+def read_curves(folder: Path) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
+    """Returns what was judged in a run: figure -> class -> (steps, values)."""
+    lines = [line for line in read_metrics(folder) if line["series"] == SERIES]
+    curves: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
+    for line in lines:
+        for key in (key for key in line if "/" in key):
+            figure, scope = key.split("/", 1)
+            steps, values = curves.setdefault(figure, {}).setdefault(scope, ([], []))
+            steps.append(line["step"])
+            values.append(line[key])
+    return curves

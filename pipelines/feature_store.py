@@ -1,0 +1,124 @@
+"""Features of image sets, kept in files by digest, so that they are computed once."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from melgan.errors import look_up
+from melgan.metrics.dihedral import NUM_VIEWS, views_of
+from melgan.metrics.extractors import EXTRACTORS, Extractor, of_classifier
+from melgan.metrics.samples import Samples
+from pipelines import stage
+from pipelines.classifier_file import BEST_WEIGHTS_FILE, load_classifier, read_classifier_run
+from pipelines.inputs import Shards, split_fold
+from pipelines.judged_images import ImageSet
+from pipelines.progress import Progress
+from tfrecords_tools.manifest import ShardEntry
+from tfrecords_tools.storage import file_sha256
+
+CLASSIFIER_PREFIX = "classifier:"
+_CHUNK = 64
+
+
+class FeatureStore:
+    """Extracts features, and keeps them as `<digest>.npz` in a folder."""
+
+    def __init__(self, folder: Path, extractor: Extractor) -> None:
+        self._folder, self._extractor = folder, extractor
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def samples(self, images: ImageSet, what: str, *, views: bool = False) -> Samples:
+        """Returns images with their features, from the file if there is one.
+
+        Arguments:
+          images: as drawn or read.
+          what: they are, for the line of progress.
+          views: whether `Samples.views` is wanted, by which copies are looked for.
+        """
+        identity = json.dumps([self._extractor.identity, images.key, views])
+        path = self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as arrays:
+                return _samples(images, arrays["views"], arrays.get("probabilities"), views)
+        progress = Progress(f"features of {what}", len(images.labels), "images")
+        samples = self.extract(images, views=views, progress=progress.update)
+        arrays = {"views": samples.views if views else samples.features[:, None]}
+        if samples.probabilities is not None:
+            arrays["probabilities"] = samples.probabilities
+        _write_arrays(path, arrays)
+        return samples
+
+    def extract(
+        self, images: ImageSet, *, views: bool = False, progress: Callable[[int], None] = lambda done: None
+    ) -> Samples:
+        """Returns images with their features, computed anew and not kept."""
+        features, probabilities = [], []
+        for start in range(0, len(images.labels), _CHUNK):
+            turned = views_of(images.images[start : start + _CHUNK])
+            extracted = [self._extractor.extract(view) for view in itertools.islice(turned, NUM_VIEWS if views else 1)]
+            features.append(np.stack([own for own, _ in extracted], axis=1))
+            probabilities.append(extracted[0][1])
+            progress(min(start + _CHUNK, len(images.labels)))
+        known = None if probabilities[0] is None else np.concatenate(probabilities)
+        return _samples(images, np.concatenate(features), known, views)
+
+
+def make_extractor(features: str, weights: str, shards: Shards, held_out: Sequence[ShardEntry]) -> Extractor:
+    """Returns the extractor that a name of EXTRACTORS or `classifier:RUN` asks for.
+
+    Of a classifier's folds, one is taken that did not see the held-out shards, if there is one.
+
+    Raises:
+      ConfigError: for an unknown name, or weights that cannot be had.
+      StageError: if the run is no classifier of these classes.
+    """
+    if not features.startswith(CLASSIFIER_PREFIX):
+        return look_up(EXTRACTORS, features, "features")(weights)
+    folder = stage.require_completed(features.removeprefix(CLASSIFIER_PREFIX), "features")
+    settings, report = read_classifier_run(folder)
+    fold, unseen = _choose_fold(settings, report, shards, held_out)
+    if not unseen:
+        logging.warning(
+            "%s: this classifier was trained on images that are judged here, so its features flatter them; better hold "
+            "the same shards out from it",
+            folder,
+        )
+    model, config = load_classifier(folder, fold)
+    identity = file_sha256(folder / f"fold{fold}" / BEST_WEIGHTS_FILE)
+    name = f"classifier {folder.name} ({config.backbone}, fold {fold})"
+    return of_classifier(model, config.image_size, name, identity)
+
+
+def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray | None, views: bool) -> Samples:
+    """Returns samples from the features of their views `[N, V, F]`."""
+    return Samples(
+        images=images.images,
+        labels=images.labels,
+        groups=images.groups,
+        features=features[:, 0],
+        probabilities=probabilities,
+        views=features if views else None,
+    )
+
+
+def _choose_fold(settings: dict, report: dict, shards: Shards, held_out: Sequence[ShardEntry]) -> tuple[int, bool]:
+    """Returns a fold of a classifier, and whether its training left the held-out shards out."""
+    if report["folds_fingerprint"] == shards.manifest.folds_fingerprint:
+        wanted = {shard.index for shard in held_out}
+        for fold in report["folds"]:
+            _, validation = split_fold(shards.manifest, settings["num_folds"], fold)
+            if wanted and wanted <= {shard.index for shard in validation}:
+                return fold, True
+        return report["folds"][0], False
+    return report["folds"][0], True  # trained on other images
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    unfinished = path.with_name(f"unfinished.{path.name}")
+    np.savez(unfinished, **arrays)
+    unfinished.replace(path)

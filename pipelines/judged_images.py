@@ -1,0 +1,69 @@
+"""Images as arrays for judging: read from shards, or drawn by a generator; each set with a key that stands for it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melgan.metrics.intervals import patient_groups
+from melgan.sampling import sample_images
+from pipelines import stage
+from pipelines.generator_file import LoadedGenerator
+from pipelines.inputs import Shards
+from tfrecords_tools.manifest import ShardEntry
+from tfrecords_tools.reading import evaluation_batches
+
+MOST_PER_CLASS = 5000
+_READ_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images uint8 `[N, H, W, 3]`, their labels `[N]`, group codes `[N]`, and a key that is equal for equal sets."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    key: str
+
+    def take(self, rows: np.ndarray) -> "ImageSet":
+        """Returns the images of some rows."""
+        key = f"{self.key}/{hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()}"
+        return ImageSet(self.images[rows], self.labels[rows], self.groups[rows], key)
+
+
+def read_images(
+    shards: Shards, entries: Sequence[ShardEntry], image_size: int, most_per_class: int = MOST_PER_CLASS
+) -> ImageSet:
+    """Returns the images of some shards, of each class the first so many.
+
+    Raises:
+      StageError: if the stored images are smaller than asked for.
+    """
+    if shards.manifest.image_size < image_size:
+        raise stage.StageError(
+            f"{shards.folder}: its images are {shards.manifest.image_size} px, those to judge {image_size} px; as "
+            f"enlarged images would be judged as blurred ones, make shards of {image_size} px or more"
+        )
+    num_classes = len(shards.manifest.classes)
+    counts, batches = np.zeros(num_classes, int), []
+    for batch in evaluation_batches(shards.read(tuple(entries)), image_size=image_size, batch_size=_READ_BATCH):
+        labels, kept = batch["label"].numpy(), []
+        for row, label in enumerate(labels):
+            if label >= 0 and counts[label] < most_per_class:
+                counts[label] += 1
+                kept.append(row)
+        batches.append((batch["image"].numpy()[kept], labels[kept], batch["patient_id"].numpy()[kept]))
+    images, labels, patients = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    key = json.dumps([[entry.crc32c for entry in entries], image_size, most_per_class])
+    return ImageSet(images, labels, patient_groups(patients), key)
+
+
+def draw_images(generator: LoadedGenerator, class_counts: Sequence[int], seed: int) -> ImageSet:
+    """Returns images drawn by a generator, so many of each class, in order of the classes."""
+    labels = np.repeat(np.arange(len(class_counts)), class_counts)
+    images = np.stack(list(sample_images(generator.network, labels, seed)))
+    key = json.dumps([generator.sha256, np.asarray(class_counts).tolist(), seed])
+    return ImageSet(images, labels, np.arange(len(labels)), key)

@@ -1,0 +1,97 @@
+"""Which of a generator's images may be given away: those that are no copies of a training image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from melgan.metrics.memorisation import CopyDetector
+from melgan.sampling import sample_images
+from pipelines import stage
+from pipelines.feature_store import FeatureStore, make_extractor
+from pipelines.generator_file import LoadedGenerator
+from pipelines.inputs import open_shards, split_seen
+from pipelines.judged_images import ImageSet, read_images
+from pipelines.progress import Progress
+
+# Whether each of some images uint8 `[N, H, W, 3]` with labels `[N]` is suspected to be a copy, bool `[N]`.
+FindCopies = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+_CHUNK = 256
+_MOST_DRAWN = 10
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Which images are drawn: their indices `[N]`, by which the latents are found, and labels `[N]`.
+
+    `rejected` counts those of each class that were drawn and not taken `[num_classes]`.
+    """
+
+    indices: np.ndarray
+    labels: np.ndarray
+    rejected: np.ndarray
+
+
+def draw_without_copies(generator: LoadedGenerator, labels: np.ndarray, seed: int, find_copies: FindCopies) -> Drawn:
+    """Returns which images to take for labels `[N]`: in place of a suspected copy, the next one that is none.
+
+    Raises:
+      StageError: if hardly any image is taken.
+    """
+    indices, missing = np.arange(len(labels)), np.arange(len(labels))
+    rejected, drawn = np.zeros(len(generator.report["classes"]), int), 0
+    progress = Progress("images without copies", len(labels), "images")
+    while len(missing):
+        if drawn >= _MOST_DRAWN * len(labels):
+            raise stage.StageError(
+                f"{rejected.sum()} of {drawn} images lie suspiciously near to a training image: this generator copies; "
+                "train it shorter, on more images or with --augmentation=diffaugment"
+            )
+        rows, candidates = missing[:_CHUNK], np.arange(drawn, drawn + len(missing[:_CHUNK]))
+        images = np.stack(list(sample_images(generator.network, labels[rows], seed, indices=candidates)))
+        copies = find_copies(images, labels[rows])
+        indices[rows] = candidates
+        rejected += np.bincount(labels[rows][copies], minlength=len(rejected))
+        drawn += len(rows)
+        missing = np.concatenate([missing[_CHUNK:], rows[copies]])
+        progress.update(len(labels) - len(missing))
+    return Drawn(indices, labels, rejected)
+
+
+def copy_finder(
+    generator: LoadedGenerator, *, shards_path: str, features: str, weights: str, cache_dir: str, feature_dir: Path
+) -> FindCopies:
+    """Returns what suspects copies of the images that a generator was trained on, in features or in pixels.
+
+    Arguments:
+      generator: whose report tells what it was trained on.
+      shards_path: those shards, with others that were held out.
+      features: name of an extractor, or classifier:RUN.
+      weights: of the extractor.
+      cache_dir: local copies of shards that lie in a bucket.
+      feature_dir: where the features of real images are kept.
+
+    Raises:
+      StageError: if the shards are others, or none were held out.
+    """
+    shards = open_shards(shards_path, "shards", cache_dir)
+    seen, held_out = split_seen(shards, generator.report["trained_on"], "shards")
+    if not held_out:
+        raise stage.StageError(
+            "--reject_copies compares with real images that the generator has not seen, and it was trained on all; "
+            "train it with --num_folds and --fold"
+        )
+    store = FeatureStore(feature_dir, make_extractor(features, weights, shards, held_out))
+    size = generator.config.image_size
+    detector = CopyDetector(
+        store.samples(read_images(shards, held_out, size), "held-out images", views=True),
+        store.samples(read_images(shards, seen, size), "training images"),
+    )
+
+    def find_copies(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        judged = store.extract(ImageSet(images, labels, np.arange(len(labels)), key=""), views=True)
+        return np.any([copies.found for copies in detector.find(judged).values()], axis=0)
+
+    return find_copies
