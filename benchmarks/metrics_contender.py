@@ -36,6 +36,8 @@ def main(name: str, folder: Path) -> None:
 
 def ours() -> Compute:
     """Returns our metrics; KID is that of all pairs."""
+    import pipelines.quiet_tensorflow  # noqa: F401
+
     from scipy.special import softmax
 
     from melgan.metrics.fid import frechet_distance
@@ -83,7 +85,7 @@ def torch_fidelity() -> Compute:
     return compute
 
 
-# Each imports its packages when it is called: PyTorch and ours never share a process.
+# Each imports its packages when it is called: PyTorch and TensorFlow never share a process.
 CONTENDERS: dict[str, Callable[[], Compute]] = {"ours": ours, "torch-fidelity": torch_fidelity}
 
 
