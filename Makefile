@@ -40,7 +40,8 @@ lint: $(READY) ## style (ruff) and the layers of the packages (import-linter)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 
 .PHONY: bench
-bench: $(READY) ## ratios against the usual recipes, written to docs/benchmarks.md; minutes, on an idle machine
+bench: $(READY) ## ratios against the usual recipes, written to docs/benchmarks.md; minutes, on an idle machine; installs PyTorch (gigabytes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) --editable '.[bench]'
 	@$(BIN)/python -m benchmarks
 
 .PHONY: venv

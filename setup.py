@@ -40,7 +40,7 @@ setup(
         "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
         "tpu": ["tensorflow-tpu>=2.18,<2.21; sys_platform == 'linux' and python_version < '3.13'"],
         "distributed": [DISTRIBUTED],
-        "bench": RIVALS,
+        "bench": [*RIVALS, "torch-fidelity>=0.4,<1"],
         "noisy-student": ["efficientnet>=1.1.1,<2"],
         "dev": [
             "pytest>=8,<10",

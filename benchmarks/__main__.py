@@ -13,8 +13,20 @@ from pathlib import Path
 from benchmarks.measuring import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBJECTS = ("images", "reading", "engines", "planning", "gan_step", "gan_overhead", "gan_scaling")
-PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "Pillow", "protobuf", "opencv-python-headless", "webdataset")
+SUBJECTS = ("images", "reading", "engines", "planning", "gan_step", "gan_overhead", "gan_scaling", "image_metrics")
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "scipy",
+    "pandas",
+    "Pillow",
+    "protobuf",
+    "opencv-python-headless",
+    "webdataset",
+    "torch",
+    "torch-fidelity",
+)
 
 _METHOD = """\
 Written by `make bench`. Ours and its rivals run in turn, in rounds; a ratio (x) is the median over the rounds of the
@@ -36,6 +48,10 @@ each change gave is measured by putting the plain thing back in its place (bench
 discriminator step. What the loop and the pipeline cost is measured around a network of a twentieth of the width and set
 against a step at published widths. Two replicas are processes on one core each, by the clock. How more of them fare is
 told on paper, with the formula and the assumptions of benchmarks/gan_scaling.py: no overlap of exchange and arithmetic.
+
+Metrics of images are computed from features that are drawn and read from disk, without any network, by ours and by
+torch-fidelity with its defaults, each in a process of its own on one core. Starting, importing and reading do not count
+as time; all that the process ever held counts as memory.
 """
 
 

@@ -1,5 +1,6 @@
 """The benchmarks run, at sizes that measure nothing; and the table says what was met."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ TINY = {
     "gan_step": "width=0.05, batch_size=4, disc_steps=2, rounds=1, changes=['without any']",
     "gan_overhead": "width=0.05, batch_size=8, images=100, steps=10",
     "gan_scaling": "width=0.05, batch_size=4, steps=2",
+    "image_metrics": "images=100, width=16",
 }
 NEEDED = {
     "images": ["cv2"],
@@ -28,6 +30,7 @@ NEEDED = {
     "gan_step": [],
     "gan_overhead": [],
     "gan_scaling": [],
+    "image_metrics": ["torch_fidelity"],
 }
 
 
@@ -36,16 +39,28 @@ NEEDED = {
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_subject_measures(subject):
     for package in NEEDED[subject]:
-        pytest.importorskip(package)
-    code = f"from benchmarks.{subject} import *\nprint_figures(measure({TINY[subject]}))"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    figures = [Figure(**json.loads(line)) for line in result.stdout.splitlines()]
+        if importlib.util.find_spec(package) is None:  # not imported: PyTorch beside TensorFlow asks for trouble
+            pytest.skip(f"needs {package}, of the extra bench")
+    figures = measured(subject, TINY[subject])
     assert all(figure.value >= 0 for figure in figures)
     assert any(figure.met is not None for figure in figures) or subject == "gan_scaling"
     if subject == "gan_step":
         (equality,) = (figure for figure in figures if figure.unit == "millionths" and figure.at_most)
         assert equality.met
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_our_image_metrics_are_measured_without_a_rival():
+    (memory,) = measured("image_metrics", f"{TINY['image_metrics']}, rival=None")
+    assert memory.value > 0
+    assert memory.met
+
+
+def measured(subject, arguments):
+    code = f"from benchmarks.{subject} import *\nprint_figures(measure({arguments}))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return [Figure(**json.loads(line)) for line in result.stdout.splitlines()]
 
 
 def test_a_ratio_is_the_median_over_the_rounds():
