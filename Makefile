@@ -13,6 +13,7 @@ READY := $(VENV)/.ready
 EXTRAS ?= dev
 PINS ?= --constraint constraints.txt
 RUNS ?= runs
+TEST_PROCESSES ?= 2
 
 # $(call flag,name,VARIABLE): --name=value if the variable is given, nothing otherwise.
 flag = $(if $($(2)),--$(1)='$($(2))')
@@ -28,8 +29,8 @@ demo: $(READY) ## the whole line on the embedded, drawn data set: minutes on a l
 	@$(call stage,demo) --workdir=$(RUNS)/demo
 
 .PHONY: test
-test: $(READY) ## the whole test suite, lint included
-	@$(BIN)/python -m pytest tests $(ARGS)
+test: $(READY) ## the whole test suite, lint included, in TEST_PROCESSES=2 processes
+	@$(BIN)/python -m pytest tests --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 .PHONY: test-oldest
 test-oldest: ## the test suite on TensorFlow 2.18, the newest for which there is a TPU runtime, in .venv-oldest

@@ -45,6 +45,7 @@ setup(
         "dev": [
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",
+            "pytest-xdist>=3.6,<4",
             "ruff>=0.6",
             "import-linter>=2.0,<3",
             DISTRIBUTED,

@@ -38,6 +38,7 @@ from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.storage import write_atomically
 
 METRICS_TABLE, PAGE = "metrics.csv", "report.html"
+_LOGGED = ("kid", "recall", "copies_features")
 _LEAST_PER_CLASS = 100
 
 
@@ -134,6 +135,14 @@ def run(config: EvaluateGanConfig) -> None:
     section = evaluation_section(Run(workdir.path, settings, report))
     write_atomically(workdir.path / PAGE, render(f"melgan: {workdir.path.name}", [section]))
     workdir.complete(report)
+    for row in rows:
+        if row.figure in _LOGGED and row.interval is not None:
+            interval = row.interval
+            logging.info(
+                "%s %s %.4g (95 %% interval %.4g to %.4g), %d synthetic by %d real images, features: %s",
+                *(row.figure, row.scope, interval.value, interval.low, interval.high, row.judged, row.reference),
+                extractor.name,
+            )
     logging.info("report: %s", workdir.path / PAGE)
 
 
@@ -210,7 +219,8 @@ def _synthetic_images(config: EvaluateGanConfig, subject: Subject, reference: Im
     counts = np.full(num_classes, config.images_per_class)
     if not config.images_per_class:
         counts = np.maximum(np.bincount(reference.labels, minlength=num_classes), _LEAST_PER_CLASS)
-    return draw_images(subject.generator, counts, config.seed)
+    labels = np.repeat(np.arange(num_classes), counts)
+    return draw_images(subject.generator.network, subject.sha256, labels, config.seed)
 
 
 def _evaluate(

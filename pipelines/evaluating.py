@@ -10,10 +10,9 @@ from absl import logging
 
 from melgan.metrics.evaluation import evaluate
 from melgan.metrics.samples import Samples
-from melgan.sampling import sample_images
 from pipelines.feature_store import FeatureStore
 from pipelines.generator_file import BEST_GENERATOR_FILE, write_generator
-from pipelines.judged_images import ImageSet
+from pipelines.judged_images import draw_images
 from pipelines.metrics_file import MetricsWriter, read_metrics
 from tfrecords_tools.storage import write_atomically
 
@@ -53,8 +52,7 @@ class EvaluationWatch:
     def judge(self, generator: keras.Model, step: int) -> None:
         """Judges the generator as it is at a step; what was said of this step before is replaced."""
         labels = np.repeat(np.arange(len(self._classes)), IMAGES_PER_CLASS)
-        images = np.stack(list(sample_images(generator, labels, self._seed)))
-        judged = self._store.extract(ImageSet(images, labels, np.arange(len(labels)), key=""))
+        judged = self._store.extract(draw_images(generator, "", labels, self._seed))
         rows = evaluate(judged, self._reference, self._classes, seed=self._seed, metrics=_METRICS)
         figures = {f"{row.figure}/{row.scope}": row.interval.value for row in rows if row.interval is not None}
         self._keep_if_best(generator, step, figures.get(f"kid/{self._rarest}"))

@@ -5,17 +5,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from melgan.metrics.intervals import patient_groups
 from melgan.sampling import sample_images
 from pipelines import stage
-from pipelines.generator_file import LoadedGenerator
 from pipelines.inputs import Shards
+from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
 
 MOST_PER_CLASS = 5000
+QUALITY = 95  # of the JPEG in synthetic shards, unless asked for another
 _READ_BATCH = 64
 
 
@@ -61,9 +64,20 @@ def read_images(
     return ImageSet(images, labels, patient_groups(patients), key)
 
 
-def draw_images(generator: LoadedGenerator, class_counts: Sequence[int], seed: int) -> ImageSet:
-    """Returns images drawn by a generator, so many of each class, in order of the classes."""
-    labels = np.repeat(np.arange(len(class_counts)), class_counts)
-    images = np.stack(list(sample_images(generator.network, labels, seed)))
-    key = json.dumps([generator.sha256, np.asarray(class_counts).tolist(), seed])
-    return ImageSet(images, labels, np.arange(len(labels)), key)
+def draw_images(
+    generator: keras.Model, sha256: str, labels: np.ndarray, seed: int, indices: np.ndarray | None = None
+) -> ImageSet:
+    """Returns images drawn by a generator, after the JPEG that synthetic shards hold: they are judged as those are.
+
+    Arguments:
+      generator: maps [latents, labels] to images in [-1, 1].
+      sha256: of its weights, for the key.
+      labels: classes to draw `[N]`.
+      seed: of the latents.
+      indices: of the images `[N]`, 0 to N - 1 by default.
+    """
+    indices = np.arange(len(labels)) if indices is None else indices
+    drawn = sample_images(generator, labels, seed, indices=indices)
+    images = np.stack([tf.io.decode_jpeg(encode_jpeg(image, QUALITY), channels=3).numpy() for image in drawn])
+    numbers = hashlib.sha256(np.stack([labels, indices]).astype(np.int64).tobytes()).hexdigest()
+    return ImageSet(images, labels, np.arange(len(labels)), json.dumps([sha256, numbers, seed]))

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from melgan.metrics.memorisation import CopyDetector
-from melgan.sampling import sample_images
 from pipelines import stage
 from pipelines.feature_store import FeatureStore, make_extractor
 from pipelines.generator_file import LoadedGenerator
 from pipelines.inputs import open_shards, split_seen
-from pipelines.judged_images import ImageSet, read_images
+from pipelines.judged_images import ImageSet, draw_images, read_images
 from pipelines.progress import Progress
 
-# Whether each of some images uint8 `[N, H, W, 3]` with labels `[N]` is suspected to be a copy, bool `[N]`.
-FindCopies = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# Which of some images are suspected to be copies, bool `[N]`.
+FindCopies = Callable[[ImageSet], np.ndarray]
 
 _CHUNK = 256
 _MOST_DRAWN = 10
@@ -50,8 +49,7 @@ def draw_without_copies(generator: LoadedGenerator, labels: np.ndarray, seed: in
                 "train it shorter, on more images or with --augmentation=diffaugment"
             )
         rows, candidates = missing[:_CHUNK], np.arange(drawn, drawn + len(missing[:_CHUNK]))
-        images = np.stack(list(sample_images(generator.network, labels[rows], seed, indices=candidates)))
-        copies = find_copies(images, labels[rows])
+        copies = find_copies(draw_images(generator.network, generator.sha256, labels[rows], seed, candidates))
         indices[rows] = candidates
         rejected += np.bincount(labels[rows][copies], minlength=len(rejected))
         drawn += len(rows)
@@ -90,8 +88,8 @@ def copy_finder(
         store.samples(read_images(shards, seen, size), "training images"),
     )
 
-    def find_copies(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        judged = store.extract(ImageSet(images, labels, np.arange(len(labels)), key=""), views=True)
-        return np.any([copies.found for copies in detector.find(judged).values()], axis=0)
+    def find_copies(images: ImageSet) -> np.ndarray:
+        found = detector.find(store.extract(images, views=True))
+        return np.any([copies.found for copies in found.values()], axis=0)
 
     return find_copies

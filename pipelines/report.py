@@ -20,7 +20,7 @@ from melgan.config import setting
 from pipelines import charts, stage
 from pipelines.evaluating import SERIES as EVALUATION
 from pipelines.evaluating import read_curves
-from pipelines.evaluation_page import compared_sections, evaluation_section
+from pipelines.evaluation_page import NAMES, compared_sections, evaluation_section
 from pipelines.judging import SERIES as DIVERSITY
 from pipelines.judging import read_judgements
 from pipelines.metrics_file import read_metrics
@@ -233,7 +233,7 @@ def _diversity_curves(run: Run) -> list[Picture]:
 
 
 def _evaluation_curves(run: Run) -> list[Picture]:
-    panels = read_curves(run.folder)
+    panels = {NAMES[figure]: curves for figure, curves in read_curves(run.folder).items()}
     if not panels:
         return []
     best, held_out = run.report.get("best"), run.settings["num_folds"]

@@ -25,6 +25,7 @@ from melgan.sampling import sample_images
 from pipelines import stage
 from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
 from pipelines.grids import SYNTHETIC, write_grid
+from pipelines.judged_images import QUALITY
 from pipelines.progress import Progress
 from pipelines.rejecting import Drawn, copy_finder, draw_without_copies
 from tfrecords_tools import example
@@ -58,7 +59,7 @@ class SynthesizeConfig:
     balance: bool = setting(False, "bring every class to the count of the largest in the training shards")
     seed: int = setting(0, "seed of the latents")
     shard_size: int = setting(1000, "images per shard")
-    quality: int = setting(95, "JPEG quality, 1 to 100")
+    quality: int = setting(QUALITY, "JPEG quality, 1 to 100")
 
     def __post_init__(self) -> None:
         require(self.count >= 0, "count", self.count, "0 or greater")

@@ -28,6 +28,7 @@ class ImageMetric:
 METRICS: dict[str, ImageMetric] = {
     "kid": ImageMetric(kid.estimate, "lower"),
     "fid": ImageMetric(fid.estimate, "lower"),
+    "fid_infinity": ImageMetric(fid.estimate_extrapolated, "lower"),
     "prdc": ImageMetric(prdc.estimate, "higher"),
     "inception_score": ImageMetric(inception_score.estimate, "higher"),
     "ms_ssim": ImageMetric(ms_ssim.estimate, "near real", reads_features=False),

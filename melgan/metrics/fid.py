@@ -1,8 +1,11 @@
 """Frechet distance between Gaussians that are fitted to features, and what it would be with endless images."""
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg
 
+from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
 from melgan.metrics.intervals import Interval, jackknife_interval
 
@@ -50,16 +53,21 @@ def extrapolated_distance(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
-    """Returns the distance, and the one extrapolated to endless images, which alone may be less than 0."""
-    figures = {}
-    for name, figure in (("fid", frechet_distance), ("fid_infinity", extrapolated_distance)):
-        value = figure(comparison.judged.features, comparison.reference.features)
-        left_out = [
-            figure(comparison.judged.features[rows], comparison.reference.features[reference_rows])
-            for rows, reference_rows in comparison.leaving_parts_out()
-        ]
-        figures[name] = jackknife_interval(value, left_out)
-    return figures
+    """Returns the distance."""
+    return {"fid": _with_interval(frechet_distance, comparison)}
+
+
+def estimate_extrapolated(comparison: Comparison) -> dict[str, Interval]:
+    """Returns the distance extrapolated to endless images, which may be less than 0."""
+    if min(len(comparison.judged), len(comparison.reference)) < 2 * _PARTS[-1]:
+        raise CannotJudge(f"the line goes through quarters of the images, so it needs {2 * _PARTS[-1]} on both sides")
+    return {"fid_infinity": _with_interval(extrapolated_distance, comparison)}
+
+
+def _with_interval(figure: Callable[[np.ndarray, np.ndarray], float], comparison: Comparison) -> Interval:
+    judged, reference = comparison.judged.features, comparison.reference.features
+    left_out = [figure(judged[rows], reference[real_rows]) for rows, real_rows in comparison.leaving_parts_out()]
+    return jackknife_interval(figure(judged, reference), left_out)
 
 
 def _scaled_deviations(vectors: np.ndarray) -> np.ndarray:

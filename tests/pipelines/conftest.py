@@ -22,6 +22,7 @@ GAN = {
     "autoencoder_epochs": 1,
     "total_steps": 12,
     "checkpoint_every": 4,
+    "eval_interval": 4,
     "log_every": 2,
     "steps_per_call": 2,
     "num_folds": 2,
@@ -143,13 +144,20 @@ def mixed_classifier(line: Line, shards: Path, synthetic: Path, run_stage: Calla
 
 
 @pytest.fixture(scope="session")
+def evaluation(line: Line, shards: Path, gan: Path, classifier: Path, run_stage: Callable) -> Path:
+    settings = {"gan": gan, "shards": shards, "features": f"classifier:{classifier}", "output": line.evaluation}
+    succeed(run_stage("evaluate_gan", **settings))
+    return line.evaluation
+
+
+@pytest.fixture(scope="session")
 def submission(line: Line, classifier: Path, mixed_classifier: Path, run_stage: Callable) -> Path:
     succeed(run_stage("make_submission", runs=f"{classifier},{mixed_classifier}", output=line.submission))
     return line.submission
 
 
 @pytest.fixture(scope="session")
-def report(line: Line, submission: Path, run_stage: Callable) -> Path:
-    runs = [line.shards, line.gan, line.synthetic, line.real_only, line.mixed, submission]
+def report(line: Line, submission: Path, evaluation: Path, run_stage: Callable) -> Path:
+    runs = [line.shards, line.gan, line.synthetic, evaluation, line.real_only, line.mixed, submission]
     succeed(run_stage("report", runs=",".join(str(run) for run in runs), output=line.report))
     return line.report

@@ -49,6 +49,7 @@ def test_every_run_has_its_section_and_the_comparison_is_made(report: Path):
         "Data: shards",
         "Generator: gan",
         "Synthetic images: synthetic",
+        "Judged: evaluation",
         "Classifier: real_only",
         "Classifier: mixed",
         "With and without synthetic images",
