@@ -77,9 +77,15 @@ gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEP
 	  $(call flag,num_folds,NUM_FOLDS) $(call flag,fold,FOLD) $(ARGS)
 
 .PHONY: synthetic
-synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED=]
+synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED= REJECT_COPIES=true]
 	@$(call stage,synthesize) $(call flag,gan,GAN) $(call flag,output,OUTPUT) $(call flag,label,LABEL) \
-	  $(call flag,count,COUNT) $(call flag,balance,BALANCE) $(call flag,seed,SEED) $(ARGS)
+	  $(call flag,count,COUNT) $(call flag,balance,BALANCE) $(call flag,seed,SEED) \
+	  $(call flag,reject_copies,REJECT_COPIES) $(ARGS)
+
+.PHONY: evaluation
+evaluation: $(READY) ## GAN run or synthetic shards -> how good, how diverse, copied or not: GAN= or SYNTHETIC=, SHARDS= OUTPUT= [FEATURES= INCEPTION_WEIGHTS=]
+	@$(call stage,evaluate_gan) $(call flag,gan,GAN) $(call flag,synthetic,SYNTHETIC) $(call flag,shards,SHARDS) \
+	  $(call flag,output,OUTPUT) $(call flag,features,FEATURES) $(call flag,weights,INCEPTION_WEIGHTS) $(ARGS)
 
 .PHONY: classifier
 classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHTS= EPOCHS= NUM_FOLDS= FOLDS= SYNTHETIC= FRACTION=]

@@ -19,6 +19,7 @@ from benchmarks.measuring import peak_megabytes
 ARRAYS = ("features", "reference", "logits")
 SPLITS = 10
 SUBSET_SIZE = 1000
+NEAREST = 3  # of torch-fidelity
 
 # features, reference, logits -> metrics by name
 Compute = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]
@@ -35,22 +36,25 @@ def main(name: str, folder: Path) -> None:
 
 
 def ours() -> Compute:
-    """Returns our metrics; KID is that of all pairs."""
+    """Returns our metrics; KID is that of all pairs, and shares one pass over them with precision and recall."""
     import pipelines.quiet_tensorflow  # noqa: F401
 
     from scipy.special import softmax
 
     from melgan.metrics.fid import frechet_distance
     from melgan.metrics.inception_score import inception_score
-    from melgan.metrics.kid import kernel_distance
-    from melgan.metrics.prdc import prdc
+    from melgan.metrics.kid import distance_from
+    from melgan.metrics.prdc import shares_from
+    from melgan.metrics.similarities import compare
 
     def compute(features: np.ndarray, reference: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        neighbours = prdc(features, reference, nearest=3)
+        similarities = compare(features, reference, nearest=NEAREST)
+        neighbours = shares_from(similarities, NEAREST)
+        counts, reference_counts = np.array([len(features)]), np.array([len(reference)])
         return {
             "IS": float(inception_score(softmax(logits.astype(np.float64), axis=1), splits=SPLITS)),
             "FID": float(frechet_distance(features, reference)),
-            "KID": float(kernel_distance(features, reference)),
+            "KID": float(distance_from(similarities, counts, reference_counts)),
             "precision": float(neighbours["precision"]),
             "recall": float(neighbours["recall"]),
         }

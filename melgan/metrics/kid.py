@@ -18,7 +18,7 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> float:
       reference: `[M, F]`, M at least 2.
     """
     similarities = compare(features, reference, nearest=1)
-    return _distance(similarities, np.array([len(features)]), np.array([len(reference)]), np.array([True]))
+    return distance_from(similarities, np.array([len(features)]), np.array([len(reference)]))
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
@@ -27,17 +27,30 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     counts, reference_counts = np.bincount(parts), np.bincount(reference_parts)
     similarities = comparison.similarities
     kept = np.ones(len(counts), bool)
-    value = _distance(similarities, counts, reference_counts, kept)
+    value = distance_from(similarities, counts, reference_counts)
     left_out = []
     for part in range(len(counts)):
         kept[part] = False
-        left_out.append(_distance(similarities, counts, reference_counts, kept))
+        left_out.append(distance_from(similarities, counts, reference_counts, kept))
         kept[part] = True
     return {"kid": jackknife_interval(value, left_out)}
 
 
-def _distance(similarities: Similarities, counts: np.ndarray, reference_counts: np.ndarray, kept: np.ndarray) -> float:
-    """Returns the distance of the images in the parts that are kept, a mask `[G]`, with counts `[G]`."""
+def distance_from(
+    similarities: Similarities, counts: np.ndarray, reference_counts: np.ndarray, kept: np.ndarray | None = None
+) -> float:
+    """Returns the distance of the images in some parts.
+
+    Arguments:
+      similarities: with kernel sums for G parts.
+      counts: images of each part `[G]`.
+      reference_counts: the same of the reference `[G]`.
+      kept: which parts count `[G]`; all by default.
+
+    Returns:
+      NaN for fewer than two images on a side.
+    """
+    kept = np.ones(len(counts), bool) if kept is None else kept
     pairs = np.ix_(kept, kept)
     count, reference_count = counts[kept].sum(), reference_counts[kept].sum()
     if min(count, reference_count) < 2:

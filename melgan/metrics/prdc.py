@@ -5,7 +5,7 @@ import numpy as np
 from melgan.errors import CannotJudge
 from melgan.metrics.comparison import NEAREST, Comparison
 from melgan.metrics.intervals import Interval, bootstrap_interval, share_interval
-from melgan.metrics.similarities import compare
+from melgan.metrics.similarities import Similarities, compare
 
 
 def prdc(features: np.ndarray, reference: np.ndarray, nearest: int = NEAREST) -> dict[str, float]:
@@ -17,7 +17,11 @@ def prdc(features: np.ndarray, reference: np.ndarray, nearest: int = NEAREST) ->
       reference: features of real images `[M, F]`.
       nearest: k of the k-th neighbour that ends a neighbourhood; less than N and M.
     """
-    similarities = compare(features, reference, nearest=nearest)
+    return shares_from(compare(features, reference, nearest=nearest), nearest)
+
+
+def shares_from(similarities: Similarities, nearest: int) -> dict[str, float]:
+    """Returns the four from neighbourhoods that end at the k-th neighbour."""
     return {
         "precision": float(similarities.within_reference.mean()),
         "recall": float(similarities.within_judged.mean()),
