@@ -44,7 +44,7 @@ def black_png(side: int) -> bytes:
 @pytest.mark.parametrize(
     "settings",
     [{"quality": 30}, {"quality": 95, "subsampling": 0}, {"progressive": True}, {"exif": with_exif(orientation=1)}],
-    ids=str,
+    ids=["low", "high", "progressive", "upright"],
 )
 def test_a_jpeg_of_the_right_size_is_passed_through_byte_for_byte(settings):
     data = encoded(smooth((32, 32)), **settings)
