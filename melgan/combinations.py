@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import require_image_size
+from melgan.augmentations import AUGMENTATIONS
 from melgan.config import GanConfig
-from melgan.diffaugment import AUGMENTATIONS
 from melgan.errors import ConfigError, look_up
 from melgan.labels import LABEL_SAMPLINGS
 from melgan.objectives import OBJECTIVES

@@ -1,27 +1,16 @@
-"""Differentiable augmentation of what the discriminator sees, real and fake alike; AUGMENTATIONS table.
+"""Differentiable augmentation of what the discriminator sees, real and fake alike. Zhao et al. 2020.
 
-Each entry takes (images `[N, H, W, C]` in [-1, 1], draws) and returns as many images of the same shape; values may
-leave the range. Gradients flow through to the images. Shifts and windows are products with matrices rather than
+Shifts and windows are products with matrices rather than
 gathers: static shapes for XLA, and no scattered sums in the gradient.
 """
-
-from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from melgan.randomness import Draws
 
-Augment = Callable[[tf.Tensor, Draws], tf.Tensor]
-
 TRANSLATION = 1 / 8
 CUTOUT = 1 / 2
-
-
-def no_augmentation(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Returns the images as they are."""
-    del draws
-    return images
 
 
 def diffaugment(images: tf.Tensor, draws: Draws) -> tf.Tensor:
@@ -85,6 +74,3 @@ def _whole_number(share: tf.Tensor, low: int, high: int) -> tf.Tensor:
 
 def _rounded(length: float) -> int:
     return int(length + 0.5)
-
-
-AUGMENTATIONS: dict[str, Augment] = {"none": no_augmentation, "diffaugment": diffaugment}

@@ -11,10 +11,11 @@ from functools import partial
 import keras
 import tensorflow as tf
 
+from melgan.ada import adapted
 from melgan.architectures import build_networks
+from melgan.augmentations import AUGMENTATIONS
 from melgan.combinations import require_possible
 from melgan.config import GanConfig
-from melgan.diffaugment import AUGMENTATIONS
 from melgan.distribution import compiles_gradients, per_replica_batch_size
 from melgan.ema import warmed_up_decay
 from melgan.gradients import dense_gradients
@@ -49,7 +50,7 @@ class GanTrainer:
         self._batch_size = per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
         self._objective = OBJECTIVES[config.objective]
         self._penalty = PENALTIES[config.penalty]
-        self._augment = AUGMENTATIONS[config.augmentation]
+        self._augmentation = AUGMENTATIONS[config.augmentation]
         self._probabilities = class_probabilities(class_counts, config.label_sampling)
         self._compiles = compiles_gradients(config.xla, strategy)
         self._generate = self._compiled(self.generate)
@@ -68,10 +69,9 @@ class GanTrainer:
             self.ema_generator = build_networks(config, self.num_classes).generator
             self._generator_optimizer = optimizer(variables=self.generator.trainable_variables)
             self._discriminator_optimizer = optimizer(variables=self.discriminator.trainable_variables)
-            self.attempt = tf.Variable(
-                0, dtype=tf.int32, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
-            )
-        self.metric_names = ("discriminator_loss", "penalty", "discriminator_gradient")
+            self.attempt = _counter(0, tf.int32)
+            self.strength = _counter(0.0, keras.config.floatx())
+        self.metric_names = ("discriminator_loss", "penalty", "real_sign", "discriminator_gradient")
         self.metric_names += ("generator_loss", "generator_gradient")
         self.metric_names += ("skipped_steps",) if precision == "float16" else ()
 
@@ -91,6 +91,7 @@ class GanTrainer:
             "generator_optimizer": self._generator_optimizer,
             "discriminator_optimizer": self._discriminator_optimizer,
             "attempt": self.attempt,
+            "strength": self.strength,
         }
 
     def start_average(self) -> None:
@@ -105,15 +106,20 @@ class GanTrainer:
         or, with `fresh_batches`, on a batch of its own for each discriminator step.
 
         Returns:
-          By name, `[num_steps]`: losses (means over the batch and the discriminator steps), and norms of gradients
-          (over several replicas, the root of the sum of their squares).
+          By name, `[num_steps]`: losses and the sign of the logits of real images (means over the batch and the
+          discriminator steps), and norms of gradients (over several replicas, the root of the sum of their squares).
         """
 
         def take_step(number: tf.Tensor) -> tf.Tensor:
             own_batches = [next(batches) for _ in range(self.batches_per_step)]
             per_replica = self._strategy.run(self._replica_step, args=(own_batches, step + number))
             self._update_average(step + number)
-            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+            measured = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+            if self._augmentation.adaptive:
+                images = self.config.global_batch_size * self.config.disc_steps
+                real_sign = measured[self.metric_names.index("real_sign")]
+                self.strength.assign(adapted(self.strength.read_value(), real_sign, images))
+            return measured
 
         values = take_steps(num_steps, self.metric_names, take_step)
         norms = {name: tf.sqrt(value) for name, value in values.items() if name.endswith("_gradient")}
@@ -155,14 +161,15 @@ class GanTrainer:
           penalised: whether the gradient penalty is due.
 
         Returns:
-          Gradients, and (adversarial loss, penalty), each `[]`.
+          Gradients, and (adversarial loss, penalty, mean sign of the logits of real images), each `[]`.
         """
         real_images = self._augment(real_images, draws.fold(5))
         fake_images = self._augment(fake_images, draws.fold(6))
         with tf.GradientTape() as tape:
-            loss = adversarial = self._reduce(
-                self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws.fold(3))
+            losses, real_logits = self._discriminator_losses(
+                real_images, labels, fake_images, fake_labels, draws.fold(3)
             )
+            loss = adversarial = self._reduce(losses)
             penalty = tf.zeros_like(loss)
             if penalised:
                 # A penalty that is due only now and then counts as often as it was left out.
@@ -171,7 +178,8 @@ class GanTrainer:
                 )
                 loss += self.config.penalty_weight * penalty
             scaled = self._discriminator_optimizer.scale_loss(loss)
-        return dense_gradients(tape, scaled, self.discriminator.trainable_variables), (adversarial, penalty)
+        terms = (adversarial, penalty, self._reduce(tf.sign(real_logits)))
+        return dense_gradients(tape, scaled, self.discriminator.trainable_variables), terms
 
     def generator_gradients(self, real_images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Gradients:
         """Returns the gradients of the generator's scaled loss, summed over this replica's examples, and (loss,)."""
@@ -204,7 +212,7 @@ class GanTrainer:
         return tf.stack([*disc_values, loss, squared_norm, skipped_steps][: len(self.metric_names)])
 
     def _discriminator_step(self, batch: dict[str, tf.Tensor], draws: Draws, number: tf.Tensor) -> tf.Tensor:
-        """Takes discriminator step `number` of the training; returns [loss, penalty, squared gradient, skipped]."""
+        """Takes discriminator step `number` of all; returns [loss, penalty, real sign, squared gradient, skipped]."""
         real_images, labels = to_signed_float(batch["image"]), batch["label"]
         fake_images, fake_labels = self._generate(draws)
 
@@ -221,8 +229,8 @@ class GanTrainer:
 
     def _discriminator_losses(
         self, real_images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor, draws: Draws
-    ) -> tf.Tensor:
-        """Returns the adversarial loss of each example `[B]`; one pass over the real images serves both labels."""
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns adversarial losses and logits of real images `[B]`; one pass over these serves both labels."""
         real_features = self.discriminator.features(real_images)
         fake_features = self.discriminator.features(fake_images)
         real_logits = self.discriminator.judge(real_features, labels)
@@ -231,7 +239,10 @@ class GanTrainer:
         if self.config.wrong_labels:
             others = wrong_labels(draws, labels, self.num_classes)
             wrong_label_logits = self.discriminator.judge(real_features, others)
-        return self._objective.discriminator(real_logits, fake_logits, wrong_label_logits)
+        return self._objective.discriminator(real_logits, fake_logits, wrong_label_logits), real_logits
+
+    def _augment(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        return self._augmentation.augment(images, draws, self.strength.read_value())
 
     def _reduce(self, per_example: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(per_example) / self.config.global_batch_size
@@ -259,3 +270,9 @@ class GanTrainer:
 
     def _draws(self, seed: tf.Tensor, replica_id: tf.Tensor | int) -> Draws:
         return Draws(seed, replica_id, self._batch_size, self._strategy.num_replicas_in_sync)
+
+
+def _counter(value: float, dtype: tf.DType | str) -> tf.Variable:
+    """Returns a variable that is equal on all replicas, and assigned outside of them."""
+    aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(value, dtype=dtype, trainable=False, aggregation=aggregation)

@@ -33,14 +33,21 @@ STEP = 5  # of the checkpoint
 # weights by 6e-8 of themselves changes the second gradient by 1e-4 in one of ten tries, and by 1e-6 in the others.
 SEED = 1
 NETWORKS = ("discriminator", "generator")
-LOSSES = ("discriminator_loss", "penalty", "generator_loss")
+LOSSES = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
 
 
 def make_trainer(strategy, method="bagan_gp"):
-    """Returns a trainer whose steps take several batches if the method's do, and are short otherwise."""
+    """Returns a trainer whose steps take several batches if the method's do, and are short otherwise.
+
+    One of the methods has the adaptive augmentation, and is in the midst of it.
+    """
     disc_steps = 2 if METHODS[method]["fresh_batches"] else 1
-    config = tiny_config(method=method, global_batch_size=BATCH_SIZE, disc_steps=disc_steps, seed=SEED)
+    augmentation = "ada" if method == "gan" else "none"
+    config = tiny_config(
+        method=method, augmentation=augmentation, global_batch_size=BATCH_SIZE, disc_steps=disc_steps, seed=SEED
+    )
     trainer = GanTrainer(config, CLASS_COUNTS, strategy)
+    trainer.strength.assign(0.5)
     enlarge_weights(trainer.generator)
     enlarge_weights(trainer.discriminator)
     return trainer
@@ -56,6 +63,7 @@ def two_steps(trainer, strategy):
     for step in range(2):
         metrics = trainer.train_steps(batches, tf.constant(step, tf.int64), tf.constant(1, tf.int64))
         found |= {f"{name} {step}": metrics[name][0].numpy() for name in LOSSES}
+        found[f"strength {step}"] = tf.convert_to_tensor(trainer.strength).numpy()
         for network in NETWORKS:
             slots = trainer.checkpointed[f"{network}_optimizer"].variables
             moments = flat([slot for slot in slots if slot.path.endswith("momentum")])

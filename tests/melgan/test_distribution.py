@@ -99,7 +99,7 @@ def test_gradients_of_two_replicas_sum_to_those_of_one(folder, single, method, n
 @pytest.mark.parametrize("method", METHODS)
 def test_losses_of_two_replicas_are_those_of_one(folder, single, method):
     double = both(folder, method)
-    for name in replica_gradients.LOSSES:
+    for name in (*replica_gradients.LOSSES, "strength"):
         for step in range(2):
             np.testing.assert_allclose(double[f"{name} {step}"], single(method)[f"{name} {step}"], rtol=1e-5)
 

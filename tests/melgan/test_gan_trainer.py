@@ -9,8 +9,8 @@ from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_batch
 
 from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import IMAGE_SIZES
+from melgan.augmentations import AUGMENTATIONS
 from melgan.combinations import require_possible
-from melgan.diffaugment import AUGMENTATIONS
 from melgan.errors import ConfigError
 from melgan.gan_trainer import GanTrainer
 from melgan.images import to_signed_float
@@ -38,7 +38,7 @@ def gradients(trainer, step=0):
     fakes = trainer.generate(draws.fold(1))
     discriminator, losses = trainer.discriminator_gradients(images, labels, *fakes, draws.fold(1))
     generator, generator_losses = trainer.generator_gradients(images, labels, draws.fold(0))
-    names = ("discriminator_loss", "penalty", "generator_loss")
+    names = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
     return discriminator, generator, dict(zip(names, map(float, losses + generator_losses), strict=True))
 
 
@@ -152,10 +152,12 @@ def test_same_seed_same_weights(one_device):
 
 
 @pytest.mark.parametrize("image_size", IMAGE_SIZES)
-@pytest.mark.parametrize("method", METHODS)
-def test_gradient_functions_are_fit_for_an_accelerator(one_device, method, image_size):
+@pytest.mark.parametrize(
+    ("method", "augmentation"), [*((method, "diffaugment") for method in METHODS), ("gan", "ada")]
+)
+def test_gradient_functions_are_fit_for_an_accelerator(one_device, method, augmentation, image_size):
     """Static shapes and no call of a library, at every resolution, in the program that XLA is given."""
-    config = tiny_config(method=method, image_size=image_size, width=0.02, augmentation="diffaugment")
+    config = tiny_config(method=method, image_size=image_size, width=0.02, augmentation=augmentation)
     trainer = GanTrainer(config, CLASS_COUNTS, one_device)
     batch = tiny_batch(image_size=image_size)
 
