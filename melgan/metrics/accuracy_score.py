@@ -34,6 +34,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     Over all classes it is the mean of theirs.
     """
     whole = comparison.whole
+    whole.require_finite()
     directions = {
         "accuracy_score": (whole.judged, whole.reference),
         "accuracy_reverse": (whole.reference, whole.judged),
