@@ -12,7 +12,7 @@ from melgan.metrics.comparison import Comparison
 from melgan.metrics.intervals import Interval
 from melgan.metrics.samples import Samples
 
-ALL_CLASSES = "all"
+ALL_CLASSES = "all classes"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 
 from melgan.errors import CannotJudge
 from melgan.metrics import accuracy_score
-from melgan.metrics.accuracy_score import estimate, transferred_hits
+from melgan.metrics.accuracy_score import estimate, estimate_reverse, transferred_hits
 from melgan.metrics.comparison import Comparison
 from tests.melgan.metrics.made_up_samples import made_up
 
@@ -56,7 +56,8 @@ def test_a_class_that_cannot_be_learnt_is_refused(training, judged):
 
 def test_over_all_classes_it_is_the_mean_of_their_shares_in_both_directions():
     judged, reference = separable(IN_TURNS, order=(1, 0, 2)), separable(RARE, seed=1)
-    figures = estimate(Comparison(judged, reference))
+    comparison = Comparison(judged, reference)
+    figures = estimate(comparison) | estimate_reverse(comparison)
     assert set(figures) == {"accuracy_score", "accuracy_reverse"}
     for interval in figures.values():
         assert interval.value == pytest.approx(1 / 3)  # not 3 / 55, the share of images
@@ -69,7 +70,8 @@ def test_directions_train_on_judged_and_on_real_images():
     wrong = np.arange(400) % 4 == 0
     judged = made_up(400, labels=labels, features=np.where(wrong, 1, labels)[:, None])
     reference = made_up(40, features=(np.arange(40) % 2)[:, None])
-    figures = estimate(Comparison(judged, reference))
+    comparison = Comparison(judged, reference)
+    figures = estimate(comparison) | estimate_reverse(comparison)
     assert figures["accuracy_score"].value == 1.0  # the boundary moves, but stays between
     assert figures["accuracy_reverse"].value == pytest.approx((0.5 + 1) / 2)
 
@@ -85,6 +87,8 @@ def test_a_class_is_judged_by_the_classifier_of_all_which_is_trained_once(monkey
     whole = Comparison(separable(IN_TURNS, order=(1, 0, 2)), separable(RARE, seed=1))
     values = [estimate(whole.of_class(label))["accuracy_score"].value for label in range(3)]
     assert values == [0.0, 0.0, 1.0]
+    assert trained == [60]
+    estimate_reverse(whole.of_class(0))
     assert trained == [60, 55]
 
 

@@ -126,7 +126,7 @@ CAUGHT = {
     ("inception_score", "inception_score"): ("noise",),
     ("ms_ssim", "ms_ssim"): ("half of each class", "six images of each class"),
     ("accuracy_score", "accuracy_score"): ("noise", "half of each class", "classes exchanged"),
-    ("accuracy_score", "accuracy_reverse"): ("noise", "classes exchanged"),
+    ("accuracy_reverse", "accuracy_reverse"): ("noise", "classes exchanged"),
     ("memorisation", "copies_features"): ("copies",),
     ("memorisation", "copies_pixels"): ("copies",),
     ("attributes", "brightness_drift"): ("dark corners",),

@@ -145,7 +145,7 @@ def test_a_class_missing_among_real_images_does_not_count_over_all():
     reason = "20 images to judge and 0 real ones; two of each are the least"
     assert notes(rows, "other") == dict.fromkeys(METRICS_HERE, reason)
     for scope in ("ring", "schizont"):
-        assert delivered(rows, scope) == set(METRICS_HERE) - {"accuracy_score"}
+        assert delivered(rows, scope) == set(METRICS_HERE)
 
 
 def test_a_class_that_no_side_has_is_no_obstacle():
