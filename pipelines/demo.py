@@ -1,4 +1,4 @@
-"""The whole line on the embedded data set: shards, GAN, synthetic shards, classifiers, submission, report.
+"""The whole line on the embedded data set: shards, GAN, synthetic shards, judgement, classifiers, submission, report.
 
     python -m pipelines.demo --workdir=runs/demo
 
@@ -21,7 +21,8 @@ from pipelines import stage
 from pipelines.progress import format_seconds
 
 _NUM_FOLDS = 3
-# Stage -> settings; WORKDIR stands for the demo's folder. The GAN never sees fold 0, on which classifiers are compared.
+# Stage -> settings; WORKDIR stands for the demo's folder. The GAN never sees fold 0, by which it is judged and on which
+# classifiers are compared.
 _CLASSIFIER = {
     "shards": "WORKDIR/shards",
     "backbone": "small_cnn",
@@ -58,6 +59,15 @@ STAGES: tuple[tuple[str, dict], ...] = (
     ("synthesize", {"gan": "WORKDIR/gan", "output": "WORKDIR/synthetic", "label": "malignant", "count": 300}),
     ("train_classifier", {**_CLASSIFIER, "workdir": "WORKDIR/real_only"}),
     (
+        "evaluate_gan",
+        {
+            "gan": "WORKDIR/gan",
+            "shards": "WORKDIR/shards",
+            "output": "WORKDIR/judged",
+            "features": "classifier:WORKDIR/real_only",
+        },
+    ),
+    (
         "train_classifier",
         {
             **_CLASSIFIER,
@@ -72,7 +82,7 @@ STAGES: tuple[tuple[str, dict], ...] = (
         {
             "runs": ",".join(
                 f"WORKDIR/{name}"
-                for name in ("shards", "gan", "synthetic", "real_only", "with_synthetic", "submission")
+                for name in ("shards", "gan", "synthetic", "judged", "real_only", "with_synthetic", "submission")
             ),
             "output": "WORKDIR/report",
             "title": "melgan demo: drawn lesions",

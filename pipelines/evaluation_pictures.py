@@ -46,6 +46,9 @@ def write_most_suspicious(
     """
     own, nearest, names = [], [], []
     detector = CopyDetector(held_out, training)
+    synthetic = synthetic.take(np.isin(synthetic.labels, held_out.labels))
+    if not len(synthetic):
+        return
     for space, copies in detector.find(synthetic).items():
         ratios = copies.near.distances / np.maximum(copies.thresholds, 1e-12)
         for row in np.argsort(ratios, kind="stable")[: _SUSPICIOUS_ROWS // 2]:

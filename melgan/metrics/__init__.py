@@ -33,6 +33,7 @@ METRICS: dict[str, ImageMetric] = {
     "inception_score": ImageMetric(inception_score.estimate, "higher"),
     "ms_ssim": ImageMetric(ms_ssim.estimate, "near real", reads_features=False),
     "accuracy_score": ImageMetric(accuracy_score.estimate, "higher"),
+    "accuracy_reverse": ImageMetric(accuracy_score.estimate_reverse, "higher"),
     "memorisation": ImageMetric(memorisation.estimate, "lower"),
     "attributes": ImageMetric(attributes.estimate, "near real", reads_features=False),
 }

@@ -29,28 +29,30 @@ def transferred_hits(training: Samples, judged: Samples) -> np.ndarray:
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
-    """Returns the share of real images that are named rightly after training on judged ones, and the reverse.
+    """Returns the share of real images that are named rightly after training on judged ones.
 
     Over all classes it is the mean of theirs.
     """
     whole = comparison.whole
-    directions = {
-        "accuracy_score": (whole.judged, whole.reference),
-        "accuracy_reverse": (whole.reference, whole.judged),
-    }
-    figures = {}
-    for name, (training, judged) in directions.items():
-        hits = whole.once(name, lambda training=training, judged=judged: transferred_hits(training, judged))
-        if comparison.label is None:
-            figures[name] = bootstrap_interval(
-                lambda rows, hits=hits, labels=judged.labels: _mean_recall(hits[rows], labels[rows]),
-                judged.groups,
-                comparison.seed,
-            )
-        else:
-            own = judged.labels == comparison.label
-            figures[name] = share_interval(hits[own], judged.groups[own])
-    return figures
+    return {"accuracy_score": _share(comparison, training=whole.judged, judged=whole.reference)}
+
+
+def estimate_reverse(comparison: Comparison) -> dict[str, Interval]:
+    """Returns the share of judged images that are named rightly after training on real ones."""
+    whole = comparison.whole
+    return {"accuracy_reverse": _share(comparison, training=whole.reference, judged=whole.judged)}
+
+
+def _share(comparison: Comparison, *, training: Samples, judged: Samples) -> Interval:
+    comparison.whole.require_finite()
+    direction = "from judged" if training is comparison.whole.judged else "from reference"
+    hits = comparison.whole.once(direction, lambda: transferred_hits(training, judged))
+    if comparison.label is not None:
+        own = judged.labels == comparison.label
+        return share_interval(hits[own], judged.groups[own])
+    return bootstrap_interval(
+        lambda rows: _mean_recall(hits[rows], judged.labels[rows]), judged.groups, comparison.seed
+    )
 
 
 def _mean_recall(hits: np.ndarray, labels: np.ndarray) -> float:

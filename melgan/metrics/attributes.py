@@ -34,15 +34,16 @@ def dark_corners(images: np.ndarray) -> np.ndarray:
 
     The black rim that a dermatoscope leaves. A corner has an eighth of the sides, the middle a half.
     """
-    luma = images @ _LUMA
-    height, width = luma.shape[1:]
+    height, width = images.shape[1:3]
     rows, columns = max(1, int(height * _CORNER)), max(1, int(width * _CORNER))
     corners = [
-        luma[:, y, x] for y in (slice(rows), slice(-rows, None)) for x in (slice(columns), slice(-columns, None))
+        brightness(images[:, y, x])
+        for y in (slice(rows), slice(-rows, None))
+        for x in (slice(columns), slice(-columns, None))
     ]
     top, left = int(height * _CENTRE), int(width * _CENTRE)
-    middle = luma[:, top : height - top, left : width - left].mean(axis=(1, 2))
-    return np.mean(corners, axis=(0, 2, 3)) < _DARKER * middle
+    middle = brightness(images[:, top : height - top, left : width - left])
+    return np.mean(corners, axis=0) < _DARKER * middle
 
 
 ATTRIBUTES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from melgan.metrics.intervals import draw_parts
-from melgan.metrics.samples import Samples
+from melgan.metrics.samples import Samples, require_finite
 from melgan.metrics.similarities import Similarities, compare
 
 NEAREST = 5  # as in Naeem et al. 2020
@@ -57,6 +57,17 @@ class Comparison:
             self._known[name] = compute()
         return self._known[name]
 
+    def require_finite(self) -> None:
+        """Raises `CannotJudge` if features of either side are not finite."""
+        require_finite(self.judged.features, "judged")
+        require_finite(self.reference.features, "real")
+
+    @cached_property
+    def order(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of both sides, shuffled: images often come class by class, but figures of parts must not tell."""
+        rng = np.random.default_rng(self.seed)
+        return tuple(rng.permutation(len(side)) for side in (self.judged, self.reference))
+
     @cached_property
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
         """The part of every judged image `[N]` and of every real one `[M]`, as many parts on both sides."""
@@ -65,10 +76,9 @@ class Comparison:
         return tuple(draw_parts(side.groups, count, self.seed) for side in sides)
 
     def leaving_parts_out(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields the rows of judged and of real images that stay when one part after the other is left out."""
-        parts, reference_parts = self.parts
-        for part in range(parts.max() + 1):
-            yield np.flatnonzero(parts != part), np.flatnonzero(reference_parts != part)
+        """Yields the rows of judged and of real images, shuffled, that stay when one part after another is left out."""
+        for part in range(self.parts[0].max() + 1):
+            yield tuple(rows[parts[rows] != part] for rows, parts in zip(self.order, self.parts, strict=True))
 
     @cached_property
     def similarities(self) -> Similarities:

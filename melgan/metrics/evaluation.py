@@ -12,7 +12,7 @@ from melgan.metrics.comparison import Comparison
 from melgan.metrics.intervals import Interval
 from melgan.metrics.samples import Samples
 
-ALL_CLASSES = "all"
+ALL_CLASSES = "all classes"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ def _rows(metric: str, scope: str, comparison: Comparison) -> list[Row]:
         if min(counts) < 2:
             raise CannotJudge(f"{counts[0]} images to judge and {counts[1]} real ones; two of each are the least")
         if METRICS[metric].reads_features:
-            _require_finite(comparison.judged.features, "judged")
-            _require_finite(comparison.reference.features, "real")
+            comparison.require_finite()
         figures = METRICS[metric].estimate(comparison)
     except CannotJudge as reason:
         return [Row(metric, metric, scope, better, *counts, None, str(reason))]
@@ -80,15 +79,15 @@ def _rows(metric: str, scope: str, comparison: Comparison) -> list[Row]:
 
 
 def _with_mix_of(judged: Samples, reference: Samples, num_classes: int) -> Samples:
-    """Returns as many judged images as can be had with the share of classes of the reference."""
+    """Returns as many judged images as can be had with the share of classes of the reference, of each one at least.
+
+    None, if one of its classes is missing.
+    """
     own = np.bincount(judged.labels, minlength=num_classes)
     wanted = np.bincount(reference.labels, minlength=num_classes)
-    present = wanted > 0
-    scale = min(1.0, float(np.min(own[present] / wanted[present])))
-    return judged.first(np.floor(wanted * scale).astype(int))
-
-
-def _require_finite(features: np.ndarray, what: str) -> None:
-    bad = ~np.isfinite(features).all(axis=1)
-    if bad.any():
-        raise CannotJudge(f"the features of {bad.sum()} of {len(bad)} {what} images are not finite")
+    present = np.flatnonzero(wanted)
+    if not len(present) or not own[present].all():
+        return judged.take(np.zeros(0, int))
+    scarcest = present[np.argmin(own[present] / wanted[present])]
+    counts = np.minimum(wanted * own[scarcest] // wanted[scarcest], wanted)  # whole numbers: 1 / 49 * 49 is less than 1
+    return judged.first(np.maximum(counts, wanted > 0))

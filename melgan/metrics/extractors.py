@@ -4,6 +4,7 @@ An extractor resizes with antialiasing (Parmar et al. 2022: without it the figur
 """
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +40,8 @@ def resize(images: np.ndarray, side: int) -> tf.Tensor:
 
 def pixel_vectors(images: np.ndarray) -> np.ndarray:
     """Returns uint8 images `[N, H, W, 3]` at 32 px as vectors float32 `[N, 3072]` in [0, 1]."""
-    return resize(images, _PIXEL_SIDE).numpy().reshape(len(images), -1) / np.float32(255)
+    parts = [resize(images[start : start + _BATCH], _PIXEL_SIDE).numpy() for start in range(0, len(images), _BATCH)]
+    return np.concatenate(parts).reshape(len(images), -1) / np.float32(255)
 
 
 def pixels(weights: str) -> Extractor:
@@ -58,14 +60,17 @@ def inception(weights: str) -> Extractor:
       ConfigError: if the weights cannot be downloaded, or the file is not theirs.
     """
     try:
-        network = keras.applications.InceptionV3(weights=weights or "imagenet")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of each layer that a wrong file lacks, then raises
+            network = keras.applications.InceptionV3(weights=weights or "imagenet")
     except Exception as error:  # Keras raises a plain Exception for a failed download
+        reason = str(error).partition("\n")[0]  # of wrong weights, Keras lists all 189 layers
         if weights:
-            raise ConfigError(f"weights is {weights!r}, which is no file for InceptionV3 ({error})") from error
+            raise ConfigError(f"weights is {weights!r}, which is no file for InceptionV3 ({reason})") from error
         raise ConfigError(
             "the ImageNet weights of InceptionV3 cannot be downloaded here; fetch "
             "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 elsewhere and give --weights=PATH, or use "
-            f"--features=classifier:RUN or pixels ({error})"
+            f"--features=classifier:RUN or pixels ({reason})"
         ) from error
     return _of_inception(network, "inception, ImageNet weights")
 

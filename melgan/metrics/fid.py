@@ -8,6 +8,7 @@ import scipy.linalg
 from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
 from melgan.metrics.intervals import Interval, jackknife_interval
+from melgan.metrics.samples import Samples
 
 # The figure is taken of the whole, of halves and of quarters, and the line through it extended to parts of no size.
 _PARTS = (1, 2, 4)
@@ -40,7 +41,7 @@ def extrapolated_distance(features: np.ndarray, reference: np.ndarray) -> float:
     """Returns the distance extrapolated to endless images on both sides, NaN for fewer than 8 on one of them.
 
     Chong and Forsyth 2020, section 4: the bias is linear in 1/N, so a line through the distances of smaller samples is
-    extended to 1/N = 0. Here the samples are disjoint parts of the images in their order, and both sides shrink alike,
+    extended to 1/N = 0. Here the samples are disjoint parts, every second or fourth image, and both sides shrink alike,
     since here the real images are few as well; there they are 50,000 and stay whole.
     """
     if min(len(features), len(reference)) < 2 * _PARTS[-1]:
@@ -65,9 +66,16 @@ def estimate_extrapolated(comparison: Comparison) -> dict[str, Interval]:
 
 
 def _with_interval(figure: Callable[[np.ndarray, np.ndarray], float], comparison: Comparison) -> Interval:
-    judged, reference = comparison.judged.features, comparison.reference.features
-    left_out = [figure(judged[rows], reference[real_rows]) for rows, real_rows in comparison.leaving_parts_out()]
-    return jackknife_interval(figure(judged, reference), left_out)
+    value, *left_out = [
+        figure(_by_class(comparison.judged, rows), _by_class(comparison.reference, real_rows))
+        for rows, real_rows in (comparison.order, *comparison.leaving_parts_out())
+    ]
+    return jackknife_interval(value, left_out)
+
+
+def _by_class(samples: Samples, rows: np.ndarray) -> np.ndarray:
+    """Returns the features of some rows class by class, so that parts of them have the same mix of classes."""
+    return samples.features[rows[np.argsort(samples.labels[rows], kind="stable")]]
 
 
 def _scaled_deviations(vectors: np.ndarray) -> np.ndarray:

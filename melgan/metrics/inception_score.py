@@ -28,8 +28,10 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     if probabilities is None:
         raise CannotJudge("these features come without classes; use --features=inception or classifier:RUN")
     splits = int(np.clip(len(probabilities) // _IMAGES_PER_SPLIT, 1, _MAX_SPLITS))
-    left_out = [inception_score(probabilities[rows], splits) for rows, _ in comparison.leaving_parts_out()]
-    return {"inception_score": jackknife_interval(inception_score(probabilities, splits), left_out)}
+    value, *left_out = [
+        inception_score(probabilities[rows], splits) for rows, _ in (comparison.order, *comparison.leaving_parts_out())
+    ]
+    return {"inception_score": jackknife_interval(value, left_out)}
 
 
 def _mean_information(probabilities: np.ndarray) -> float:

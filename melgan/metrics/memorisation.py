@@ -15,9 +15,9 @@ from melgan.metrics.dihedral import views_of
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.intervals import Interval, share_interval
 from melgan.metrics.neighbours import nearest
-from melgan.metrics.samples import Samples
+from melgan.metrics.samples import Samples, require_finite
 
-# The share of real held-out images of a class that lie nearer to a training image than the threshold.
+# The share of further real images of a class that would lie nearer to a training image than the threshold.
 SUSPICIOUS = 0.05
 
 
@@ -46,8 +46,13 @@ def nearest_training_image(views: np.ndarray, training: np.ndarray) -> Nearness:
 
 
 def threshold(held_out_distances: np.ndarray) -> float:
-    """Returns the distance that one in twenty held-out images of a class fall short of, none of fewer than twenty."""
-    return float(np.sort(held_out_distances)[int(SUSPICIOUS * len(held_out_distances))])
+    """Returns the distance that one in twenty further images of a class would fall short of.
+
+    One further image falls short of the k-th smallest of N distances with probability k / (N + 1). Where N is less than
+    19, the threshold is the smallest, which more than one in twenty would fall short of.
+    """
+    rank = max(int(SUSPICIOUS * (len(held_out_distances) + 1)), 1)
+    return float(np.sort(held_out_distances)[rank - 1])
 
 
 @dataclass(frozen=True)
@@ -118,12 +123,16 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     """
     if comparison.training is None:
         raise CannotJudge("copies are looked for in images of a generator whose training images are known")
+    require_finite(comparison.training.features, "training")
+    require_finite(comparison.judged.views, "judged")
+    require_finite(comparison.reference.views, "real")
     detector = CopyDetector(comparison.reference, comparison.training)
-    expected = detector.find_held_out()
+    held_out = detector.find_held_out()
     figures = {}
     for space, copies in detector.find(comparison.judged).items():
-        sides = (copies.found, expected[space].found)
-        table = [[side.sum(), (~side).sum()] for side in sides]
+        # With those that set the thresholds: among as many further images, so many would fall short of them.
+        expected = held_out[space].near.distances <= held_out[space].thresholds
+        table = [[side.sum(), (~side).sum()] for side in (copies.found, expected)]
         probability = float(scipy.stats.fisher_exact(table, alternative="greater")[1])
         figures[f"copies_{space}"] = share_interval(copies.found, comparison.judged.groups)
         figures[f"copies_{space}_p"] = Interval(probability, float("nan"), float("nan"))

@@ -1,7 +1,5 @@
 """Multi-scale structural similarity between pairs of images of one class: high where they are all alike."""
 
-import itertools
-
 import numpy as np
 import tensorflow as tf
 
@@ -44,15 +42,18 @@ def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         ).numpy()
         for start in range(0, len(first), _BATCH)
     ]
-    return np.concatenate(similarities).astype(np.float64)
+    return np.concatenate([np.zeros(0), *similarities])
 
 
 def draw_pairs(count: int, most: int, seed: int) -> np.ndarray:
     """Returns different pairs of row numbers of `count` images `[P, 2]`: all, or `most` drawn at random."""
-    pairs = np.array(list(itertools.combinations(range(count), 2))).reshape(-1, 2)
-    if len(pairs) <= most:
-        return pairs
-    return pairs[np.random.default_rng(seed).choice(len(pairs), most, replace=False)]
+    total = count * (count - 1) // 2
+    if total <= most:
+        return np.stack(np.triu_indices(count, 1), axis=1)
+    # 10,000 images have 50 million pairs, so numbers are drawn and only then made pairs: (0, 1), (0, 2), (1, 2), ...
+    numbers = np.random.default_rng(seed).choice(total, most, replace=False)
+    second = ((1 + np.sqrt(1 + 8 * numbers)) // 2).astype(np.int64)
+    return np.stack([numbers - second * (second - 1) // 2, second], axis=1)
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
@@ -69,6 +70,8 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
         own = rows[draw_pairs(len(rows), _MAX_PAIRS, comparison.seed)]
         pairs.append(own)
         similarities.append(ms_ssim(judged.images[own[:, 0]], judged.images[own[:, 1]]))
+    if not any(len(own) for own in pairs):
+        raise CannotJudge("no class has two images to compare")
     left_out = [
         _mean_of_classes(similarities, [(parts[own] != part).all(axis=1) for own in pairs])
         for part in range(parts.max() + 1)

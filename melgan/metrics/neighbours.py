@@ -33,12 +33,14 @@ def nearest(queries: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nda
       queries: `[N, F]`.
       points: `[M, F]`, at least one.
     """
-    queries, points = np.asarray(queries, np.float64), np.asarray(points, np.float64)
-    query_norms, point_norms = squared_norms(queries), squared_norms(points)
+    points = np.asarray(points, np.float64)
+    point_norms = squared_norms(points)
     found, distance = np.zeros(len(queries), np.int64), np.full(len(queries), np.inf)
     for rows in blocks(len(queries)):
+        block = np.asarray(queries[rows], np.float64)  # not all at once: there may be eight views of every image
+        block_norms = squared_norms(block)
         for columns in blocks(len(points)):
-            squared = squared_distances(queries[rows] @ points[columns].T, query_norms[rows], point_norms[columns])
+            squared = squared_distances(block @ points[columns].T, block_norms, point_norms[columns])
             best = squared.argmin(axis=1)
             values = squared[np.arange(len(best)), best]
             nearer = values < distance[rows]

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from melgan.errors import CannotJudge
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -45,3 +47,10 @@ class Samples:
         """Returns the first samples of each class, as many as counted in `[num_classes]`, or all that there are."""
         rows = [np.flatnonzero(self.labels == label)[:count] for label, count in enumerate(class_counts)]
         return self.take(np.sort(np.concatenate(rows)))
+
+
+def require_finite(features: np.ndarray, what: str) -> None:
+    """Raises `CannotJudge` if features `[N, ..., F]` of images, which are named by what they are, are not finite."""
+    bad = ~np.isfinite(features).reshape(len(features), -1).all(axis=1)
+    if bad.any():
+        raise CannotJudge(f"the features of {bad.sum()} of {len(bad)} {what} images are not finite")

@@ -22,13 +22,13 @@ GAN = {
     "autoencoder_epochs": 1,
     "total_steps": 12,
     "checkpoint_every": 4,
-    "eval_interval": 4,
     "log_every": 2,
     "steps_per_call": 2,
     "num_folds": 2,
     "fold": 0,
     "deterministic": True,
 }
+EVALUATED_GAN = {**GAN, "eval_interval": 4}
 CLASSIFIER = {
     "backbone": "small_cnn",
     "image_size": 32,
@@ -120,7 +120,7 @@ def shards(line: Line, run_stage: Callable) -> Path:
 
 @pytest.fixture(scope="session")
 def gan(line: Line, shards: Path, run_stage: Callable) -> Path:
-    succeed(run_stage("train_gan", shards=shards, workdir=line.gan, **GAN))
+    succeed(run_stage("train_gan", shards=shards, workdir=line.gan, **EVALUATED_GAN))
     return line.gan
 
 

@@ -42,7 +42,7 @@ TOO_FEW = {"fid_infinity": "it needs 8 on both sides", "prdc": "needs more than 
 
 
 def test_every_metric_is_there_for_all_classes_and_each(evaluation: Path):
-    for scope in ("all", "benign", "malignant"):
+    for scope in ("all classes", "benign", "malignant"):
         for metric in METRICS:
             rows = rows_of(evaluation, "synthetic", scope=scope, metric=metric)
             if scope == "malignant" and metric in TOO_FEW:  # 4 are held out
@@ -61,14 +61,14 @@ def test_images_are_judged_by_those_that_the_generator_did_not_see(evaluation: P
     (row,) = rows_of(evaluation, "synthetic", scope="malignant", figure="kid")
     assert row["reference"] == sum(shard.class_counts[1] for shard in held_out)
     assert row["judged"] == 100
-    (mixed,) = rows_of(evaluation, "synthetic", scope="all", figure="kid")
+    (mixed,) = rows_of(evaluation, "synthetic", scope="all classes", figure="kid")
     assert mixed["judged"] == mixed["reference"] == sum(shard.records for shard in held_out)
 
 
 def test_real_images_score_better_than_those_of_a_generator_that_learnt_nothing(evaluation: Path):
     for figure in ("kid", "fid", "fid_infinity"):
         (synthetic,), (real,) = (
-            rows_of(evaluation, kind, scope="all", figure=figure) for kind in ("synthetic", "real")
+            rows_of(evaluation, kind, scope="all classes", figure=figure) for kind in ("synthetic", "real")
         )
         assert real["high"] < synthetic["low"]
 
@@ -107,7 +107,7 @@ def test_a_second_metric_takes_the_features_that_are_there(evaluation: Path, gan
 
 def test_shards_of_one_class_are_judged_for_that_class(synthetic: Path, shards: Path, tmp_path: Path):
     judge(synthetic=synthetic, shards=shards, metrics=("kid", "ms_ssim"), output=tmp_path)
-    (everything,) = rows_of(tmp_path, "synthetic", scope="all", metric="kid")
+    (everything,) = rows_of(tmp_path, "synthetic", scope="all classes", metric="kid")
     assert everything["value"] is None
     assert everything["note"] == "not every class of the real images is among those to judge"
     (malignant,) = rows_of(tmp_path, "synthetic", scope="malignant", metric="kid")

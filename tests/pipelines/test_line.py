@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipelines.metrics_file import read_metrics
 from tests.conftest import ROOT, stage_command
-from tests.pipelines.conftest import CLASSIFIER, GAN, PHANTOM
+from tests.pipelines.conftest import CLASSIFIER, EVALUATED_GAN, GAN, PHANTOM
 from tfrecords_tools import example
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
@@ -57,7 +57,7 @@ def test_gan_does_not_read_the_shards_of_its_fold(gan: Path):
 
 
 def test_a_gan_run_that_was_asked_to_stop_ends_as_an_undisturbed_one(gan: Path, shards: Path, run_stage, tmp_path):
-    settings = {**GAN, "shards": shards}
+    settings = {**EVALUATED_GAN, "shards": shards}
     killed = tmp_path / "killed"
     first_checkpoint = killed / "samples" / "0000004.png"
     code = _kill_when(stage_command("train_gan", workdir=killed, **settings), first_checkpoint.exists, signal.SIGTERM)
@@ -66,6 +66,8 @@ def test_a_gan_run_that_was_asked_to_stop_ends_as_an_undisturbed_one(gan: Path, 
     assert run_stage("train_gan", workdir=killed, **settings).returncode == 0
     reports = [json.loads((folder / "report.json").read_text()) for folder in (gan, killed)]
     assert reports[0]["last_metrics"] == reports[1]["last_metrics"]
+    assert [report["best"]["step"] for report in reports] == [reports[0]["best"]["step"]] * 2
+    assert [report["best"]["kid"] for report in reports] == [reports[0]["best"]["kid"]] * 2
     assert read_metrics(gan) == read_metrics(killed)
     sheets = [np.asarray(Image.open(folder / "samples" / "0000012.png")) for folder in (gan, killed)]
     np.testing.assert_array_equal(*sheets)

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
+import scipy.stats
 
-from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
+from melgan.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    draw_parts,
+    jackknife_interval,
+    patient_groups,
+    share_difference_interval,
+    share_interval,
+)
 
 VALUES = np.random.default_rng(0).normal(size=400)
 ALONE = np.arange(400)
@@ -92,3 +101,107 @@ def test_no_figure_no_interval(known):
 )
 def test_missing_patients_are_groups_of_their_own(patients, expected):
     np.testing.assert_array_equal(patient_groups(np.array(patients, np.int64)), expected)
+
+
+def test_jackknife_of_a_mean_is_its_interval_by_students_t():
+    values = VALUES[:25]
+    left_out = [np.delete(values, row).mean() for row in range(25)]
+    found = jackknife_interval(values.mean(), left_out)
+    expected = scipy.stats.t.interval(0.95, 24, values.mean(), values.std(ddof=1) / 5)
+    np.testing.assert_allclose([found.value, found.low, found.high], [values.mean(), *expected], rtol=1e-12)
+
+
+def test_jackknife_of_parts_knows_as_much_as_their_means():
+    """Ten parts of 40 rows: the interval of the mean of ten means."""
+    parts = np.arange(400) % 10
+    means = np.array([VALUES[parts == part].mean() for part in range(10)])
+    found = jackknife_interval(VALUES.mean(), [VALUES[parts != part].mean() for part in range(10)])
+    expected = scipy.stats.t.interval(0.95, 9, means.mean(), means.std(ddof=1) / np.sqrt(10))
+    np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
+
+
+def test_jackknife_by_hand():
+    # errors: sqrt(2 / 3 * (1 + 0 + 1)), and a t of 4.302653 with two degrees of freedom
+    found = jackknife_interval(5.0, [3, 4, 5])
+    reach = 4.302653 * np.sqrt(4 / 3)
+    np.testing.assert_allclose([found.value, found.low, found.high], [5, 5 - reach, 5 + reach], atol=1e-5)
+
+
+@pytest.mark.parametrize("left_out", [[], [1.0], [1.0, float("nan"), 2.0]], ids=["nothing", "one part", "no figure"])
+def test_jackknife_without_parts_or_figures_has_no_interval(left_out):
+    found = jackknife_interval(0.5, left_out)
+    assert found.value == 0.5
+    assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize(
+    ("hits", "count", "low", "high"),
+    [
+        # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        # the reverse of the third
+        (20, 20, 0.8389, 1.0000),
+    ],
+)
+def test_shares_have_wilsons_interval(hits, count, low, high):
+    found = share_interval(np.arange(count) < hits, np.arange(count))
+    assert found.value == hits / count
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(high, abs=5e-5)
+
+
+def test_equal_images_of_a_group_count_as_one():
+    hits = np.arange(20) < 7
+    groups = np.repeat(np.arange(20), 3)
+    assert share_interval(hits[groups], groups) == share_interval(hits, np.arange(20))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [
+        # Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((6, 7), (2, 7), 0.0582, 0.8062),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((10, 10), (0, 10), 0.6075, 1.0000),
+    ],
+)
+def test_differences_of_shares_have_newcombes_interval(first, second, low, high):
+    shares = [share_interval(np.arange(count) < hits, np.arange(count)) for hits, count in (first, second)]
+    found = share_difference_interval(*shares)
+    assert found.value == pytest.approx(first[0] / first[1] - second[0] / second[1])
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(high, abs=5e-5)
+
+
+def test_difference_of_shares_the_other_way_round_is_its_reverse():
+    first, second = (share_interval(np.arange(30) < hits, np.arange(30)) for hits in (20, 11))
+    one, other = share_difference_interval(first, second), share_difference_interval(second, first)
+    np.testing.assert_allclose([one.value, one.low, one.high], [-other.value, -other.high, -other.low], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("most", "expected"), [(20, 10), (10, 10), (3, 3), (1, 1)])
+def test_parts_are_of_even_size_and_ten_at_most(most, expected):
+    sizes = np.bincount(draw_parts(np.arange(45), most, seed=0))
+    assert len(sizes) == expected
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_parts_keep_groups_whole():
+    groups = np.random.default_rng(0).choice([7, 3, 90, 12, 40], 60)
+    parts = draw_parts(groups, 4, seed=0)
+    assert all(len(set(parts[groups == group])) == 1 for group in groups)
+    assert sorted(set(parts)) == [0, 1, 2, 3]
+
+
+def test_parts_are_drawn_by_the_seed():
+    parts, again, other = (draw_parts(ALONE, 10, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(parts, again)
+    assert (parts != other).any()
+    assert len(set(parts[:10])) > 1
+    assert (parts != ALONE % 10).any()

@@ -1,0 +1,64 @@
+"""What holds for every metric in METRICS."""
+
+from copy import deepcopy
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from melgan.metrics import METRICS
+from melgan.metrics.comparison import Comparison
+from tests.melgan.metrics.made_up_samples import made_up
+
+JUDGED, REFERENCE, TRAINING = (made_up(60, num_classes=3, seed=seed) for seed in range(3))
+
+# Probabilities of a test are no estimates.
+WITHOUT_INTERVAL = {"copies_features_p", "copies_pixels_p"}
+
+
+def comparison(label=None):
+    whole = Comparison(JUDGED, REFERENCE, training=TRAINING)
+    return whole if label is None else whole.of_class(label)
+
+
+@pytest.mark.parametrize("label", [None, 2])
+@pytest.mark.parametrize("name", METRICS)
+def test_figures_are_finite_and_lie_in_their_intervals(name, label):
+    figures = METRICS[name].estimate(comparison(label))
+    assert figures
+    for figure, interval in figures.items():
+        assert np.isfinite(interval.value)
+        if figure not in WITHOUT_INTERVAL:
+            assert interval.low <= interval.value <= interval.high
+            assert interval.low < interval.high
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_samples_stay_as_they_are(name):
+    before = deepcopy((JUDGED, REFERENCE, TRAINING))
+    METRICS[name].estimate(comparison())
+    for samples, known in zip((JUDGED, REFERENCE, TRAINING), before, strict=True):
+        for field in fields(samples):
+            np.testing.assert_array_equal(getattr(samples, field.name), getattr(known, field.name))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_same_comparison_same_figures(name):
+    first, again = (METRICS[name].estimate(comparison()) for _ in range(2))
+    np.testing.assert_equal(*[{figure: vars(own) for figure, own in figures.items()} for figures in (first, again)])
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.reads_features])
+def test_metrics_of_images_do_without_features(name):
+    bare = [replace(side, features=None, views=None, probabilities=None) for side in (JUDGED, REFERENCE)]
+    assert METRICS[name].estimate(Comparison(*bare)) == METRICS[name].estimate(comparison())
+
+
+def test_names_of_figures_are_unique():
+    names = [figure for metric in METRICS.values() for figure in metric.estimate(comparison())]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_it_is_told_what_is_better(name):
+    assert METRICS[name].better in ("higher", "lower", "near real")

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from melgan.metrics import neighbours
+from melgan.metrics.similarities import compare, cubic_kernel
+
+RNG = np.random.default_rng(0)
+JUDGED, REFERENCE = RNG.normal(size=(23, 6)), RNG.normal(0.3, size=(17, 6))
+JUDGED_PARTS, REFERENCE_PARTS = np.arange(23) % 3, np.arange(17) % 3
+
+
+def kernel_sums(first, second, first_parts, second_parts, same=False):
+    """Sums of the kernel between three parts, from the whole matrix."""
+    kernel = (first @ second.T / 6 + 1) ** 3
+    if same:
+        np.fill_diagonal(kernel, 0)
+    return [[kernel[np.ix_(first_parts == own, second_parts == other)].sum() for other in range(3)] for own in range(3)]
+
+
+def radii(vectors, nearest):
+    return np.sort(cdist(vectors, vectors), axis=1)[:, nearest]  # the nearest of all is the vector itself
+
+
+def test_kernel_by_hand():
+    np.testing.assert_array_equal(cubic_kernel(np.array([[0.0, 4.0], [-4.0, 2.0]]), 2), [[1, 27], [-1, 8]])
+
+
+@pytest.mark.parametrize("block", [1, 5, 17, 100])
+@pytest.mark.parametrize("nearest", [1, 3, 16])
+def test_blocks_of_any_size_give_what_whole_matrices_give(block, nearest, monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    found = compare(JUDGED, REFERENCE, nearest=nearest, judged_parts=JUDGED_PARTS, reference_parts=REFERENCE_PARTS)
+    for sums, expected in (
+        (found.judged_sums, kernel_sums(JUDGED, JUDGED, JUDGED_PARTS, JUDGED_PARTS, same=True)),
+        (found.reference_sums, kernel_sums(REFERENCE, REFERENCE, REFERENCE_PARTS, REFERENCE_PARTS, same=True)),
+        (found.cross_sums, kernel_sums(JUDGED, REFERENCE, JUDGED_PARTS, REFERENCE_PARTS)),
+    ):
+        np.testing.assert_allclose(sums, expected, rtol=1e-10)
+    distances = cdist(JUDGED, REFERENCE)
+    in_reference_ball = distances <= radii(REFERENCE, nearest)
+    np.testing.assert_array_equal(found.balls_around, in_reference_ball.sum(axis=1))
+    np.testing.assert_array_equal(found.within_reference, in_reference_ball.any(axis=1))
+    np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(REFERENCE, nearest))
+    np.testing.assert_array_equal(found.within_judged, (distances <= radii(JUDGED, nearest)[:, None]).any(axis=0))
+
+
+def test_neighbourhoods_of_these_tests_are_neither_empty_nor_full():
+    found = compare(JUDGED, REFERENCE, nearest=1)
+    for shares in (found.within_reference, found.covered, found.within_judged):
+        assert 0 < shares.mean() < 1
+
+
+def test_all_are_one_part_by_default():
+    found = compare(JUDGED, REFERENCE, nearest=2)
+    parted = compare(JUDGED, REFERENCE, nearest=2, judged_parts=JUDGED_PARTS, reference_parts=REFERENCE_PARTS)
+    for name in ("judged_sums", "reference_sums", "cross_sums"):
+        np.testing.assert_allclose(getattr(found, name), [[getattr(parted, name).sum()]], rtol=1e-12)
+
+
+def test_single_precision_vectors_are_computed_in_double():
+    far = (JUDGED + 1000).astype(np.float32)
+    found = compare(far, far + np.float32(0.5), nearest=1)
+    distances = cdist(far, far + np.float32(0.5))
+    np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(far, 1))
+
+
+def test_vectors_stay_as_they_are():
+    judged, reference = JUDGED.copy(), REFERENCE.copy()
+    compare(judged, reference, nearest=2)
+    np.testing.assert_array_equal(judged, JUDGED)
+    np.testing.assert_array_equal(reference, REFERENCE)
