@@ -104,6 +104,16 @@ def test_losses_of_two_replicas_are_those_of_one(folder, single, method):
             np.testing.assert_allclose(double[f"{name} {step}"], single(method)[f"{name} {step}"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_moving_moments_and_directions_are_equal_on_two_replicas(folder, single, method):
+    """Bit for bit among the replicas, and those of one device but for rounding."""
+    (one,) = single(method)["statistics"]
+    replicas = both(folder, method)["statistics"]
+    assert len(replicas) == (2 if folder.name.startswith("mirrored") else 1)  # the other process: see below
+    np.testing.assert_array_equal(replicas, replicas[:1].repeat(len(replicas), axis=0))
+    np.testing.assert_allclose(replicas[0], one, rtol=0, atol=1e-5 * np.abs(one).max(initial=0))
+
+
 def test_checkpoint_of_two_replicas_restores_on_one(folder, one_device):
     trainer = replica_gradients.make_trainer(one_device)
     trainer.generator.set_weights([0 * weight for weight in trainer.generator.get_weights()])
