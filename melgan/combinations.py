@@ -16,7 +16,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     """Raises ConfigError for settings that cannot work, alone or together.
 
     Arguments:
-      config: resolved: no field is None.
+      config: resolved (`methods.resolve`).
       class_counts: real training images of each class `[num_classes]`.
     """
     architecture = look_up(ARCHITECTURES, config.architecture, "architecture")

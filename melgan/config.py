@@ -36,7 +36,8 @@ class GanConfig:
     label_sampling: str | None = setting(None, "how labels of fakes are drawn: balanced, sqrt or real frequencies")
     disc_steps: int | None = setting(None, "discriminator steps per generator step")
     fresh_batches: bool | None = setting(None, "give every discriminator step real images of its own")
-    learning_rate: float | None = setting(None, "Adam learning rate of both networks")
+    learning_rate: float | None = setting(None, "Adam learning rate of the networks")
+    discriminator_learning_rate: float | None = setting(None, "that of the discriminator, where it has its own")
     beta_1: float | None = setting(None, "Adam decay of the first moment")
     beta_2: float | None = setting(None, "Adam decay of the second moment")
     autoencoder_epochs: int | None = setting(None, "epochs of the autoencoder that initialises the generator; 0: none")
@@ -61,7 +62,7 @@ class GanConfig:
         require(self.global_batch_size >= 2, "global_batch_size", self.global_batch_size, "at least 2")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
-        for name in ("disc_steps", "learning_rate", "latent_dim", "penalty_interval"):
+        for name in ("disc_steps", "learning_rate", "discriminator_learning_rate", "latent_dim", "penalty_interval"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
         for name in ("penalty_weight", "autoencoder_epochs"):

@@ -25,6 +25,7 @@ from melgan.objectives import OBJECTIVES
 from melgan.penalties import PENALTIES
 from melgan.precision import apply_gradients, layers_computing_in, make_adam, resolve_precision
 from melgan.randomness import Draws
+from melgan.spectral import advance_power_iterations
 from melgan.stepping import take_steps
 
 Gradients = tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]
@@ -34,7 +35,7 @@ class GanTrainer:
     """Holds the networks and optimizers of a GAN, and trains them.
 
     Arguments:
-      config: resolved (`methods.resolve`): no field is None.
+      config: resolved (`methods.resolve`).
       class_counts: real training images of each class `[num_classes]`.
       strategy: everything is created in its scope.
 
@@ -60,15 +61,16 @@ class GanTrainer:
             for penalised in (False, True)
         }
         precision = resolve_precision(config.precision, strategy)
-        optimizer = partial(make_adam, config.learning_rate, config.beta_1, config.beta_2, precision=precision)
+        optimizer = partial(make_adam, beta_1=config.beta_1, beta_2=config.beta_2, precision=precision)
+        disc_rate = config.discriminator_learning_rate or config.learning_rate
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), layers_computing_in(precision):
             networks = build_networks(config, self.num_classes)
             self.generator, self.discriminator = networks.generator, networks.discriminator
             self.encoder = networks.encoder
             self.ema_generator = build_networks(config, self.num_classes).generator
-            self._generator_optimizer = optimizer(variables=self.generator.trainable_variables)
-            self._discriminator_optimizer = optimizer(variables=self.discriminator.trainable_variables)
+            self._generator_optimizer = optimizer(config.learning_rate, variables=self.generator.trainable_variables)
+            self._discriminator_optimizer = optimizer(disc_rate, variables=self.discriminator.trainable_variables)
             self.attempt = _counter(0, tf.int32)
             self.strength = _counter(0.0, keras.config.floatx())
         self.metric_names = ("discriminator_loss", "penalty", "real_sign", "discriminator_gradient")
@@ -205,6 +207,7 @@ class GanTrainer:
         *disc_values, disc_skipped = tf.unstack(tf.add_n(disc_values) / disc_steps)
         real_images, labels = to_signed_float(batch["image"]), batch["label"]
         gradients, (loss,) = self._generator_gradients(real_images, labels, draws.fold(0))
+        advance_power_iterations(self.generator)
         squared_norm, skipped = apply_gradients(
             self._generator_optimizer, gradients, self.generator.trainable_variables
         )
@@ -224,6 +227,7 @@ class GanTrainer:
         else:
             due = number % self.config.penalty_interval == 0
             values, losses = tf.cond(due, partial(gradients, True), partial(gradients, False))
+        advance_power_iterations(self.discriminator.trunk, self.discriminator.head)
         applied = apply_gradients(self._discriminator_optimizer, values, self.discriminator.trainable_variables)
         return tf.stack([*losses, *applied])
 

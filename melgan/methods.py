@@ -19,6 +19,7 @@ METHODS: dict[str, dict] = {
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 2e-4,
+        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.999,
         "autoencoder_epochs": 0,
@@ -36,6 +37,7 @@ METHODS: dict[str, dict] = {
         "disc_steps": 5,
         "fresh_batches": True,
         "learning_rate": 1e-4,
+        "discriminator_learning_rate": None,
         "beta_1": 0.0,
         "beta_2": 0.9,
         "autoencoder_epochs": 0,
@@ -54,6 +56,7 @@ METHODS: dict[str, dict] = {
         "disc_steps": 5,
         "fresh_batches": False,
         "learning_rate": 2e-4,
+        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.9,
         "autoencoder_epochs": 0,
@@ -72,9 +75,28 @@ METHODS: dict[str, dict] = {
         "disc_steps": 5,
         "fresh_batches": False,
         "learning_rate": 2e-4,
+        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.9,
         "autoencoder_epochs": 30,
+        "latent_dim": 128,
+    },
+    # Zhang et al. 2018, "Self-attention generative adversarial networks", sections 3 and 4.
+    # https://arxiv.org/abs/1805.08318
+    "sagan": {
+        "architecture": "sagan",
+        "objective": "hinge",
+        "penalty": "none",
+        "penalty_weight": 0.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "disc_steps": 1,
+        "fresh_batches": True,
+        "learning_rate": 1e-4,
+        "discriminator_learning_rate": 4e-4,
+        "beta_1": 0.0,
+        "beta_2": 0.9,
+        "autoencoder_epochs": 0,
         "latent_dim": 128,
     },
 }
@@ -82,6 +104,8 @@ METHODS: dict[str, dict] = {
 
 def resolve(config: GanConfig) -> GanConfig:
     """Returns the config with every field that is None filled in from its method.
+
+    `discriminator_learning_rate` stays None where a method has one learning rate for both networks.
 
     Raises:
       ConfigError: for an unknown method.

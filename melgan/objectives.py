@@ -54,9 +54,24 @@ def wasserstein_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None)
     return -fake_logits
 
 
+def hinge_discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
+) -> tf.Tensor:
+    """max(0, 1 - D(real)) + max(0, 1 + D(fake)) [+ max(0, 1 + D(wrong label))]. Zhang et al. 2018, eq. 4."""
+    loss = tf.nn.relu(1.0 - real_logits) + tf.nn.relu(1.0 + fake_logits)
+    return loss if wrong_label_logits is None else loss + tf.nn.relu(1.0 + wrong_label_logits)
+
+
+def hinge_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
+    """-D(fake). Zhang et al. 2018, eq. 4."""
+    del real_logits
+    return -fake_logits
+
+
 OBJECTIVES: dict[str, Objective] = {
     "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
     "wasserstein": Objective(
         wasserstein_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
     ),
+    "hinge": Objective(hinge_discriminator, hinge_generator),
 }

@@ -1,6 +1,6 @@
 """Generator and discriminator pairs: one file each; ARCHITECTURES table."""
 
-from melgan.architectures import bagan_gp, dcgan
+from melgan.architectures import bagan_gp, dcgan, sagan
 from melgan.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.config import GanConfig
 from melgan.errors import look_up
@@ -9,6 +9,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
     "dcgan": Architecture(dcgan.build, judges_alone=False),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
+    "sagan": Architecture(sagan.build),
 }
 
 

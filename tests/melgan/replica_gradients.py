@@ -54,9 +54,9 @@ def make_trainer(strategy, method="bagan_gp"):
 
 
 def two_steps(trainer, strategy):
-    """Returns the losses of two steps, and after each of them the gradients, as one vector a network.
+    """Returns the losses of two steps, after each of them the gradients, as one vector a network, and the statistics.
 
-    They are read from where the trainer applies them: Adam's first moment is (1 - beta_1) times the gradient after
+    Gradients are read from where the trainer applies them: Adam's first moment is (1 - beta_1) times the gradient after
     one step of an optimizer, and a mean of all gradients, the later the heavier, after several.
     """
     batches, found = batches_of(strategy), {}
@@ -68,7 +68,15 @@ def two_steps(trainer, strategy):
             slots = trainer.checkpointed[f"{network}_optimizer"].variables
             moments = flat([slot for slot in slots if slot.path.endswith("momentum")])
             found[f"{network} {step}"] = moments / (1 - trainer.config.beta_1)
-    return found
+    return found | {"statistics": statistics_of_replicas(trainer, strategy)}
+
+
+def statistics_of_replicas(trainer, strategy):
+    """Returns what the networks hold untrained, moving moments and directions, `[replicas of this process, n]`."""
+    networks = (trainer.generator, trainer.discriminator.trunk, trainer.discriminator.head)
+    variables = [variable.value for network in networks for variable in network.non_trainable_variables]
+    copies = [strategy.experimental_local_results(variable) for variable in variables]
+    return np.stack([flat(copy) for copy in zip(*copies, strict=True)]) if copies else np.zeros((1, 0))
 
 
 def batches_of(strategy):

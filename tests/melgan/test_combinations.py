@@ -8,6 +8,7 @@ from melgan.methods import resolve
 IMPOSSIBLE = [
     ("gan", {"penalty": "gradient_penalty", "penalty_weight": 10.0}, "^penalty is gradient_penalty, but the discrim"),
     ("gan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture dcgan has no encoder"),
+    ("sagan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture sagan has no encoder"),
     ("gan", {"penalty_interval": 4}, "^penalty_interval is 4, but there is no penalty; leave it at 1$"),
     ("wgan_gp", {"wrong_labels": True}, "^wrong_labels is on, but the objective wasserstein has no place for them"),
     ("wgan_gp", {"penalty": "none"}, "^the objective wasserstein needs a penalty"),

@@ -13,6 +13,7 @@ IMPOSSIBLE = {
         "seed": [-1],
         "disc_steps": [0],
         "learning_rate": [0.0, -1e-3, float("nan")],
+        "discriminator_learning_rate": [0.0, -1e-3],
         "latent_dim": [0],
         "penalty_weight": [-1.0],
         "autoencoder_epochs": [-1],

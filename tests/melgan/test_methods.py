@@ -43,6 +43,9 @@ PUBLISHED = {
     "wgan_gp": {"learning_rate": 1e-4, "beta_1": 0.0, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5},
     # Kodali et al. 2017, section 2.3, in the loop of Huang and Jafari 2021
     "cdragan": {"penalty": "dragan", "penalty_weight": 10.0, "label_sampling": "real", "wrong_labels": False},
+    # Zhang et al. 2018, section 4
+    "sagan": {"learning_rate": 1e-4, "discriminator_learning_rate": 4e-4, "beta_1": 0.0, "beta_2": 0.9}
+    | {"objective": "hinge", "disc_steps": 1, "penalty": "none", "architecture": "sagan"},
     # Huang and Jafari 2021, authors' code
     "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
     | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},

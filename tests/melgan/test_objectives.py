@@ -41,6 +41,18 @@ def test_wasserstein_losses_by_hand():
     np.testing.assert_allclose(objective.generator(tf.constant([1.5, -2.0]), None), [-1.5, 2.0])
 
 
+def test_hinge_losses_by_hand():
+    objective = OBJECTIVES["hinge"]
+    real, fake, wrong_label = (
+        tf.constant([0.5, -2.0, 3.0]),
+        tf.constant([1.0, -0.5, -4.0]),
+        tf.constant([0.0, -2.0, 2.0]),
+    )
+    np.testing.assert_allclose(objective.discriminator(real, fake, None), [2.5, 3.5, 0.0])
+    np.testing.assert_allclose(objective.discriminator(real, fake, wrong_label), [3.5, 3.5, 3.0])
+    np.testing.assert_allclose(objective.generator(fake, None), [-1.0, 0.5, 4.0])
+
+
 def test_discriminator_gains_from_high_real_and_low_other_logits(objective):
     logits = [tf.Variable(tf.zeros(2)) for _ in range(3)]
     with tf.GradientTape() as tape:
