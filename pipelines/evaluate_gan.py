@@ -57,7 +57,9 @@ class EvaluateGanConfig:
     images_per_class: int = setting(
         0, f"images to draw of each class; 0: as many as real ones are held out, and {_LEAST_PER_CLASS} at least"
     )
-    most_per_class: int = setting(MOST_PER_CLASS, "real or synthetic images read of each class at most")
+    most_per_class: int = setting(
+        MOST_PER_CLASS, "held-out or synthetic images read of each class at most; of those of the training, all are"
+    )
     seed: int = setting(0, "seed of the latents, and of what is drawn for intervals")
     feature_dir: str = setting("", "folder of the features (default: features/ in --output)", changes_result=False)
     cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
@@ -108,10 +110,11 @@ def run(config: EvaluateGanConfig) -> None:
     subject = _open_subject(config)
     _require_same_classes(subject, shards)
     seen, held_out = split_seen(shards, subject.trained_on, "shards")
-    workdir = stage.open_workdir(stage.local_folder(config.output, "output"), "evaluate_gan", config)
+    output = stage.local_folder(config.output, "output")
+    extractor = make_extractor(config.features, config.weights, shards, held_out)
+    workdir = stage.open_workdir(output, "evaluate_gan", config)
     if workdir is None:
         return
-    extractor = make_extractor(config.features, config.weights, shards, held_out)
     store = FeatureStore(Path(config.feature_dir or workdir.path / "features"), extractor)
     judged = _gather(config, subject, shards, seen, held_out, store)
     metrics = config.metrics or tuple(METRICS)
@@ -126,6 +129,7 @@ def run(config: EvaluateGanConfig) -> None:
         "classes": shards.manifest.classes,
         "image_size": subject.image_size,
         "features": extractor.name,
+        "features_identity": extractor.identity,
         "held_out": [shard.file for shard in held_out],
         "shards_digest": stage.digest(shards.folder),
         "synthetic": [_plain(row) for row in rows],
@@ -182,7 +186,7 @@ def _gather(
 ) -> Judged:
     """Reads, draws and extracts features; copies are looked for only if real images were held out."""
     size, most = subject.image_size, config.most_per_class
-    training = read_images(shards, seen, size, most)
+    training = read_images(shards, seen, size)  # all of them: a copy may be of any
     if held_out:
         reference, baseline = read_images(shards, held_out, size, most), training
     else:

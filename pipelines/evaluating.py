@@ -11,18 +11,20 @@ from absl import logging
 from melgan.metrics.evaluation import evaluate
 from melgan.metrics.samples import Samples
 from pipelines.feature_store import FeatureStore
-from pipelines.generator_file import BEST_GENERATOR_FILE, write_generator
+from pipelines.generator_file import BEST_FILE, BEST_GENERATOR_FILE, write_generator
 from pipelines.judged_images import draw_images
 from pipelines.metrics_file import MetricsWriter, read_metrics
 from tfrecords_tools.storage import write_atomically
 
-SERIES, BEST_FILE = "evaluation", "best.json"
+SERIES, FEATURES_FOLDER = "evaluation", "features"
 IMAGES_PER_CLASS = 100
 _METRICS = ("kid", "prdc")
 
 
 class EvaluationWatch:
     """Judges a generator by real images, and keeps the one whose images of the rarest class have the lowest KID.
+
+    One whose images of that class have a recall of 0 is not kept.
 
     Arguments:
       folder: of the run.
@@ -48,6 +50,13 @@ class EvaluationWatch:
         self._folder, self._classes, self._rarest = folder, classes, rarest
         self._reference, self._store, self._seed = reference, store, seed
         self._writer = MetricsWriter(folder, SERIES, start_step)
+        count = int(np.sum(reference.labels == classes.index(rarest)))
+        if count < 2:
+            logging.warning(
+                "%d real images of %s, the rarest class, are held out: no generator can be judged the best by them; "
+                "hold out more with a smaller --num_folds",
+                *(count, rarest),
+            )
 
     def judge(self, generator: keras.Model, step: int) -> None:
         """Judges the generator as it is at a step; what was said of this step before is replaced."""
@@ -55,7 +64,9 @@ class EvaluationWatch:
         judged = self._store.extract(draw_images(generator, "", labels, self._seed))
         rows = evaluate(judged, self._reference, self._classes, seed=self._seed, metrics=_METRICS)
         figures = {f"{row.figure}/{row.scope}": row.interval.value for row in rows if row.interval is not None}
-        self._keep_if_best(generator, step, figures.get(f"kid/{self._rarest}"))
+        # Pixels hardly tell a collapsed class from a healthy one by KID; its recall is 0.
+        if figures.get(f"recall/{self._rarest}", 1.0) > 0:
+            self._keep_if_best(generator, step, figures.get(f"kid/{self._rarest}"))
         self._writer.drop_after(step - 1)
         self._writer.write(step, figures)
 

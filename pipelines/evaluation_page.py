@@ -36,7 +36,7 @@ _PICTURES = {
     pictures.GRID: "Real held-out images beside synthetic ones, the first of each class",
     pictures.SUSPICIOUS: (
         "The synthetic images that lie nearest to a training image, by features (f.) and by pixels (p.), turned as "
-        "they lay nearest; the number is their distance over that which one in twenty held-out images falls short of"
+        "they lay nearest; the number is their distance over the threshold, below which an image is suspicious"
     ),
     pictures.INTERPOLATIONS: "From one synthetic image of each class to another, in equal steps of the latents",
 }
@@ -79,15 +79,19 @@ def compared_sections(runs: Sequence[Run]) -> list[Section]:
     alike: dict[tuple, list[Run]] = {}
     for run in runs:
         report = run.report
-        key = (report["features"], report["shards_digest"], report["image_size"], tuple(report["held_out"]))
+        key = (report["features_identity"], report["shards_digest"], report["image_size"], tuple(report["held_out"]))
         alike.setdefault(key, []).append(run)
     sections = []
-    for (features, *_), group in alike.items():
+    for group in alike.values():
         if len(group) > 1:
             header = ("generator", "method", *(f"KID {scope}" for scope in _scopes(group[0].report)))
             rows = [(run.name, run.report["method"], *_line(run.report, "synthetic", "kid")) for run in group]
             rows.append(("real images", "", *_line(group[0].report, "real", "kid")))
-            sections.append(Section("Generators compared", f"Features: {features}.", (Table(header, tuple(rows)),)))
+            sections.append(
+                Section(
+                    "Generators compared", f"Features: {group[0].report['features']}.", (Table(header, tuple(rows)),)
+                )
+            )
     return sections
 
 
@@ -106,7 +110,12 @@ def _cell(row: dict) -> str:
         return "none"
     if row["low"] is None:
         return f"{row['value']:.3g}"
-    return f"{row['value']:.3g} ({row['low']:.2g} to {row['high']:.2g})"
+    return f"{row['value']:.3g} ({_short(row['low'])} to {_short(row['high'])})"
+
+
+def _short(value: float) -> str:
+    """Returns two digits, or all before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def _figures(report: dict) -> Table:
@@ -115,7 +124,7 @@ def _figures(report: dict) -> Table:
     for figure, name in NAMES.items():
         synthetic = _line(report, "synthetic", figure)
         if set(synthetic) - {"", "none"}:
-            rows.append((name, better[figure], "synthetic", *synthetic))
+            rows.append((name, "" if figure.endswith("_p") else better[figure], "synthetic", *synthetic))
             real = _line(report, "real", figure)
             if any(real):
                 rows.append(("", "", "real", *real))

@@ -3,6 +3,8 @@
 import hashlib
 import itertools
 import json
+import os
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -42,9 +44,9 @@ class FeatureStore:
         """
         identity = json.dumps([self._extractor.identity, images.key, views])
         path = self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
-        if path.is_file():
-            with np.load(path, allow_pickle=False) as arrays:
-                return _samples(images, arrays["views"], arrays.get("probabilities"), views)
+        known = _read_arrays(path, len(images.labels))
+        if known is not None:
+            return _samples(images, known["views"], known.get("probabilities"), views)
         progress = Progress(f"features of {what}", len(images.labels), "images")
         samples = self.extract(images, views=views, progress=progress.update)
         arrays = {"views": samples.views if views else samples.features[:, None]}
@@ -115,10 +117,26 @@ def _choose_fold(settings: dict, report: dict, shards: Shards, held_out: Sequenc
             if wanted and wanted <= {shard.index for shard in validation}:
                 return fold, True
         return report["folds"][0], False
-    return report["folds"][0], True  # trained on other images
+    same_images = report.get("source_fingerprint") == shards.manifest.source_fingerprint
+    return report["folds"][0], not same_images
+
+
+def _read_arrays(path: Path, count: int) -> dict[str, np.ndarray] | None:
+    """Returns the arrays of a file, each with `count` rows, or None if there is none or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        if all(len(array) == count for array in arrays.values()) and arrays["views"].ndim == 3:
+            return arrays
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        pass  # as for arrays of another shape: told below
+    logging.warning("%s is damaged; its features are computed again", path)
+    return None
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    unfinished = path.with_name(f"unfinished.{path.name}")
+    unfinished = path.with_name(f"unfinished.{os.getpid()}.{path.name}")
     np.savez(unfinished, **arrays)
     unfinished.replace(path)

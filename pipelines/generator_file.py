@@ -13,7 +13,7 @@ from melgan.config import GanConfig
 from pipelines import stage
 from tfrecords_tools.storage import AnyPath, as_path, download, file_crc32c, file_sha256, is_remote
 
-GENERATOR_FILE, BEST_GENERATOR_FILE = "generator.weights.h5", "best_generator.weights.h5"
+GENERATOR_FILE, BEST_GENERATOR_FILE, BEST_FILE = "generator.weights.h5", "best_generator.weights.h5", "best.json"
 CHECKPOINTS = ("last", "best")
 
 

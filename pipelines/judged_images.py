@@ -38,9 +38,9 @@ class ImageSet:
 
 
 def read_images(
-    shards: Shards, entries: Sequence[ShardEntry], image_size: int, most_per_class: int = MOST_PER_CLASS
+    shards: Shards, entries: Sequence[ShardEntry], image_size: int, most_per_class: int | None = None
 ) -> ImageSet:
-    """Returns the images of some shards, of each class the first so many.
+    """Returns the images of some shards, of each class the first so many, or all.
 
     Raises:
       StageError: if the stored images are smaller than asked for.
@@ -55,7 +55,7 @@ def read_images(
     for batch in evaluation_batches(shards.read(tuple(entries)), image_size=image_size, batch_size=_READ_BATCH):
         labels, kept = batch["label"].numpy(), []
         for row, label in enumerate(labels):
-            if label >= 0 and counts[label] < most_per_class:
+            if label >= 0 and (most_per_class is None or counts[label] < most_per_class):
                 counts[label] += 1
                 kept.append(row)
         batches.append((batch["image"].numpy()[kept], labels[kept], batch["patient_id"].numpy()[kept]))

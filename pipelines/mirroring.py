@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pipelines.evaluating import FEATURES_FOLDER
+from pipelines.generator_file import BEST_FILE, BEST_GENERATOR_FILE
 from pipelines.metrics_file import METRICS_FILE
 from pipelines.stage import StageError
 from tfrecords_tools.storage import (
@@ -70,11 +72,12 @@ class Mirror:
         self._sent = files
 
     def _local_files(self) -> dict[str, ListedFile]:
-        return {file.name: file for file in list_files(self.folder, recursive=True)}
+        files = list_files(self.folder, recursive=True)
+        return {file.name: file for file in files if not file.name.startswith(f"{FEATURES_FOLDER}/")}
 
 
 def _needed_to_go_on(name: str) -> bool:
-    return name.startswith("checkpoints/") or name == METRICS_FILE
+    return name.startswith("checkpoints/") or name in (METRICS_FILE, BEST_FILE, BEST_GENERATOR_FILE)
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -82,6 +85,8 @@ def _order(name: str) -> tuple[int, str]:
 
     The metrics that lead to it are there by then, and the state file names it afterwards.
     """
+    if name == BEST_FILE:
+        return 1, name  # it tells the digest of weights that must be there
     if not name.startswith("checkpoints/") or name.endswith(".json"):
         return 0, name
     return (3 if name.endswith("/checkpoint") else 2 if name.endswith(".index") else 1), name

@@ -45,8 +45,8 @@ def draw_without_copies(generator: LoadedGenerator, labels: np.ndarray, seed: in
     while len(missing):
         if drawn >= _MOST_DRAWN * len(labels):
             raise stage.StageError(
-                f"{rejected.sum()} of {drawn} images lie suspiciously near to a training image: this generator copies; "
-                "train it shorter, on more images or with --augmentation=diffaugment"
+                f"{rejected.sum()} of {drawn} images lie suspiciously near to a training image: this generator copies, "
+                "or it draws images so smooth that they lie near to everything; evaluate_gan shows which"
             )
         rows, candidates = missing[:_CHUNK], np.arange(drawn, drawn + len(missing[:_CHUNK]))
         copies = find_copies(draw_images(generator.network, generator.sha256, labels[rows], seed, candidates))
@@ -59,12 +59,20 @@ def draw_without_copies(generator: LoadedGenerator, labels: np.ndarray, seed: in
 
 
 def copy_finder(
-    generator: LoadedGenerator, *, shards_path: str, features: str, weights: str, cache_dir: str, feature_dir: Path
+    generator: LoadedGenerator,
+    labels: np.ndarray,
+    *,
+    shards_path: str,
+    features: str,
+    weights: str,
+    cache_dir: str,
+    feature_dir: Path,
 ) -> FindCopies:
     """Returns what suspects copies of the images that a generator was trained on, in features or in pixels.
 
     Arguments:
       generator: whose report tells what it was trained on.
+      labels: classes that will be drawn.
       shards_path: those shards, with others that were held out.
       features: name of an extractor, or classifier:RUN.
       weights: of the extractor.
@@ -72,7 +80,7 @@ def copy_finder(
       feature_dir: where the features of real images are kept.
 
     Raises:
-      StageError: if the shards are others, or none were held out.
+      StageError: if the shards are others, or no image of a class that is drawn was held out.
     """
     shards = open_shards(shards_path, "shards", cache_dir)
     seen, held_out = split_seen(shards, generator.report["trained_on"], "shards")
@@ -80,6 +88,13 @@ def copy_finder(
         raise stage.StageError(
             "--reject_copies compares with real images that the generator has not seen, and it was trained on all; "
             "train it with --num_folds and --fold"
+        )
+    counts = shards.class_counts(held_out)
+    missing = [name for label, name in enumerate(shards.manifest.classes) if label in labels and not counts[label]]
+    if missing:
+        raise stage.StageError(
+            f"--reject_copies compares with real images that were held out, and there is none of {', '.join(missing)}; "
+            "train the generator with a smaller --num_folds"
         )
     store = FeatureStore(feature_dir, make_extractor(features, weights, shards, held_out))
     size = generator.config.image_size

@@ -72,10 +72,10 @@ def run(config: SynthesizeConfig) -> None:
     """Writes synthetic shards."""
     generator = load_generator(config.gan, "gan", config.checkpoint)
     labels = plan_labels(config, generator.report["classes"], generator.report["class_counts"])
+    drawn = None if stage.is_completed(as_path(config.output)) else _draw(config, generator, labels)
     workdir = stage.open_workdir(as_path(config.output), "synthesize", config)
     if workdir is None:
         return
-    drawn = _draw(config, generator, labels)
     entries = _write_shards(config, generator, drawn)
     manifest = _manifest(config, generator, entries, drawn)
     write_manifest(workdir.path, manifest)
@@ -120,6 +120,7 @@ def _draw(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarr
     with tempfile.TemporaryDirectory() as feature_dir:
         find_copies = copy_finder(
             generator,
+            labels,
             shards_path=config.shards or stage.read_run(as_path(config.gan))[0]["shards"],
             features=config.features,
             weights=config.weights,

@@ -226,6 +226,7 @@ def _complete(
             "shards": str(shards.folder),
             "shards_digest": stage.digest(shards.folder),
             "folds_fingerprint": shards.manifest.folds_fingerprint,
+            "source_fingerprint": shards.manifest.source_fingerprint,
             "synthetic": {
                 str(fold): [{"folder": str(item.folder), "provenance": item.manifest.provenance} for item in sets]
                 for fold, sets in synthetic.items()

@@ -36,7 +36,7 @@ from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
 from melgan.metrics.extractors import EXTRACTORS
 from pipelines import resuming, stage
-from pipelines.evaluating import EvaluationWatch, read_best
+from pipelines.evaluating import FEATURES_FOLDER, EvaluationWatch, read_best
 from pipelines.feature_store import FeatureStore, make_extractor
 from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, training_facts
 from pipelines.generator_file import GENERATOR_FILE, write_generator
@@ -85,10 +85,8 @@ class TrainGanConfig(GanConfig):
         "steps between judgements by real images, of which the best generator is kept; 0: none; whole checkpoints",
         changes_result=False,
     )
-    eval_features: str = setting(
-        "pixels", f"features of these judgements: {', '.join(EXTRACTORS)} or classifier:RUN", changes_result=False
-    )
-    eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them", changes_result=False)
+    eval_features: str = setting("pixels", f"features of these judgements: {', '.join(EXTRACTORS)} or classifier:RUN")
+    eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them")
     deterministic: bool = setting(False, "bitwise equal runs, somewhat slower")
 
     def __post_init__(self) -> None:
@@ -159,9 +157,9 @@ class GanRun:
         checkpoints = self._checkpoints("gan", self._trainer)
         start_step = checkpoints.restore()
         require_same_on_workers(self._strategy, start_step, "the step of the newest checkpoint")
+        artefacts = self._artefacts(start_step) if self._workdir.writable else None
         if start_step == 0:
             self._initialise()
-        artefacts = self._artefacts(start_step) if self._workdir.writable else None
 
         def on_checkpoint(step: int) -> None:
             if artefacts is not None and self._is_scheduled(step) and not artefacts.are_written(step):
@@ -248,7 +246,7 @@ class GanRun:
         config, shards = self._config, self._shards
         entries = _held_out_entries(config, shards) or self._entries
         store = FeatureStore(
-            self._folder / "features", make_extractor(config.eval_features, config.eval_weights, shards, entries)
+            self._folder / FEATURES_FOLDER, make_extractor(config.eval_features, config.eval_weights, shards, entries)
         )
         reference = store.samples(read_images(shards, entries, config.image_size), "real images")
         rarest = self._classes[int(np.argmin(shards.class_counts(self._entries)))]

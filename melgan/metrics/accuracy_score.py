@@ -50,10 +50,14 @@ def _share(comparison: Comparison, *, training: Samples, judged: Samples) -> Int
     if comparison.label is not None:
         own = judged.labels == comparison.label
         return share_interval(hits[own], judged.groups[own])
+    labels = np.unique(judged.labels)
     return bootstrap_interval(
-        lambda rows: _mean_recall(hits[rows], judged.labels[rows]), judged.groups, comparison.seed
+        lambda rows: _mean_recall(hits[rows], judged.labels[rows], labels), judged.groups, comparison.seed
     )
 
 
-def _mean_recall(hits: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.mean([hits[labels == label].mean() for label in np.unique(labels)]))
+def _mean_recall(hits: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> float:
+    """Returns the mean over the classes of the share of hits; NaN where one is missing."""
+    counts = np.array([np.sum(labels == label) for label in classes])
+    found = np.array([np.sum(hits[labels == label]) for label in classes])
+    return float(np.mean(found / counts)) if counts.all() else float("nan")

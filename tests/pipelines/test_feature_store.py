@@ -1,6 +1,7 @@
 """Features are computed once for equal images, extractor and views, and again for others."""
 
 import numpy as np
+import pytest
 
 from melgan.metrics.extractors import Extractor
 from pipelines.feature_store import FeatureStore
@@ -52,3 +53,24 @@ def test_an_extractor_without_classes_gives_no_probabilities(tmp_path):
     store = FeatureStore(tmp_path, counting_extractor("a", [], with_classes=False))
     assert store.samples(images_of(0), "images").probabilities is None
     assert store.samples(images_of(0), "images").probabilities is None  # from the file
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"rubbish", lambda data: b""])
+def test_a_damaged_file_is_told_and_made_again(tmp_path, damage, caplog):
+    caplog.set_level("WARNING", logger="absl")
+    first = FeatureStore(tmp_path, counting_extractor("a", [])).samples(images_of(0), "images")
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    calls = []
+    again = FeatureStore(tmp_path, counting_extractor("a", calls)).samples(images_of(0), "images")
+    assert calls == [64, 6]
+    assert f"{path} is damaged; its features are computed again" in caplog.text
+    np.testing.assert_array_equal(again.features, first.features)
+
+
+def test_a_file_of_fewer_images_is_not_believed(tmp_path):
+    calls = []
+    store = FeatureStore(tmp_path, counting_extractor("a", calls))
+    store.samples(images_of(0, count=50), "images")
+    assert len(store.samples(images_of(0), "images").features) == 70  # an equal key, which should never be
+    assert calls == [50, 64, 6]

@@ -52,6 +52,18 @@ def test_bucket_without_a_local_folder_is_refused():
         Mirror("gs://bucket/run", "")
 
 
+def test_a_run_that_goes_on_elsewhere_has_its_best_generator_and_no_features_are_sent(
+    mirror: Mirror, bucket: str, tmp_path: Path
+):
+    best = {"best.json": "{}", "best_generator.weights.h5": "weights"}
+    write(mirror.folder, **best, **{"features/0.npz": "features"})
+    mirror.send()
+    assert not any(file.name.startswith("features") for file in list_files(as_path(bucket), recursive=True))
+    elsewhere = Mirror(bucket, str(tmp_path / "second"))
+    elsewhere.fetch()
+    assert {name: read_text(elsewhere.folder / name) for name in best} == best
+
+
 def test_only_what_changed_is_sent_and_what_is_gone_is_removed(mirror: Mirror, bucket: str):
     sent = {file.name: file.version for file in list_files(as_path(bucket), recursive=True)}
     write_checkpoint(mirror.folder, 6)

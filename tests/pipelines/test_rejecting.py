@@ -61,7 +61,13 @@ def test_a_generator_of_nothing_but_copies_is_given_up(generator):
 def test_training_images_are_suspected_turned_or_not_and_held_out_ones_hardly(gan, shards, tmp_path):
     loaded = load_generator(str(gan), "gan")
     find = copy_finder(
-        loaded, shards_path=str(shards), features="pixels", weights="", cache_dir="", feature_dir=tmp_path
+        loaded,
+        np.array([0, 1]),
+        shards_path=str(shards),
+        features="pixels",
+        weights="",
+        cache_dir="",
+        feature_dir=tmp_path,
     )
     seen, held_out = split_seen(open_shards(str(shards), "shards"), loaded.report["trained_on"], "shards")
     training, others = (read_images(open_shards(str(shards), "shards"), entries, 32) for entries in (seen, held_out))
