@@ -44,7 +44,10 @@ def read_gan_run(path: str, field: str) -> tuple[GanConfig, dict]:
     settings, report = stage.read_run(stage.require_completed(path, field))
     if settings["stage"] != "train_gan":
         raise stage.StageError(f"--{field}={path}: made by {settings['stage']}, not by train_gan")
-    return GanConfig(**{field.name: settings[field.name] for field in fields(GanConfig)}), report
+    # What a setting that came later was before is its default.
+    return GanConfig(
+        **{field.name: settings[field.name] for field in fields(GanConfig) if field.name in settings}
+    ), report
 
 
 def load_generator(path: str, field: str, checkpoint: str = "last") -> LoadedGenerator:
