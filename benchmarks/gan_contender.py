@@ -68,12 +68,14 @@ class PassForEveryLabel(GanTrainer):
 
     def _discriminator_losses(
         self, real_images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor, draws: Draws
-    ) -> tf.Tensor:
-        return self._objective.discriminator(
-            self.discriminator(real_images, labels),
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        real_logits = self.discriminator(real_images, labels)
+        losses = self._objective.discriminator(
+            real_logits,
             self.discriminator(fake_images, fake_labels),
             self.discriminator(real_images, wrong_labels(draws, labels, self.num_classes)),
         )
+        return losses, real_logits
 
 
 # What of bagan_gp is replaced by the plain thing, and the trainer.
