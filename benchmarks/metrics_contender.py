@@ -49,7 +49,7 @@ def ours() -> Compute:
 
     def compute(features: np.ndarray, reference: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         similarities = compare(features, reference, nearest=NEAREST)
-        neighbours = shares_from(similarities, NEAREST)
+        neighbours = shares_from(similarities.neighbourhoods, NEAREST)
         counts, reference_counts = np.array([len(features)]), np.array([len(reference)])
         return {
             "IS": float(inception_score(softmax(logits.astype(np.float64), axis=1), splits=SPLITS)),

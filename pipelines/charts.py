@@ -68,14 +68,14 @@ def curves(
 
 
 def bars(panels: Bars, classes: Sequence[str]) -> str:
-    """Returns bars with intervals, side by side in each class: panel -> kind -> (value, low, high) of each class."""
+    """Returns bars with intervals, side by side in each class: panel -> kind -> (value, low, high) or NaN of each."""
     figure, axes = _figure(len(panels), height=2.6)
     positions = np.arange(len(classes))
     for axis, (title, kinds) in zip(axes, panels.items(), strict=True):
         width = 0.8 / len(kinds)
         for number, (colour, (kind, figures)) in enumerate(zip(_cycle(len(kinds)), kinds.items(), strict=True)):
             values, lows, highs = np.array(figures).T
-            reach = np.maximum([values - lows, highs - values], 0.0)
+            reach = np.nan_to_num(np.maximum([values - lows, highs - values], 0.0))
             centres = positions + (number - (len(kinds) - 1) / 2) * width
             axis.bar(centres, values, width, yerr=reach, color=colour, label=kind, error_kw={"linewidth": 0.9})
         axis.set(title=title)

@@ -12,7 +12,7 @@ steps between two images of a class. Features are kept in features/ by digest, s
 import pipelines.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,24 +22,30 @@ from absl import logging
 from melgan.config import require, setting
 from melgan.errors import look_up
 from melgan.metrics import METRICS
+from melgan.metrics.comparison import Comparison
 from melgan.metrics.evaluation import Row, evaluate
 from melgan.metrics.extractors import EXTRACTORS
+from melgan.metrics.memorisation import FEATURES, PIXELS
 from melgan.metrics.samples import Samples
 from pipelines import evaluation_pictures as pictures
 from pipelines import stage
 from pipelines.evaluation_page import evaluation_section
-from pipelines.feature_store import CLASSIFIER_PREFIX, FeatureStore, make_extractor
+from pipelines.evaluation_watch import read_curves
+from pipelines.feature_store import FeatureStore, make_extractor, require_known_features
 from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
+from pipelines.image_sets import MOST_PER_CLASS, ImageSet, draw_images, read_images
 from pipelines.inputs import Shards, open_shards, open_synthetic, split_seen
-from pipelines.judged_images import MOST_PER_CLASS, ImageSet, draw_images, read_images
+from pipelines.nearest_images import ROW_COLUMNS, nearest_table
 from pipelines.page import Run, render
 from pipelines.progress import Progress
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.storage import write_atomically
+from tfrecords_tools.storage import as_path, is_remote, write_atomically
 
-METRICS_TABLE, PAGE = "metrics.csv", "report.html"
+METRICS_TABLE, NEAREST_TABLE, PAGE = "metrics.csv", "nearest.csv", "report.html"
 _LOGGED = ("kid", "recall", "copies_features")
 _LEAST_PER_CLASS = 100
+# Metrics that say nothing of real images, and the space in which each looks for copies.
+_OF_SYNTHETIC_ALONE = {"memorisation": FEATURES, "memorisation_pixels": PIXELS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,38 +76,46 @@ class EvaluateGanConfig:
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
         for name in self.metrics:
             look_up(METRICS, name, "metrics")
-        if not self.features.startswith(CLASSIFIER_PREFIX):
-            look_up(EXTRACTORS, self.features, "features")
+        require_known_features(self.features, "features")
         if bool(self.gan) == bool(self.synthetic):
             raise stage.StageError("say what to judge: either --gan, or --synthetic")
+        if self.synthetic and (self.checkpoint != "last" or self.images_per_class):
+            raise stage.StageError(
+                "--checkpoint and --images_per_class choose what is drawn of --gan; the images of --synthetic are drawn"
+            )
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged: who made it, from which shards, and the generator if there is one to draw from."""
+    """What is judged: who made it, from which shards, and the generator if there is one to draw from.
+
+    `selected_on` are the shards by which the generator was chosen among those of its run, None where it was not.
+    `curves` are what was judged in its training: figure -> class -> (steps, values).
+    """
 
     sha256: str
     method: str
     image_size: int
     classes: tuple[str, ...]
     trained_on: dict
-    generator: LoadedGenerator | None
-    synthetic: Shards | None
+    selected_on: dict | None
+    generator: LoadedGenerator | None = None
+    synthetic: Shards | None = None
+    curves: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The sets of images, with features: synthetic ones, real ones to judge by, real ones seen in training.
+class Sides:
+    """The images, with features: synthetic ones, real ones to judge by, real ones seen in training.
 
-    `baseline` are real images that are judged as the synthetic ones are. Where nothing was held out, `held_out` is
-    False; `reference` are then half of the real images, `baseline` the other half, and `training` all of them.
+    `baseline` are real images that are judged as the synthetic ones are. Where nothing was held out, `training` is
+    None, and `reference` and `baseline` are halves of the images that the generator has seen.
     """
 
     synthetic: Samples
     reference: Samples
     baseline: Samples
-    training: Samples
-    held_out: bool
+    training: Samples | None
 
 
 def run(config: EvaluateGanConfig) -> None:
@@ -111,59 +125,68 @@ def run(config: EvaluateGanConfig) -> None:
     _require_same_classes(subject, shards)
     seen, held_out = split_seen(shards, subject.trained_on, "shards")
     output = stage.local_folder(config.output, "output")
+    feature_dir = stage.local_folder(config.feature_dir or str(output / "features"), "feature_dir")
     extractor = make_extractor(config.features, config.weights, shards, held_out)
     workdir = stage.open_workdir(output, "evaluate_gan", config)
     if workdir is None:
         return
-    store = FeatureStore(Path(config.feature_dir or workdir.path / "features"), extractor)
-    judged = _gather(config, subject, shards, seen, held_out, store)
-    metrics = config.metrics or tuple(METRICS)
-    rows = _evaluate("synthetic", judged.synthetic, judged, shards, metrics, config.seed)
-    without_copies = tuple(name for name in metrics if name != "memorisation")
-    real_rows = _evaluate("real", judged.baseline, judged, shards, without_copies, config.seed)
-    _write_pictures(workdir.path, judged, subject, shards.manifest.classes, config.seed)
+    chosen_by = _chosen_by(subject, shards, held_out)
+    metrics = tuple(dict.fromkeys(config.metrics)) or tuple(METRICS)
+    sides = _gather(config, subject, shards, seen, held_out, FeatureStore(feature_dir, extractor), metrics)
+    classes = shards.manifest.classes
+    synthetic = Comparison(sides.synthetic, sides.reference, training=sides.training, seed=config.seed)
+    rows = _evaluate("synthetic", synthetic, classes, metrics)
+    own_metrics = tuple(name for name in metrics if name not in _OF_SYNTHETIC_ALONE)
+    baseline = Comparison(sides.baseline, sides.reference, seed=config.seed)
+    real_rows = _evaluate("real", baseline, classes, own_metrics)
+    _write_pictures(workdir.path, sides, subject, classes, config.seed)
+    if sides.training is not None and set(metrics) & set(_OF_SYNTHETIC_ALONE):
+        _write_copies(workdir.path, synthetic, classes, metrics)
     _write_table(workdir.path / METRICS_TABLE, extractor.name, {"synthetic": rows, "real": real_rows})
     report = {
         "generator": subject.sha256,
         "method": subject.method,
-        "classes": shards.manifest.classes,
+        "classes": classes,
         "image_size": subject.image_size,
         "features": extractor.name,
         "features_identity": extractor.identity,
         "held_out": [shard.file for shard in held_out],
+        "chosen_by": chosen_by,
         "shards_digest": stage.digest(shards.folder),
         "synthetic": [_plain(row) for row in rows],
         "real": [_plain(row) for row in real_rows],
+        "curves": subject.curves,
     }
     settings = {"stage": "evaluate_gan", **asdict(config)}
     section = evaluation_section(Run(workdir.path, settings, report))
     write_atomically(workdir.path / PAGE, render(f"melgan: {workdir.path.name}", [section]))
     workdir.complete(report)
-    for row in rows:
-        if row.figure in _LOGGED and row.interval is not None:
-            interval = row.interval
-            logging.info(
-                "%s %s %.4g (95 %% interval %.4g to %.4g), %d synthetic by %d real images, features: %s",
-                *(row.figure, row.scope, interval.value, interval.low, interval.high, row.judged, row.reference),
-                extractor.name,
-            )
+    _log(rows, extractor.name)
     logging.info("report: %s", workdir.path / PAGE)
 
 
 def _open_subject(config: EvaluateGanConfig) -> Subject:
     if config.gan:
         generator = load_generator(config.gan, "gan", config.checkpoint)
-        report, gan = generator.report, generator.config
         return Subject(
-            *(generator.sha256, gan.method, gan.image_size, tuple(report["classes"]), report["trained_on"]),
+            sha256=generator.sha256,
+            method=generator.config.method,
+            image_size=generator.config.image_size,
+            classes=tuple(generator.report["classes"]),
+            trained_on=generator.report["trained_on"],
+            selected_on=generator.selected_on,
             generator=generator,
-            synthetic=None,
+            curves={} if is_remote(as_path(config.gan)) else read_curves(Path(config.gan)),
         )
     shards = open_synthetic(config.synthetic, "synthetic", config.cache_dir)
     manifest, made_by = shards.manifest, shards.manifest.provenance
     return Subject(
-        *(made_by["generator"], made_by["method"], manifest.image_size, manifest.classes, made_by["trained_on"]),
-        generator=None,
+        sha256=made_by["generator"],
+        method=made_by["method"],
+        image_size=manifest.image_size,
+        classes=manifest.classes,
+        trained_on=made_by["trained_on"],
+        selected_on=made_by.get("selected_on"),
         synthetic=shards,
     )
 
@@ -176,6 +199,21 @@ def _require_same_classes(subject: Subject, shards: Shards) -> None:
         )
 
 
+def _chosen_by(subject: Subject, shards: Shards, held_out: Sequence[ShardEntry]) -> list[str]:
+    """Returns the held-out shards by which the generator was chosen, with a warning if there are any."""
+    selected_on = subject.selected_on
+    if selected_on is None or selected_on["folds_fingerprint"] != shards.manifest.folds_fingerprint:
+        return []
+    chosen_by = [shard.file for shard in held_out if shard.index in selected_on["indices"]]
+    if chosen_by:
+        logging.warning(
+            "this generator was chosen among those of its run by %s, which judge it here: its figures are flattered; "
+            "judge --checkpoint=last as well, or train with --eval_by=training",
+            ", ".join(chosen_by),
+        )
+    return chosen_by
+
+
 def _gather(
     config: EvaluateGanConfig,
     subject: Subject,
@@ -183,29 +221,28 @@ def _gather(
     seen: Sequence[ShardEntry],
     held_out: Sequence[ShardEntry],
     store: FeatureStore,
-) -> Judged:
+    metrics: Sequence[str],
+) -> Sides:
     """Reads, draws and extracts features; copies are looked for only if real images were held out."""
-    size, most = subject.image_size, config.most_per_class
+    size, num_classes = subject.image_size, len(shards.manifest.classes)
     training = read_images(shards, seen, size)  # all of them: a copy may be of any
+    views = bool(held_out) and "memorisation" in metrics
     if held_out:
-        reference, baseline = read_images(shards, held_out, size, most), training
+        reference = read_images(shards, held_out, size, config.most_per_class)
+        training_samples = baseline = store.samples(training, "training images")
     else:
         logging.warning(
             "the generator was trained on all of these shards: it is judged by images that it has seen, and whether it "
             "copies them cannot be told; train with --num_folds and --fold to hold some out"
         )
-        reference, baseline = _halves(training, config.seed)
-    synthetic = _synthetic_images(config, subject, reference, len(shards.manifest.classes))
-    drawn = np.bincount(synthetic.labels, minlength=len(shards.manifest.classes))
-    copies = bool(held_out)
-    training_samples = store.samples(training, "training images")
-    baseline_samples = training_samples if held_out else store.samples(baseline, "other real images")
-    return Judged(
-        synthetic=store.samples(synthetic, "synthetic images", views=copies),
-        reference=store.samples(reference, "held-out images" if copies else "real images", views=copies),
-        baseline=baseline_samples.first(drawn),
+        reference, other_half = _halves(training, config.seed)
+        training_samples, baseline = None, store.samples(other_half, "other real images")
+    synthetic = _synthetic_images(config, subject, reference, num_classes)
+    return Sides(
+        synthetic=store.samples(synthetic, "synthetic images", views=views),
+        reference=store.samples(reference, "real images to judge by", views=views),
+        baseline=baseline.draw(np.bincount(synthetic.labels, minlength=num_classes), config.seed),
         training=training_samples,
-        held_out=copies,
     )
 
 
@@ -227,36 +264,45 @@ def _synthetic_images(config: EvaluateGanConfig, subject: Subject, reference: Im
     return draw_images(subject.generator.network, subject.sha256, labels, config.seed)
 
 
-def _evaluate(
-    what: str, samples: Samples, judged: Judged, shards: Shards, metrics: Sequence[str], seed: int
-) -> list[Row]:
-    classes = shards.manifest.classes
+def _evaluate(what: str, comparison: Comparison, classes: Sequence[str], metrics: Sequence[str]) -> list[Row]:
     progress = Progress(f"metrics of {what} images", (1 + len(classes)) * len(metrics), "metrics")
-    training = judged.training if judged.held_out else None
-    return evaluate(
-        samples,
-        judged.reference,
-        classes,
-        training=training,
-        seed=seed,
-        metrics=metrics,
-        progress=progress.update,
-    )
+    return evaluate(comparison, classes, metrics=metrics, progress=progress.update)
 
 
-def _write_pictures(folder: Path, judged: Judged, subject: Subject, classes: Sequence[str], seed: int) -> None:
-    pictures.write_real_and_synthetic(folder, judged.reference, judged.synthetic, classes)
-    pictures.write_embedding(folder, judged.reference, judged.synthetic, classes, seed)
-    if judged.held_out:
-        pictures.write_most_suspicious(folder, judged.synthetic, judged.reference, judged.training, classes)
+def _write_pictures(folder: Path, sides: Sides, subject: Subject, classes: Sequence[str], seed: int) -> None:
+    pictures.write_real_and_synthetic(folder, sides.reference, sides.synthetic, classes)
+    pictures.write_embedding(folder, sides.reference, sides.synthetic, classes, seed)
     if subject.generator is not None:
         pictures.write_interpolations(folder, subject.generator.network, classes, seed)
 
 
+def _write_copies(folder: Path, comparison: Comparison, classes: Sequence[str], metrics: Sequence[str]) -> None:
+    """Writes the nearest training image of every synthetic one, and a picture of the most suspicious ones."""
+    spaces = [space for name, space in _OF_SYNTHETIC_ALONE.items() if name in metrics]
+    nearest = nearest_table(comparison, classes, spaces)
+    write_atomically(folder / NEAREST_TABLE, nearest.drop(columns=ROW_COLUMNS).to_csv(index=False))
+    pictures.write_most_suspicious(folder, comparison.judged, comparison.training, nearest)
+
+
 def _write_table(path: Path, features: str, rows: dict[str, list[Row]]) -> None:
-    """Writes a line a figure; with each the extractor and the counts, without which it means nothing."""
-    lines = [{"images": what, **_plain(row), "features": features} for what, own in rows.items() for row in own]
+    """Writes a line a figure; with each the extractor, where it reads features, and the counts."""
+    lines = [
+        {"images": what, **_plain(row), "features": features if METRICS[row.metric].reads_features else ""}
+        for what, own in rows.items()
+        for row in own
+    ]
     write_atomically(path, pd.DataFrame(lines).to_csv(index=False))
+
+
+def _log(rows: Sequence[Row], features: str) -> None:
+    for row in rows:
+        if row.figure in _LOGGED and row.interval is not None:
+            interval = row.interval
+            reach = "" if np.isnan(interval.low) else f" (95 % interval {interval.low:.4g} to {interval.high:.4g})"
+            logging.info(
+                "%s %s %.4g%s, %d synthetic by %d real images, features: %s",
+                *(row.figure, row.scope, interval.value, reach, row.judged, row.reference, features),
+            )
 
 
 def _plain(row: Row) -> dict:

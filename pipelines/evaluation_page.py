@@ -1,10 +1,14 @@
 """What a page says of an evaluation: figures with intervals, bars, pictures."""
 
+import itertools
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from melgan.metrics.evaluation import ALL_CLASSES
+from melgan.metrics.memorisation import FEATURES, PIXELS
+from melgan.metrics.ms_ssim import WEIGHTS, num_scales
 from pipelines import charts
 from pipelines import evaluation_pictures as pictures
 from pipelines.page import Picture, Run, Section, Table
@@ -31,33 +35,22 @@ NAMES = {
     "redness_drift": "redness, in deviations of the real",
     "dark_corners_drift": "dark corners, difference of shares",
 }
+_UNLIKELY = 0.01  # of a p, as every class and space has one
 _BARS = ("kid", "precision", "recall", "density", "coverage", "ms_ssim")
 _PICTURES = {
     pictures.GRID: "Real held-out images beside synthetic ones, the first of each class",
     pictures.SUSPICIOUS: (
         "The synthetic images that lie nearest to a training image, by features (f.) and by pixels (p.), turned as "
-        "they lay nearest; the number is their distance over the threshold, below which an image is suspicious"
+        "they lay nearest; the number is their distance over the threshold, below 1 an image is suspicious. All are "
+        "named in nearest.csv"
     ),
     pictures.INTERPOLATIONS: "From one synthetic image of each class to another, in equal steps of the latents",
 }
 
 
 def evaluation_section(run: Run) -> Section:
-    """Figures beside those of real images, and pictures."""
+    """What stands out, figures beside those of real images, and pictures."""
     report = run.report
-    held_out = report["held_out"]
-    by = (
-        f"real images of {', '.join(held_out)}, which the generator has not seen"
-        if held_out
-        else ("half of the real images, all of which the generator has seen: whether it copies them cannot be told")
-    )
-    beside = "as many real training images" if held_out else "the other half of the real images"
-    text = (
-        f"{report['method']} (generator {report['generator'][:12]}, {report['image_size']} px), judged by {by}. "
-        f"Features: {report['features']}, resized with antialiasing. Below each figure stands that of {beside}, judged "
-        "by the same ones: what a faultless generator would reach. Intervals are of 95 %. Over all classes, synthetic "
-        "images have the mix of classes of the real ones."
-    )
     items: list[Table | Picture] = [_figures(report), _counts(report)]
     unavailable = _unavailable(report)
     items += [unavailable] if unavailable else []
@@ -71,7 +64,52 @@ def evaluation_section(run: Run) -> Section:
         table = pd.read_csv(run.folder / pictures.EMBEDDING)
         caption = "Real and synthetic images in a plane where neighbours in feature space are neighbours (t-SNE)"
         items.append(Picture(charts.embedding(table, report["classes"]), caption))
-    return Section(f"Judged: {run.name}", text, tuple(items))
+    if report["curves"]:
+        panels = {f"{NAMES[figure]}, in training": lines for figure, lines in report["curves"].items()}
+        items.append(Picture(charts.curves(panels, "step"), "The averaged generator, judged while it was trained"))
+    return Section(f"Judged: {run.name}", " ".join([*summary(report), *_explanation(report)]), tuple(items))
+
+
+def summary(report: dict) -> list[str]:
+    """Returns sentences on what stands out: what no synthetic image shows, collapse, distance, suspected copies."""
+    sentences = []
+    for scope in report["classes"]:
+        found = [
+            text
+            for text, holds in (
+                ("no real image lies among the synthetic ones (recall 0)", _value(report, scope, "recall") == 0),
+                ("images resemble each other more than real ones do (MS-SSIM)", _resemble_each_other(report, scope)),
+                ("KID cannot be told from that of real images", _is_above_real(report, scope, "kid") is False),
+                ("KID is above that of real images", _is_above_real(report, scope, "kid")),
+                ("more images than by chance lie near to a training image", _has_copies(report, scope)),
+            )
+            if holds
+        ]
+        if found:
+            sentences.append(f"{scope}: {'; '.join(found)}.")
+    return sentences
+
+
+def _explanation(report: dict) -> list[str]:
+    """Returns sentences on who was judged by what, without which no figure can be read."""
+    held_out = report["held_out"]
+    by = (
+        f"real images of {', '.join(held_out)}, which the generator has not seen"
+        if held_out
+        else ("half of the real images, all of which the generator has seen: whether it copies them cannot be told")
+    )
+    beside = "as many real training images" if held_out else "the other half of the real images"
+    scales = num_scales(report["image_size"])
+    chosen = f"It was chosen among those of its run by {', '.join(report['chosen_by'])}: its figures are flattered."
+    return [
+        f"{report['method']} (generator {report['generator'][:12]}, {report['image_size']} px), judged by {by}.",
+        *([chosen] if report["chosen_by"] else []),
+        f"Features: {report['features']}, resized with antialiasing. MS-SSIM has {scales} of 5 scales at this size."
+        if scales < len(WEIGHTS)
+        else f"Features: {report['features']}, resized with antialiasing.",
+        f"Below each figure stands that of {beside}, judged by the same ones: what a faultless generator would reach. "
+        "Intervals are of 95 %. Over all classes, synthetic images have the mix of classes of the real ones.",
+    ]
 
 
 def compared_sections(runs: Sequence[Run]) -> list[Section]:
@@ -141,25 +179,60 @@ def _counts(report: dict) -> Table:
 
 
 def _unavailable(report: dict) -> Table | None:
-    """Returns why there are no figures of a metric, with the scopes of equal reasons together."""
-    scopes: dict[tuple[str, str], list[str]] = {}
+    """Returns why there are no figures of some metrics, with the metrics and scopes of equal reasons together."""
+    missing: dict[str, dict[str, list[str]]] = {}
     for row in report["synthetic"]:
         if row["note"]:
-            scopes.setdefault((row["metric"], row["note"]), []).append(row["scope"])
-    rows = tuple((metric, ", ".join(own), note) for (metric, note), own in scopes.items())
-    return Table(("not available", "for", "because"), rows) if rows else None
+            missing.setdefault(row["note"], {}).setdefault(row["scope"], []).append(row["metric"])
+    rows = [
+        (", ".join(dict.fromkeys(itertools.chain(*metrics.values()))), ", ".join(metrics), note)
+        for note, metrics in missing.items()
+    ]
+    return Table(("not available", "for", "because"), tuple(rows)) if rows else None
 
 
 def _bars(report: dict) -> charts.Bars:
-    """Returns panel -> kind of image -> (value, low, high) of each class, for figures that every class has."""
+    """Returns panel -> kind of image -> (value, low, high) of each class, NaN where a class has no figure."""
     panels = {}
     for figure in _BARS:
-        panel = {}
-        for what in ("synthetic", "real"):
-            found = {row["scope"]: row for row in report[what] if row["figure"] == figure}
-            own = [found.get(name, {"value": None}) for name in report["classes"]]
-            if all(row["value"] is not None and row["low"] is not None for row in own):
-                panel[what] = [(row["value"], row["low"], row["high"]) for row in own]
-        if panel:
-            panels[NAMES[figure]] = panel
+        found = {
+            what: [_bar(_row(report, what, scope, figure)) for scope in report["classes"]]
+            for what in ("synthetic", "real")
+        }
+        if any(not math.isnan(value) for value, _, _ in found["synthetic"]):
+            panels[NAMES[figure]] = found
     return panels
+
+
+def _bar(row: dict | None) -> tuple[float, float, float]:
+    if row is None or row["value"] is None:
+        return math.nan, math.nan, math.nan
+    known = row["low"] is not None
+    return row["value"], row["low"] if known else row["value"], row["high"] if known else row["value"]
+
+
+def _row(report: dict, what: str, scope: str, figure: str) -> dict | None:
+    found = [row for row in report[what] if row["scope"] == scope and row["figure"] == figure]
+    return found[0] if found else None
+
+
+def _value(report: dict, scope: str, figure: str, what: str = "synthetic") -> float | None:
+    row = _row(report, what, scope, figure)
+    return None if row is None else row["value"]
+
+
+def _is_above_real(report: dict, scope: str, figure: str) -> bool | None:
+    """Returns whether a figure's interval lies above the value of real images; None where one of them is missing."""
+    row, real = _row(report, "synthetic", scope, figure), _value(report, scope, figure, "real")
+    return None if row is None or real is None or row["low"] is None else row["low"] > real
+
+
+def _resemble_each_other(report: dict, scope: str) -> bool:
+    row, real = _row(report, "synthetic", scope, "ms_ssim"), _row(report, "real", scope, "ms_ssim")
+    known = row is not None and real is not None and row["low"] is not None and real["high"] is not None
+    return known and row["low"] > real["high"]
+
+
+def _has_copies(report: dict, scope: str) -> bool:
+    probabilities = [_value(report, scope, f"copies_{space}_p") for space in (FEATURES, PIXELS)]
+    return any(probability is not None and probability < _UNLIKELY for probability in probabilities)

@@ -10,7 +10,6 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from melgan.metrics.dihedral import views_of
-from melgan.metrics.memorisation import CopyDetector
 from melgan.metrics.samples import Samples
 from melgan.sampling import interpolate
 from pipelines.grids import SYNTHETIC, write_grid
@@ -36,26 +35,26 @@ def write_real_and_synthetic(folder: Path, real: Samples, synthetic: Samples, cl
     write_grid(folder / GRID, columns, names, [])
 
 
-def write_most_suspicious(
-    folder: Path, synthetic: Samples, held_out: Samples, training: Samples, classes: Sequence[str]
-) -> None:
+def write_most_suspicious(folder: Path, synthetic: Samples, training: Samples, nearest: pd.DataFrame) -> None:
     """Writes the synthetic images nearest to a training image, for the threshold of their class, beside it.
 
-    Half of the rows are the nearest by features, half by pixels. The training image is turned and mirrored as the
+    Every space has as many rows. A training image is shown once, beside its nearest. It is turned and mirrored as the
     synthetic one lay nearest. Rows are named by the distance over the threshold.
+
+    Arguments:
+      folder: of the picture.
+      synthetic: images.
+      training: images.
+      nearest: of `nearest_table`.
     """
-    own, nearest, names = [], [], []
-    detector = CopyDetector(held_out, training)
-    synthetic = synthetic.take(np.isin(synthetic.labels, held_out.labels))
-    if not len(synthetic):
-        return
-    for space, copies in detector.find(synthetic).items():
-        ratios = copies.near.distances / np.maximum(copies.thresholds, 1e-12)
-        for row in np.argsort(ratios, kind="stable")[: _SUSPICIOUS_ROWS // 2]:
-            own.append(list(views_of(synthetic.images[row : row + 1]))[copies.near.views[row]][0])
-            nearest.append(training.images[copies.near.rows[row]])
-            names.append(f"{ratios[row]:.2f} {space[0]}.")
-    write_grid(folder / SUSPICIOUS, [np.stack(own), np.stack(nearest)], ["synthetic", "training"], names)
+    own, theirs, names = [], [], []
+    per_space = _SUSPICIOUS_ROWS // nearest["space"].nunique()
+    for space, table in nearest.groupby("space", sort=False):
+        for pair in table.drop_duplicates("training_row").head(per_space).itertuples():
+            own.append(list(views_of(synthetic.images[pair.row][None]))[pair.view][0])
+            theirs.append(training.images[pair.training_row])
+            names.append(f"{pair.ratio:.2f} {space[0]}.")
+    write_grid(folder / SUSPICIOUS, [np.stack(own), np.stack(theirs)], ["synthetic", "training"], names)
 
 
 def write_embedding(folder: Path, real: Samples, synthetic: Samples, classes: Sequence[str], seed: int) -> None:

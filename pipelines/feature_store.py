@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from melgan.errors import look_up
+from melgan.errors import ConfigError, look_up
 from melgan.metrics.dihedral import NUM_VIEWS, views_of
 from melgan.metrics.extractors import EXTRACTORS, Extractor, of_classifier
 from melgan.metrics.samples import Samples
 from pipelines import stage
 from pipelines.classifier_file import BEST_WEIGHTS_FILE, load_classifier, read_classifier_run
+from pipelines.image_sets import ImageSet
 from pipelines.inputs import Shards, split_fold
-from pipelines.judged_images import ImageSet
 from pipelines.progress import Progress
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.storage import file_sha256
@@ -42,9 +42,10 @@ class FeatureStore:
           what: they are, for the line of progress.
           views: whether `Samples.views` is wanted, by which copies are looked for.
         """
-        identity = json.dumps([self._extractor.identity, images.key, views])
-        path = self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
+        path = self._path(images, views)
         known = _read_arrays(path, len(images.labels))
+        if known is None and not views:  # the first view of all is the image itself
+            known = _read_arrays(self._path(images, views=True), len(images.labels))
         if known is not None:
             return _samples(images, known["views"], known.get("probabilities"), views)
         progress = Progress(f"features of {what}", len(images.labels), "images")
@@ -54,6 +55,10 @@ class FeatureStore:
             arrays["probabilities"] = samples.probabilities
         _write_arrays(path, arrays)
         return samples
+
+    def _path(self, images: ImageSet, views: bool) -> Path:
+        identity = json.dumps([self._extractor.identity, images.key, views])
+        return self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
 
     def extract(
         self, images: ImageSet, *, views: bool = False, progress: Callable[[int], None] = lambda done: None
@@ -68,6 +73,14 @@ class FeatureStore:
             progress(min(start + _CHUNK, len(images.labels)))
         known = None if probabilities[0] is None else np.concatenate(probabilities)
         return _samples(images, np.concatenate(features), known, views)
+
+
+def require_known_features(features: str, field: str) -> None:
+    """Raises ConfigError if a setting names no extractor and no `classifier:RUN`."""
+    if not features.startswith(CLASSIFIER_PREFIX):
+        look_up(EXTRACTORS, features, field)
+    elif features == CLASSIFIER_PREFIX:
+        raise ConfigError(f"{field} is {features!r}, which names no classifier; give classifier:RUN, RUN its folder")
 
 
 def make_extractor(features: str, weights: str, shards: Shards, held_out: Sequence[ShardEntry]) -> Extractor:
@@ -90,6 +103,12 @@ def make_extractor(features: str, weights: str, shards: Shards, held_out: Sequen
             "the same shards out from it",
             folder,
         )
+    if settings["synthetic"] and settings["synthetic_fraction"]:
+        logging.warning(
+            "%s: this classifier was trained with synthetic images too, so its features may know a generator's faults "
+            "as real; better take one trained on real images only",
+            folder,
+        )
     model, config = load_classifier(folder, fold)
     identity = file_sha256(folder / f"fold{fold}" / BEST_WEIGHTS_FILE)
     name = f"classifier {folder.name} ({config.backbone}, fold {fold})"
@@ -102,6 +121,7 @@ def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray |
         images=images.images,
         labels=images.labels,
         groups=images.groups,
+        names=images.names,
         features=features[:, 0],
         probabilities=probabilities,
         views=features if views else None,

@@ -8,10 +8,10 @@ import numpy as np
 
 from melgan.sampling import sample_images
 from pipelines import stage
-from pipelines.evaluating import EvaluationWatch
+from pipelines.diversity_watch import DiversityWatch
+from pipelines.evaluation_watch import EvaluationWatch
 from pipelines.grids import REAL, SYNTHETIC, write_grid
 from pipelines.inputs import Shards
-from pipelines.judging import DiversityWatch
 from pipelines.metrics_file import read_metrics
 from tfrecords_tools.manifest import ShardEntry
 
@@ -67,17 +67,22 @@ class CheckpointArtefacts:
 
 def training_facts(shards: Shards, entries: Sequence[ShardEntry]) -> dict:
     """Returns which images a generator was trained on, for its report."""
+    return {
+        "classes": shards.manifest.classes,
+        "class_counts": shards.class_counts(tuple(entries)),
+        "trained_on": shards_used(shards, entries),
+    }
+
+
+def shards_used(shards: Shards, entries: Sequence[ShardEntry]) -> dict:
+    """Returns what tells later whether an image was in some of the shards."""
     manifest = shards.manifest
     return {
-        "classes": manifest.classes,
-        "class_counts": shards.class_counts(tuple(entries)),
-        "trained_on": {
-            "source_fingerprint": manifest.source_fingerprint,
-            "shards_digest": stage.digest(shards.folder),
-            "folds_fingerprint": manifest.folds_fingerprint,
-            "shards": [shard.file for shard in entries],
-            "indices": [shard.index for shard in entries],
-        },
+        "source_fingerprint": manifest.source_fingerprint,
+        "shards_digest": stage.digest(shards.folder),
+        "folds_fingerprint": manifest.folds_fingerprint,
+        "shards": [shard.file for shard in entries],
+        "indices": [shard.index for shard in entries],
     }
 
 

@@ -19,12 +19,16 @@ CHECKPOINTS = ("last", "best")
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A trained generator with the SHA-256 of its weights, and the settings and the report of its run."""
+    """A trained generator with the SHA-256 of its weights, and the settings and the report of its run.
+
+    `selected_on` are the real shards by which it was chosen as the best of its run, None for the last.
+    """
 
     network: keras.Model
     sha256: str
     config: GanConfig
     report: dict
+    selected_on: dict | None = None
 
 
 def write_generator(path: Path, generator: keras.Model) -> str:
@@ -71,7 +75,8 @@ def load_generator(path: str, field: str, checkpoint: str = "last") -> LoadedGen
         if file_sha256(weights) != sha256:
             raise stage.StageError(f"{file}: not the file of the report (SHA-256 differs); train again")
         network.load_weights(weights)
-    return LoadedGenerator(network, sha256, config, report)
+    selected_on = report["best"].get("selected_on") if checkpoint == "best" else None
+    return LoadedGenerator(network, sha256, config, report, selected_on)
 
 
 @contextlib.contextmanager

@@ -106,6 +106,10 @@ def refuse_leaks(synthetic: Shards, shards: Shards, validation: tuple[ShardEntry
     synthetic_names = ", ".join(shard.file for shard in synthetic.manifest.shards)
     leaks = f"{synthetic.folder} ({synthetic_names}) leaks: its generator"
     refuse_seen([trained_on], shards, validation, leaks)
+    selected_on = synthetic.manifest.provenance.get("selected_on")
+    if selected_on is not None and selected_on["indices"] != trained_on["indices"]:
+        remedy = "give --checkpoint=last to synthesize, or train the generator with --eval_by=training"
+        refuse_seen([selected_on], shards, validation, leaks, use="was chosen by its figures on", remedy=remedy)
     earlier = synthetic.manifest.provenance.get("ancestors", [])
     refuse_seen(earlier, shards, validation, f"{leaks} started from the weights of another, which")
 
@@ -132,7 +136,13 @@ def split_seen(shards: Shards, trained_on: dict, field: str) -> tuple[tuple[Shar
 
 
 def refuse_seen(
-    training_sets: Sequence[dict], shards: Shards, held_out: tuple[ShardEntry, ...], generator: str
+    training_sets: Sequence[dict],
+    shards: Shards,
+    held_out: tuple[ShardEntry, ...],
+    generator: str,
+    *,
+    use: str = "was trained on",
+    remedy: str = "use a generator trained with the same --num_folds and --fold",
 ) -> None:
     """Raises StageError if one of the sets of shards that a generator was trained on has held-out images.
 
@@ -145,21 +155,23 @@ def refuse_seen(
       shards: those that `held_out` are some of.
       held_out: shards that must not have been seen.
       generator: the subject of the message.
+      use: what was done with the sets, for the message.
+      remedy: what to do instead.
     """
     manifest = shards.manifest
-    remedy = "which this fold holds out; use a generator trained with the same --num_folds and --fold"
     for trained_on in training_sets:
         if trained_on["folds_fingerprint"] == manifest.folds_fingerprint:
             seen = [shard.file for shard in held_out if shard.index in trained_on["indices"]]
             if seen:
-                raise stage.StageError(f"{generator} was trained on {', '.join(seen)}, {remedy}")
+                raise stage.StageError(f"{generator} {use} {', '.join(seen)}, which this fold holds out; {remedy}")
         elif held_out and trained_on.get("source_fingerprint") == manifest.source_fingerprint:
             raise stage.StageError(
-                f"{generator} was trained on the images of {shards.folder} in other folds, perhaps on those {remedy}"
+                f"{generator} {use} the images of {shards.folder} in other folds, perhaps those that this fold holds "
+                f"out; {remedy}"
             )
         elif held_out:
             logging.warning(
-                "%s was trained on other images than those of %s; whether they show patients whom this fold holds out "
+                "%s %s other images than those of %s; whether they show patients whom this fold holds out "
                 "cannot be told from the shards",
-                *(generator, shards.folder),
+                *(generator, use, shards.folder),
             )

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pipelines.evaluating import FEATURES_FOLDER
+from pipelines.evaluation_watch import FEATURES_FOLDER
 from pipelines.generator_file import BEST_FILE, BEST_GENERATOR_FILE
 from pipelines.metrics_file import METRICS_FILE
 from pipelines.stage import StageError

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from melgan.metrics.memorisation import CopyDetector
+from melgan.metrics.memorisation import FEATURES, PIXELS, CopyDetector
 from pipelines import stage
 from pipelines.feature_store import FeatureStore, make_extractor
 from pipelines.generator_file import LoadedGenerator
+from pipelines.image_sets import ImageSet, draw_images, read_images
 from pipelines.inputs import open_shards, split_seen
-from pipelines.judged_images import ImageSet, draw_images, read_images
 from pipelines.progress import Progress
 
 # Which of some images are suspected to be copies, bool `[N]`.
@@ -98,13 +98,12 @@ def copy_finder(
         )
     store = FeatureStore(feature_dir, make_extractor(features, weights, shards, held_out))
     size = generator.config.image_size
-    detector = CopyDetector(
-        store.samples(read_images(shards, held_out, size), "held-out images", views=True),
-        store.samples(read_images(shards, seen, size), "training images"),
-    )
+    real = store.samples(read_images(shards, held_out, size), "held-out images", views=True)
+    training = store.samples(read_images(shards, seen, size), "training images")
+    detectors = [CopyDetector(space, real, training) for space in (FEATURES, PIXELS)]
 
     def find_copies(images: ImageSet) -> np.ndarray:
-        found = detector.find(store.extract(images, views=True))
-        return np.any([copies.found for copies in found.values()], axis=0)
+        drawn = store.extract(images, views=True)
+        return np.any([detector.find(drawn).found for detector in detectors], axis=0)
 
     return find_copies

@@ -18,11 +18,11 @@ from absl import logging
 from melgan.collapse import COLLAPSED_BELOW
 from melgan.config import setting
 from pipelines import charts, stage
-from pipelines.evaluating import SERIES as EVALUATION
-from pipelines.evaluating import read_curves
+from pipelines.diversity_watch import SERIES as DIVERSITY
+from pipelines.diversity_watch import read_judgements
 from pipelines.evaluation_page import NAMES, compared_sections, evaluation_section
-from pipelines.judging import SERIES as DIVERSITY
-from pipelines.judging import read_judgements
+from pipelines.evaluation_watch import SERIES as EVALUATION
+from pipelines.evaluation_watch import read_curves
 from pipelines.metrics_file import read_metrics
 from pipelines.page import Picture, Run, Section, Table, interval_text, render
 from pipelines.predictions import auc_difference, read_predictions, scores

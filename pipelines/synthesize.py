@@ -23,9 +23,10 @@ from melgan.config import require, setting
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.sampling import sample_images
 from pipelines import stage
+from pipelines.feature_store import require_known_features
 from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
 from pipelines.grids import SYNTHETIC, write_grid
-from pipelines.judged_images import QUALITY
+from pipelines.image_sets import QUALITY
 from pipelines.progress import Progress
 from pipelines.rejecting import Drawn, copy_finder, draw_without_copies
 from tfrecords_tools import example
@@ -63,6 +64,7 @@ class SynthesizeConfig:
 
     def __post_init__(self) -> None:
         require(self.count >= 0, "count", self.count, "0 or greater")
+        require_known_features(self.features, "features")
         require(self.shard_size >= 1, "shard_size", self.shard_size, "at least 1")
         require(1 <= self.quality <= 100, "quality", self.quality, "from 1 to 100")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
@@ -187,6 +189,7 @@ def _manifest(
             "seed": config.seed,
             "rejected_copies": int(drawn.rejected.sum()) if config.reject_copies else None,
             "trained_on": report["trained_on"],
+            "selected_on": generator.selected_on,
             "ancestors": report.get("ancestors", []),
         },
     )

@@ -36,13 +36,13 @@ from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
 from melgan.metrics.extractors import EXTRACTORS
 from pipelines import resuming, stage
-from pipelines.evaluating import FEATURES_FOLDER, EvaluationWatch, read_best
-from pipelines.feature_store import FeatureStore, make_extractor
-from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, training_facts
+from pipelines.diversity_watch import IMAGES_PER_CLASS, DiversityWatch
+from pipelines.evaluation_watch import FEATURES_FOLDER, EvaluationWatch, read_best
+from pipelines.feature_store import FeatureStore, make_extractor, require_known_features
+from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, shards_used, training_facts
 from pipelines.generator_file import GENERATOR_FILE, write_generator
+from pipelines.image_sets import read_images
 from pipelines.inputs import Shards, first_images, open_shards, split_fold
-from pipelines.judged_images import read_images
-from pipelines.judging import IMAGES_PER_CLASS, DiversityWatch
 from pipelines.metrics_file import MetricsWriter
 from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
@@ -85,6 +85,11 @@ class TrainGanConfig(GanConfig):
         "steps between judgements by real images, of which the best generator is kept; 0: none; whole checkpoints",
         changes_result=False,
     )
+    eval_by: str = setting(
+        "held_out",
+        "real images that judge: held_out ones, which must then not validate a classifier, or those of the training",
+        choices=("held_out", "training"),
+    )
     eval_features: str = setting("pixels", f"features of these judgements: {', '.join(EXTRACTORS)} or classifier:RUN")
     eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them")
     deterministic: bool = setting(False, "bitwise equal runs, somewhat slower")
@@ -99,6 +104,7 @@ class TrainGanConfig(GanConfig):
             self.eval_interval,
             f"0 or a multiple of checkpoint_every, {self.checkpoint_every}",
         )
+        require_known_features(self.eval_features, "eval_features")
         require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 
@@ -242,16 +248,23 @@ class GanRun:
         )
 
     def _evaluation(self, start_step: int) -> EvaluationWatch:
-        """Returns what judges by the shards held out, or where there are none by those of the training."""
+        """Returns what judges by the shards held out, or where there are none, or if asked for, by the training's."""
         config, shards = self._config, self._shards
-        entries = _held_out_entries(config, shards) or self._entries
+        entries = (_held_out_entries(config, shards) if config.eval_by == "held_out" else ()) or self._entries
         store = FeatureStore(
             self._folder / FEATURES_FOLDER, make_extractor(config.eval_features, config.eval_weights, shards, entries)
         )
         reference = store.samples(read_images(shards, entries, config.image_size), "real images")
         rarest = self._classes[int(np.argmin(shards.class_counts(self._entries)))]
         return EvaluationWatch(
-            self._folder, self._classes, rarest, reference, store, seed=config.seed, start_step=start_step
+            self._folder,
+            self._classes,
+            rarest,
+            reference,
+            shards_used(shards, entries),
+            store,
+            seed=config.seed,
+            start_step=start_step,
         )
 
     def _complete(self) -> None:

@@ -7,7 +7,13 @@ from sklearn.preprocessing import StandardScaler
 
 from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
-from melgan.metrics.intervals import Interval, bootstrap_interval, share_interval
+from melgan.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    jackknife_interval,
+    share_interval,
+    wider_share_interval,
+)
 from melgan.metrics.samples import Samples
 
 
@@ -31,29 +37,51 @@ def transferred_hits(training: Samples, judged: Samples) -> np.ndarray:
 def estimate(comparison: Comparison) -> dict[str, Interval]:
     """Returns the share of real images that are named rightly after training on judged ones.
 
-    Over all classes it is the mean of theirs.
+    Over all classes it is the mean of theirs. Intervals know that the images to train on are drawn as well: the
+    classifier is trained again with one part after another left out.
     """
-    whole = comparison.whole
-    return {"accuracy_score": _share(comparison, training=whole.judged, judged=whole.reference)}
+    return {"accuracy_score": _share(comparison, trained_on_judged=True)}
 
 
 def estimate_reverse(comparison: Comparison) -> dict[str, Interval]:
     """Returns the share of judged images that are named rightly after training on real ones."""
+    return {"accuracy_reverse": _share(comparison, trained_on_judged=False)}
+
+
+def _share(comparison: Comparison, trained_on_judged: bool) -> Interval:
     whole = comparison.whole
-    return {"accuracy_reverse": _share(comparison, training=whole.reference, judged=whole.judged)}
-
-
-def _share(comparison: Comparison, *, training: Samples, judged: Samples) -> Interval:
-    comparison.whole.require_finite()
-    direction = "from judged" if training is comparison.whole.judged else "from reference"
-    hits = comparison.whole.once(direction, lambda: transferred_hits(training, judged))
-    if comparison.label is not None:
-        own = judged.labels == comparison.label
-        return share_interval(hits[own], judged.groups[own])
-    labels = np.unique(judged.labels)
-    return bootstrap_interval(
-        lambda rows: _mean_recall(hits[rows], judged.labels[rows], labels), judged.groups, comparison.seed
+    whole.require_finite()
+    tested = whole.reference if trained_on_judged else whole.judged
+    (rows, hits), *left_out = whole.once(
+        f"hits, trained on judged: {trained_on_judged}", lambda: _all_hits(whole, trained_on_judged)
     )
+    labels = np.unique(tested.labels) if comparison.label is None else np.array([comparison.label])
+    by_parts = jackknife_interval(
+        _mean_recall(hits, tested.labels[rows], labels),
+        [_mean_recall(own_hits, tested.labels[own_rows], labels) for own_rows, own_hits in left_out],
+    )
+    if comparison.label is not None:
+        own = tested.labels == comparison.label
+        return wider_share_interval(share_interval(hits[own], tested.groups[own]), by_parts)
+    drawn = bootstrap_interval(
+        lambda rows: _mean_recall(hits[rows], tested.labels[rows], labels), tested.groups, comparison.seed
+    )
+    return wider_share_interval(drawn, by_parts)
+
+
+def _all_hits(whole: Comparison, trained_on_judged: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns rows that are tested and their hits: of all, then with one part after another left out on both sides.
+
+    Nothing but all, if a class would be missing without a part.
+    """
+    training, tested = (whole.judged, whole.reference)[:: 1 if trained_on_judged else -1]
+    rows = np.arange(len(tested))
+    found = [(rows, transferred_hits(training, tested))]
+    without = [pair[:: 1 if trained_on_judged else -1] for pair in whole.leaving_parts_out()]
+    needed = set(np.unique(tested.labels))
+    if all(needed <= set(training.labels[own]) & set(tested.labels[other]) for own, other in without):
+        found += [(other, transferred_hits(training.take(own), tested.take(other))) for own, other in without]
+    return found
 
 
 def _mean_recall(hits: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> float:

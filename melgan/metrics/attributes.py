@@ -20,7 +20,9 @@ def brightness(images: np.ndarray) -> np.ndarray:
 
 def saturation(images: np.ndarray) -> np.ndarray:
     """Returns the mean distance between the largest and the smallest channel, in [0, 255]."""
-    return (images.max(axis=3) - images.min(axis=3)).mean(axis=(1, 2), dtype=np.float64)
+    red, green, blue = (images[..., channel] for channel in range(3))  # ten times as fast as a maximum along an axis
+    largest = np.maximum(np.maximum(red, green), blue)
+    return (largest - np.minimum(np.minimum(red, green), blue)).mean(axis=(1, 2), dtype=np.float64)
 
 
 def redness(images: np.ndarray) -> np.ndarray:

@@ -75,6 +75,11 @@ class Comparison:
         count = min(len(np.unique(side.groups)) for side in sides)
         return tuple(draw_parts(side.groups, count, self.seed) for side in sides)
 
+    @cached_property
+    def judged_parts(self) -> np.ndarray:
+        """The part of every judged image `[N]`, for figures that read no real ones."""
+        return draw_parts(self.judged.groups, len(np.unique(self.judged.groups)), self.seed)
+
     def leaving_parts_out(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the rows of judged and of real images, shuffled, that stay when one part after another is left out."""
         for part in range(self.parts[0].max() + 1):

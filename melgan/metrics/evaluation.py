@@ -1,6 +1,5 @@
 """All metrics of a set of images, over all classes and class by class, as a table."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -30,52 +29,54 @@ class Row:
 
 
 def evaluate(
-    judged: Samples,
-    reference: Samples,
+    comparison: Comparison,
     classes: Sequence[str],
     *,
-    training: Samples | None = None,
-    seed: int = 0,
     metrics: Sequence[str] = tuple(METRICS),
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Row]:
     """Returns the rows of all metrics that the images allow, and of the others the reason.
 
-    Over all classes the judged images have the mix of classes of the real ones: else the mix is what is measured.
+    Over all classes the judged images are brought to the mix of classes of the real ones, where a metric would take
+    another mix for a difference.
 
     Arguments:
-      judged: the images that are judged.
-      reference: real images that a generator has not seen.
-      classes: names of the classes.
-      training: real images that the generator has seen, for memorisation.
-      seed: of what is drawn for intervals.
+      comparison: of the images of all classes.
+      classes: their names.
       metrics: names in METRICS.
       progress: called with how many metrics are done, of one more than there are classes times `metrics`.
     """
-    everything = Comparison(judged, reference, training=training, seed=seed)
-    mixed = Comparison(_with_mix_of(judged, reference, len(classes)), reference, training=training, seed=seed)
-    comparisons = {ALL_CLASSES: mixed} | {name: everything.of_class(label) for label, name in enumerate(classes)}
     rows = []
-    for done, (scope, name) in enumerate(itertools.product(comparisons, metrics), start=1):
-        rows += _rows(name, scope, comparisons[scope])
-        progress(done)
+    for number, label in enumerate((None, *range(len(classes)))):
+        scope = ALL_CLASSES if label is None else classes[label]
+        own = comparison if label is None else comparison.of_class(label)
+        mixed = _with_equal_mix(comparison, len(classes)) if label is None else own
+        for done, name in enumerate(metrics, start=1):
+            rows += _rows(name, scope, mixed if METRICS[name].needs_equal_mix else own)
+            progress(number * len(metrics) + done)
     return rows
 
 
-def _rows(metric: str, scope: str, comparison: Comparison) -> list[Row]:
-    better = METRICS[metric].better
+def _rows(name: str, scope: str, comparison: Comparison) -> list[Row]:
+    metric = METRICS[name]
     counts = (len(comparison.judged), len(comparison.reference))
     try:
         if scope == ALL_CLASSES and not counts[0]:
             raise CannotJudge("not every class of the real images is among those to judge")
-        if min(counts) < 2:
-            raise CannotJudge(f"{counts[0]} images to judge and {counts[1]} real ones; two of each are the least")
-        if METRICS[metric].reads_features:
+        if min(counts if metric.reads_real else counts[:1]) < 2:
+            real = f", real ones: {counts[1]}; two of each" if metric.reads_real else "; two"
+            raise CannotJudge(f"images to judge: {counts[0]}{real} are the least")
+        if metric.reads_features:
             comparison.require_finite()
-        figures = METRICS[metric].estimate(comparison)
+        figures = metric.estimate(comparison)
     except CannotJudge as reason:
-        return [Row(metric, metric, scope, better, *counts, None, str(reason))]
-    return [Row(metric, name, scope, better, *counts, interval) for name, interval in figures.items()]
+        return [Row(name, name, scope, metric.better, *counts, None, str(reason))]
+    return [Row(name, figure, scope, metric.better, *counts, interval) for figure, interval in figures.items()]
+
+
+def _with_equal_mix(comparison: Comparison, num_classes: int) -> Comparison:
+    judged = _with_mix_of(comparison.judged, comparison.reference, num_classes)
+    return Comparison(judged, comparison.reference, training=comparison.training, seed=comparison.seed)
 
 
 def _with_mix_of(judged: Samples, reference: Samples, num_classes: int) -> Samples:

@@ -47,7 +47,7 @@ def pixel_vectors(images: np.ndarray) -> np.ndarray:
 def pixels(weights: str) -> Extractor:
     """The pixels themselves, at 32 px: knows no forms, but needs no weights."""
     if weights:
-        raise ConfigError("weights: the features `pixels` have none; leave it out, or use --features=inception")
+        raise ConfigError("weights: the features `pixels` have none; leave it out, or use the features `inception`")
     return Extractor(f"pixels at {_PIXEL_SIDE} px", "pixels", lambda images: (pixel_vectors(images), None))
 
 
@@ -69,8 +69,8 @@ def inception(weights: str) -> Extractor:
             raise ConfigError(f"weights is {weights!r}, which is no file for InceptionV3 ({reason})") from error
         raise ConfigError(
             "the ImageNet weights of InceptionV3 cannot be downloaded here; fetch "
-            "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 elsewhere and give --weights=PATH, or use "
-            f"--features=classifier:RUN or pixels ({reason})"
+            "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 elsewhere and give its path as weights, or use "
+            f"the features classifier:RUN or pixels ({reason})"
         ) from error
     return _of_inception(network, "inception, ImageNet weights")
 
@@ -78,7 +78,7 @@ def inception(weights: str) -> Extractor:
 def random(weights: str) -> Extractor:
     """InceptionV3 with fixed random weights: for tests, and for machines without the weights."""
     if weights:
-        raise ConfigError("weights: the features `random` have none; leave it out, or use --features=inception")
+        raise ConfigError("weights: the features `random` have none; leave it out, or use the features `inception`")
     network, rng = keras.applications.InceptionV3(weights=None), np.random.default_rng(_RANDOM_SEED)
     for kernel in (weight for weight in network.weights if len(weight.shape) > 1):
         kernel.assign(rng.normal(0.0, np.sqrt(2.0 / np.prod(kernel.shape[:-1])), kernel.shape))  # He et al. 2015

@@ -63,19 +63,27 @@ def jackknife_interval(value: float, left_out: Sequence[float]) -> Interval:
 
 
 def share_interval(hits: np.ndarray, groups: np.ndarray) -> Interval:
-    """Returns the share of hits with its 95 % interval, in which a group counts as one image.
+    """Returns the share of hits with its 95 % interval, in which equal images of a group count as one.
 
-    Wilson 1927: unlike the bootstrap's, it has a width where all or none are hits.
+    Wilson 1927: unlike the bootstrap's, it has a width where all or none are hits. Where groups are of different sizes
+    m, they count as (sum m)^2 / sum m^2 images: Kish 1965, section 8.2, with images of a group all alike.
 
     Arguments:
       hits: bool `[N]`.
       groups: group of every row `[N]`.
     """
-    share, count = float(np.mean(hits)), len(np.unique(groups))
+    sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
+    share, count = float(np.mean(hits)), sizes.sum() ** 2 / np.sum(sizes**2)
     squared = scipy.stats.norm.ppf(0.975) ** 2
     middle = (share + squared / (2 * count)) / (1 + squared / count)
     reach = np.sqrt(squared * (share * (1 - share) / count + squared / (4 * count**2))) / (1 + squared / count)
     return Interval(share, float(max(middle - reach, 0.0)), float(min(middle + reach, 1.0)))
+
+
+def wider_share_interval(first: Interval, second: Interval) -> Interval:
+    """Returns the first share with an interval that holds both, inside [0, 1]; bounds that are NaN do not count."""
+    low, high = np.fmin(first.low, second.low), np.fmax(first.high, second.high)
+    return Interval(first.value, float(max(low, 0.0)), float(min(high, 1.0)))
 
 
 def share_difference_interval(first: Interval, second: Interval) -> Interval:

@@ -17,8 +17,10 @@ from melgan.metrics.intervals import Interval, share_interval
 from melgan.metrics.neighbours import nearest
 from melgan.metrics.samples import Samples, require_finite
 
+FEATURES, PIXELS = "features", "pixels"
 # The share of further real images of a class that would lie nearer to a training image than the threshold.
 SUSPICIOUS = 0.05
+_NO_TRAINING = "copies are looked for in images of a generator whose training images are known"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ def threshold(held_out_distances: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Copies:
-    """What was found in one space: where each judged image is nearest, and the threshold of its class `[N]`."""
+    """What was found in one space: where each image is nearest, and the threshold of its class `[N]`.
+
+    The threshold is NaN where no image of the class was held out, and nothing is found there.
+    """
 
     near: Nearness
     thresholds: np.ndarray
@@ -69,44 +74,38 @@ class Copies:
 
 
 class CopyDetector:
-    """Looks for copies in two spaces, that of the extractor's features and that of pixels.
+    """Looks for copies in one space: that of the extractor's features, or that of pixels.
 
     Arguments:
+      space: `FEATURES` or `PIXELS`.
       held_out: real images that a generator has not seen, with views.
       training: real images that it was trained on.
     """
 
-    def __init__(self, held_out: Samples, training: Samples) -> None:
+    def __init__(self, space: str, held_out: Samples, training: Samples) -> None:
+        self._space = space
         self._labels = held_out.labels
-        self._training = {"features": training.features, "pixels": pixel_vectors(training.images)}
+        self._training = training.features if space == FEATURES else pixel_vectors(training.images)
         self._held_out = self._nearest(held_out)
 
-    def find(self, judged: Samples) -> dict[str, Copies]:
-        """Returns what was found among images, with views, by space.
+    def find(self, judged: Samples) -> Copies:
+        """Returns what was found among images with views."""
+        return Copies(self._nearest(judged), self._thresholds(judged.labels))
 
-        Raises:
-          CannotJudge: if no image of a class is held out.
-        """
-        return {
-            space: Copies(near, self._thresholds(self._held_out[space], judged.labels))
-            for space, near in self._nearest(judged).items()
-        }
+    def find_held_out(self, label: int) -> Copies:
+        """Returns what is found among the held-out images of a class themselves: at most one in twenty."""
+        own = self._labels == label
+        near = Nearness(self._held_out.rows[own], self._held_out.distances[own], self._held_out.views[own])
+        return Copies(near, self._thresholds(self._labels[own]))
 
-    def find_held_out(self) -> dict[str, Copies]:
-        """Returns what is found among the held-out images themselves: at most one in twenty of a class."""
-        return {space: Copies(near, self._thresholds(near, self._labels)) for space, near in self._held_out.items()}
+    def _nearest(self, images: Samples) -> Nearness:
+        views = images.views if self._space == FEATURES else pixel_views(images.images)
+        return nearest_training_image(views, self._training)
 
-    def _nearest(self, images: Samples) -> dict[str, Nearness]:
-        views = {"features": images.views, "pixels": pixel_views(images.images)}
-        return {space: nearest_training_image(views[space], self._training[space]) for space in views}
-
-    def _thresholds(self, held_out: Nearness, labels: np.ndarray) -> np.ndarray:
-        thresholds = np.zeros(len(labels))
-        for label in np.unique(labels):
-            own = self._labels == label
-            if not own.any():
-                raise CannotJudge("no real image of this class was held out, so there is no distance to compare with")
-            thresholds[labels == label] = threshold(held_out.distances[own])
+    def _thresholds(self, labels: np.ndarray) -> np.ndarray:
+        thresholds = np.full(len(labels), np.nan)
+        for label in np.intersect1d(labels, self._labels):
+            thresholds[labels == label] = threshold(self._held_out.distances[self._labels == label])
         return thresholds
 
 
@@ -115,25 +114,48 @@ def pixel_views(images: np.ndarray) -> np.ndarray:
     return np.stack([pixel_vectors(view) for view in views_of(images)], axis=1)
 
 
+def copies_of_class(whole: Comparison, label: int, space: str) -> Copies:
+    """Returns what is found among the judged images of a class, computed once for a comparison of all classes."""
+    detector = _detector(whole, space)
+    return whole.once(f"copies of class {label} in {space}", lambda: detector.find(whole.judged.of_class(label)))
+
+
 def estimate(comparison: Comparison) -> dict[str, Interval]:
-    """Returns, in feature space and in pixels, the share of images that lie suspiciously near to a training image.
+    """Returns the share of images that lie suspiciously near to a training image in feature space.
 
     With it comes the probability that as many or more would do so if they lay where held-out images lie (Fisher's exact
     test, one-sided).
     """
-    if comparison.training is None:
-        raise CannotJudge("copies are looked for in images of a generator whose training images are known")
+    if comparison.training is None or comparison.judged.views is None:
+        raise CannotJudge(_NO_TRAINING)
     require_finite(comparison.training.features, "training")
     require_finite(comparison.judged.views, "judged")
     require_finite(comparison.reference.views, "real")
-    detector = CopyDetector(comparison.reference, comparison.training)
-    held_out = detector.find_held_out()
-    figures = {}
-    for space, copies in detector.find(comparison.judged).items():
-        # With those that set the thresholds: among as many further images, so many would fall short of them.
-        expected = held_out[space].near.distances <= held_out[space].thresholds
-        table = [[side.sum(), (~side).sum()] for side in (copies.found, expected)]
-        probability = float(scipy.stats.fisher_exact(table, alternative="greater")[1])
-        figures[f"copies_{space}"] = share_interval(copies.found, comparison.judged.groups)
-        figures[f"copies_{space}_p"] = Interval(probability, float("nan"), float("nan"))
-    return figures
+    return _figures(comparison, FEATURES)
+
+
+def estimate_pixels(comparison: Comparison) -> dict[str, Interval]:
+    """Returns the same in pixels, at 32 px."""
+    if comparison.training is None:
+        raise CannotJudge(_NO_TRAINING)
+    return _figures(comparison, PIXELS)
+
+
+def _figures(comparison: Comparison, space: str) -> dict[str, Interval]:
+    whole, judged = comparison.whole, comparison.judged
+    labels = np.intersect1d(judged.labels, comparison.reference.labels)
+    copies = [copies_of_class(whole, label, space).found for label in labels]
+    held_out = [_detector(whole, space).find_held_out(label) for label in labels]
+    found, groups = np.concatenate(copies), np.concatenate([judged.groups[judged.labels == label] for label in labels])
+    # With those that set the thresholds: among as many further images, so many would fall short of them.
+    expected = np.concatenate([real.near.distances <= real.thresholds for real in held_out])
+    table = [[side.sum(), (~side).sum()] for side in (found, expected)]
+    probability = float(scipy.stats.fisher_exact(table, alternative="greater")[1])
+    return {
+        f"copies_{space}": share_interval(found, groups),
+        f"copies_{space}_p": Interval(probability, float("nan"), float("nan")),
+    }
+
+
+def _detector(whole: Comparison, space: str) -> CopyDetector:
+    return whole.once(f"detector in {space}", lambda: CopyDetector(space, whole.reference, whole.training))

@@ -10,7 +10,7 @@ from melgan.metrics.intervals import Interval, jackknife_interval
 # Wang et al. 2003, section 3.2: the weights of five scales, from the finest on.
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW = 11
-_MAX_PAIRS = 500
+_MAX_PAIRS = 2000
 _BATCH = 64
 
 
@@ -61,15 +61,14 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
 
     Odena et al. 2017, section 4.2.
     """
-    judged = comparison.judged
-    if min(judged.images.shape[1:3]) < _WINDOW:
+    if min(comparison.judged.images.shape[1:3]) < _WINDOW:
         raise CannotJudge(f"images of less than {_WINDOW} px have no structure to compare")
-    parts, pairs, similarities = comparison.parts[0], [], []
-    for label in np.unique(judged.labels):
-        rows = np.flatnonzero(judged.labels == label)
-        own = rows[draw_pairs(len(rows), _MAX_PAIRS, comparison.seed)]
-        pairs.append(own)
-        similarities.append(ms_ssim(judged.images[own[:, 0]], judged.images[own[:, 1]]))
+    parts, pairs, similarities = comparison.judged_parts, [], []
+    for label in np.unique(comparison.judged.labels):
+        rows = np.flatnonzero(comparison.judged.labels == label)
+        own, values = _of_class(comparison.whole, label)
+        pairs.append(rows[own])
+        similarities.append(values)
     if not any(len(own) for own in pairs):
         raise CannotJudge("no class has two images to compare")
     left_out = [
@@ -78,6 +77,17 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     ]
     everything = [np.ones(len(own), bool) for own in pairs]
     return {"ms_ssim": jackknife_interval(_mean_of_classes(similarities, everything), left_out)}
+
+
+def _of_class(whole: Comparison, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pairs of rows among the judged images of a class `[P, 2]`, and their similarities `[P]`."""
+
+    def compare_pairs() -> tuple[np.ndarray, np.ndarray]:
+        rows = np.flatnonzero(whole.judged.labels == label)
+        pairs, images = draw_pairs(len(rows), _MAX_PAIRS, whole.seed), whole.judged.images
+        return pairs, ms_ssim(images[rows[pairs[:, 0]]], images[rows[pairs[:, 1]]])
+
+    return whole.once(f"similarities of pairs of class {label}", compare_pairs)
 
 
 def _mean_of_classes(similarities: list[np.ndarray], kept: list[np.ndarray]) -> float:

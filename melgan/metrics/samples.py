@@ -12,14 +12,15 @@ class Samples:
     """Images that are judged together, or that others are judged by.
 
     `images` are uint8 `[N, H, W, 3]`, `labels` their classes `[N]`, `groups` codes `[N]` of what belongs together, such
-    as the images of a patient. `features` are float32 `[N, F]`, `probabilities` the extractor's own classes `[N, K]`,
-    None if it knows none. `views` are the features of every image turned and mirrored `[N, V, F]`, the image itself
-    first; None where copies are not looked for.
+    as the images of a patient, `names` what the images are called `[N]`. `features` are float32 `[N, F]`,
+    `probabilities` the extractor's own classes `[N, K]`, None if it knows none. `views` are the features
+    of every image turned and mirrored `[N, V, F]`, the image itself first; None where copies are not looked for.
     """
 
     images: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    names: np.ndarray
     features: np.ndarray
     probabilities: np.ndarray | None = None
     views: np.ndarray | None = None
@@ -34,6 +35,7 @@ class Samples:
             images=self.images[rows],
             labels=self.labels[rows],
             groups=self.groups[rows],
+            names=self.names[rows],
             features=self.features[rows],
             probabilities=None if self.probabilities is None else self.probabilities[rows],
             views=None if self.views is None else self.views[rows],
@@ -42,6 +44,13 @@ class Samples:
     def of_class(self, label: int) -> "Samples":
         """Returns the samples of a class."""
         return self.take(self.labels == label)
+
+    def draw(self, class_counts: np.ndarray, seed: int) -> "Samples":
+        """Returns samples of each class drawn at random, as many as counted in `[num_classes]`, or all there are."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        labels = self.labels[order]
+        rows = [order[labels == label][:count] for label, count in enumerate(class_counts)]
+        return self.take(np.sort(np.concatenate(rows)))
 
     def first(self, class_counts: np.ndarray) -> "Samples":
         """Returns the first samples of each class, as many as counted in `[num_classes]`, or all that there are."""

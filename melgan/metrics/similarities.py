@@ -9,23 +9,37 @@ from melgan.metrics.neighbours import blocks, squared_distances, squared_norms
 
 
 @dataclass(frozen=True)
+class Neighbourhoods:
+    """Who lies in whose neighbourhood, a ball as large as the distance to the k-th neighbour in the own set.
+
+    `balls_around` tells in how many reference vectors' balls a judged vector `[N]` lies, `within_judged` whether a
+    reference vector `[M]` lies in the ball of a judged one, `covered` whether a judged one lies in its own ball `[M]`.
+    """
+
+    balls_around: np.ndarray
+    within_judged: np.ndarray
+    covered: np.ndarray
+
+    @property
+    def within_reference(self) -> np.ndarray:
+        """Whether a judged vector `[N]` lies in the ball of a reference vector."""
+        return self.balls_around > 0
+
+
+@dataclass(frozen=True)
 class Similarities:
     """Sums of a kernel, and neighbourhoods, of judged `[N, F]` and reference vectors `[M, F]`.
 
     `judged_sums`, `reference_sums` and `cross_sums` are sums of the kernel over pairs of parts `[G, G]`, without those
-    of a vector with itself. `within_reference` tells whether a judged vector `[N]` lies in the neighbourhood of a
-    reference vector, a ball as large as the distance to its k-th neighbour in its own set, and `balls_around` in how
-    many; `within_judged` the other way round `[M]`; `covered` whether the nearest judged vector lies in a reference
-    vector's own ball `[M]`.
+    of a vector with itself. `left_out` are the neighbourhoods of the vectors that stay when one part after another is
+    left out on both sides; empty where all are one part.
     """
 
     judged_sums: np.ndarray
     reference_sums: np.ndarray
     cross_sums: np.ndarray
-    within_reference: np.ndarray
-    balls_around: np.ndarray
-    within_judged: np.ndarray
-    covered: np.ndarray
+    neighbourhoods: Neighbourhoods
+    left_out: tuple[Neighbourhoods, ...]
 
 
 def cubic_kernel(products: np.ndarray, length: int) -> np.ndarray:
@@ -57,24 +71,35 @@ def compare(
     judged_sums, judged_radii = _within(judged, of_judged, nearest)
     reference_sums, reference_radii = _within(reference, of_reference, nearest)
     cross_sums = np.zeros((of_judged.shape[1], of_reference.shape[1]))
-    balls_around = np.zeros(len(judged), np.int64)
-    within_judged, covered = np.zeros((2, len(reference)), bool)
+    balls_around = np.zeros((len(judged_radii), len(judged)), np.int64)
+    within_judged, covered = np.zeros((2, len(judged_radii), len(reference)), bool)
     for rows, columns, products, squared in _pairs(judged, reference):
         cross_sums += of_judged[rows].T @ cubic_kernel(products, judged.shape[1]) @ of_reference[columns]
-        in_reference_ball = squared <= reference_radii[columns]
-        balls_around[rows] += in_reference_ball.sum(axis=1)
-        covered[columns] |= in_reference_ball.any(axis=0)
-        within_judged[columns] |= (squared <= judged_radii[rows][:, None]).any(axis=0)
-    return Similarities(judged_sums, reference_sums, cross_sums, balls_around > 0, balls_around, within_judged, covered)
+        for selection, (own_radii, other_radii) in enumerate(zip(judged_radii, reference_radii, strict=True)):
+            stay = own_radii[rows] >= 0
+            in_reference_ball = (squared <= other_radii[columns]) & stay[:, None]
+            balls_around[selection, rows] += in_reference_ball.sum(axis=1)
+            covered[selection, columns] |= in_reference_ball.any(axis=0)
+            within_judged[selection, columns] |= (squared <= own_radii[rows][:, None]).any(axis=0)
+    neighbourhoods, *left_out = [
+        Neighbourhoods(
+            balls_around[selection, own_radii >= 0],
+            within_judged[selection, other_radii >= 0],
+            covered[selection, other_radii >= 0],
+        )
+        for selection, (own_radii, other_radii) in enumerate(zip(judged_radii, reference_radii, strict=True))
+    ]
+    return Similarities(judged_sums, reference_sums, cross_sums, neighbourhoods, tuple(left_out))
 
 
 def _within(vectors: np.ndarray, of_part: np.ndarray, nearest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the kernel's sums between parts `[G, G]`, and the squared distance to the k-th neighbour `[N]`.
+    """Returns the kernel's sums between parts `[G, G]`, and squared radii: of all, and with each part left out.
 
     A block and its mirror image are computed once.
     """
     sums = np.zeros((of_part.shape[1], of_part.shape[1]))
-    closest = np.full((len(vectors), nearest), np.inf)
+    closest = np.full((of_part.shape[1], len(vectors), nearest), np.inf)
+    members = of_part.astype(bool).T
     for rows, columns, products, squared in _pairs(vectors, vectors, upper=True):
         kernel = cubic_kernel(products, vectors.shape[1])
         if rows == columns:
@@ -82,10 +107,30 @@ def _within(vectors: np.ndarray, of_part: np.ndarray, nearest: int) -> tuple[np.
             np.fill_diagonal(squared, np.inf)
         own = of_part[rows].T @ kernel @ of_part[columns]
         sums += own if rows == columns else own + own.T
-        closest[rows] = _smallest(closest[rows], squared, nearest)
-        if rows != columns:
-            closest[columns] = _smallest(closest[columns], squared.T, nearest)
-    return sums, closest.max(axis=1)
+        for known, member in zip(closest, members, strict=True):
+            known[rows] = _smallest(known[rows], squared[:, member[columns]], nearest)
+            if rows != columns:
+                known[columns] = _smallest(known[columns], squared[member[rows]].T, nearest)
+    return sums, _radii(closest, members)
+
+
+def _radii(closest: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Returns squared radii `[1 + G, N]` of balls: of all vectors, and with one part after another left out.
+
+    Those of the part that is left out are negative, so that nothing lies in them. A single part is not left out.
+
+    Arguments:
+      closest: squared distances to the nearest vectors of each part `[G, N, k]`.
+      members: which vectors are in each part `[G, N]`.
+    """
+    count, nearest = closest.shape[1:]
+    radii = []
+    for left_out in [None, *range(len(closest))] if len(closest) > 1 else [None]:
+        stay = closest if left_out is None else np.delete(closest, left_out, axis=0)
+        distances = np.moveaxis(stay, 0, 1).reshape(count, -1)
+        own = np.partition(distances, nearest - 1, axis=1)[:, nearest - 1]
+        radii.append(own if left_out is None else np.where(members[left_out], -1.0, own))
+    return np.stack(radii)
 
 
 def _pairs(

@@ -14,10 +14,11 @@ from melgan.errors import ConfigError
 from melgan.metrics import METRICS
 from pipelines import evaluate_gan, synthesize
 from pipelines.evaluate_gan import EvaluateGanConfig
-from pipelines.evaluating import read_best, read_curves
+from pipelines.evaluation_page import summary
+from pipelines.evaluation_watch import read_best, read_curves
 from pipelines.generator_file import load_generator
-from pipelines.inputs import open_synthetic
-from pipelines.judged_images import draw_images, read_images
+from pipelines.image_sets import draw_images, read_images
+from pipelines.inputs import open_shards, open_synthetic, refuse_leaks, split_seen
 from pipelines.stage import StageError
 from pipelines.synthesize import SynthesizeConfig
 from tests.pipelines.conftest import FOLDER, PHANTOM, draw_folder, only_error, succeed
@@ -75,7 +76,9 @@ def test_real_images_score_better_than_those_of_a_generator_that_learnt_nothing(
 
 def test_the_table_names_extractor_and_counts_with_every_figure(evaluation: Path):
     table = pd.read_csv(evaluation / "metrics.csv")
-    assert set(table["features"]) == {"classifier real_only (small_cnn, fold 0), 32 px"}
+    reading = table["metric"].map(lambda name: METRICS[name].reads_features)
+    assert set(table["features"][reading]) == {"classifier real_only (small_cnn, fold 0), 32 px"}
+    assert table["features"][~reading].isna().all()
     assert (table[["judged", "reference"]] > 0).all(axis=None)
     assert set(table["images"]) == {"synthetic", "real"}
 
@@ -83,11 +86,35 @@ def test_the_table_names_extractor_and_counts_with_every_figure(evaluation: Path
 def test_pictures_show_what_their_captions_say(evaluation: Path):
     sizes = {path.name: Image.open(path).size for path in evaluation.glob("*.png")}
     assert sizes["real_and_synthetic.png"] == (44 + 4 * 66, 18 + 8 * 66)  # two classes, real and synthetic
-    assert sizes["suspicious.png"] == (44 + 2 * 66, 18 + 8 * 66)
+    assert sizes["suspicious.png"][0] == 44 + 2 * 66
     assert sizes["steps.png"] == (44 + 9 * 66, 18 + 2 * 66)
     embedded = pd.read_csv(evaluation / "embedding.csv")
     assert set(embedded["images"]) == {"real", "synthetic"}
     assert np.isfinite(embedded[["x", "y"]]).all(axis=None)
+
+
+def test_the_nearest_training_image_of_every_synthetic_one_is_named(evaluation: Path, shards: Path, gan: Path):
+    table = pd.read_csv(evaluation / "nearest.csv")
+    assert table.groupby("space").size().to_dict() == {"features": 200, "pixels": 200}
+    assert (table["suspicious"] == (table["distance"] < table["threshold"])).all()
+    assert table["ratio"].is_monotonic_increasing
+    opened = open_shards(str(shards), "shards")
+    seen, _ = split_seen(opened, json.loads((gan / "report.json").read_text())["trained_on"], "shards")
+    assert set(table["nearest_training_image"]) <= set(read_images(opened, seen, 32).names)
+    shares = table.groupby(["space", "class"])["suspicious"].mean()
+    for space in ("features", "pixels"):
+        (row,) = rows_of(evaluation, "synthetic", scope="malignant", figure=f"copies_{space}")
+        assert row["value"] == pytest.approx(shares[space, "malignant"])
+
+
+def test_the_page_says_first_what_stands_out_and_shows_the_training(evaluation: Path):
+    page = (evaluation / "report.html").read_text()
+    sentences = summary(json.loads((evaluation / "report.json").read_text()))
+    assert len(sentences) == 2  # of each class, at least whether KID can be told from that of real images
+    assert " ".join(sentences) in page
+    assert "MS-SSIM has 2 of 5 scales at this size." in page
+    assert "The averaged generator, judged while it was trained" in page
+    assert "All are named in nearest.csv" in page
 
 
 def test_a_second_metric_takes_the_features_that_are_there(evaluation: Path, gan: Path, shards: Path, line):
@@ -126,6 +153,7 @@ def test_a_generator_that_saw_everything_is_judged_but_not_for_copies(gan: Path,
     assert "train with --num_folds and --fold to hold some out" in caplog.text
     assert rows_of(tmp_path / "out", "synthetic", scope="benign", figure="kid")[0]["value"] is not None
     assert {row["value"] for row in rows_of(tmp_path / "out", "synthetic", metric="memorisation")} == {None}
+    assert not (tmp_path / "out" / "nearest.csv").exists()
     wanted = {"gan": str(tmp_path / "gan"), "output": str(tmp_path / "synthetic"), "label": "malignant", "count": 2}
     with pytest.raises(StageError, match="train it with --num_folds and --fold"):
         synthesize.run(SynthesizeConfig(**wanted, reject_copies=True))
@@ -133,7 +161,15 @@ def test_a_generator_that_saw_everything_is_judged_but_not_for_copies(gan: Path,
         synthesize.run(SynthesizeConfig(**wanted, checkpoint="best"))
 
 
-def test_training_keeps_the_generator_with_the_lowest_kid_of_the_rarest_class(gan: Path, line, run_stage):
+@pytest.fixture(scope="module")
+def best_synthetic(gan: Path, line, run_stage) -> Path:
+    """Images of the best generator of the run."""
+    settings = {"gan": gan, "output": line.best_synthetic, "label": "malignant", "count": 3, "checkpoint": "best"}
+    succeed(run_stage("synthesize", **settings))
+    return line.best_synthetic
+
+
+def test_training_keeps_the_generator_with_the_lowest_kid_of_the_rarest_class(gan: Path, best_synthetic: Path):
     steps, values = read_curves(gan)["kid"]["malignant"]
     assert steps == [4, 8, 12]
     best = read_best(gan)
@@ -141,9 +177,22 @@ def test_training_keeps_the_generator_with_the_lowest_kid_of_the_rarest_class(ga
     assert best["kid"] == min(values)
     assert best["sha256"] == file_sha256(gan / "best_generator.weights.h5")
     assert json.loads((gan / "report.json").read_text())["best"] == best
-    settings = {"gan": gan, "output": line.best_synthetic, "label": "malignant", "count": 3, "checkpoint": "best"}
-    succeed(run_stage("synthesize", **settings))
-    assert read_manifest(line.best_synthetic).provenance["generator"] == best["sha256"]
+    assert read_manifest(best_synthetic).provenance["generator"] == best["sha256"]
+
+
+def test_a_generator_chosen_by_held_out_images_must_not_be_validated_by_them(
+    gan: Path, shards: Path, best_synthetic: Path, tmp_path: Path, caplog
+):
+    opened, synthetic = open_shards(str(shards), "shards"), open_synthetic(str(best_synthetic), "synthetic")
+    trained_on = json.loads((gan / "report.json").read_text())["trained_on"]
+    seen, held_out = split_seen(opened, trained_on, "shards")
+    assert synthetic.manifest.provenance["selected_on"]["shards"] == [shard.file for shard in held_out]
+    with pytest.raises(StageError, match=f"chosen by its figures on {held_out[0].file}.*--checkpoint=last"):
+        refuse_leaks(synthetic, opened, held_out)
+    caplog.set_level("WARNING", logger="absl")
+    judge(gan=gan, shards=shards, checkpoint="best", metrics=("kid",), output=tmp_path / "out")
+    assert f"chosen among those of its run by {held_out[0].file}" in caplog.text
+    assert "its figures are flattered" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_rejecting_copies_draws_as_many_images_and_counts_the_rejected(gan: Path, tmp_path: Path, run_stage):
@@ -169,6 +218,15 @@ def test_drawn_images_are_judged_as_the_stored_ones_are(gan: Path, synthetic: Pa
     [
         ({}, "say what to judge: either --gan, or --synthetic"),
         ({"gan": "GAN", "synthetic": "GAN"}, "say what to judge: either --gan, or --synthetic"),
+        (
+            {"synthetic": "GAN", "checkpoint": "best"},
+            "--checkpoint and --images_per_class choose what is drawn",
+        ),
+        ({"gan": "GAN", "features": "classifier:"}, "features is 'classifier:', which names no classifier"),
+        (
+            {"gan": "GAN", "feature_dir": "gs://bucket/features"},
+            "--feature_dir=gs://bucket/features: this stage",
+        ),
         ({"gan": "GAN", "metrics": ("kid", "psnr")}, "metrics is 'psnr'; known are kid, fid"),
         ({"gan": "GAN", "features": "vgg"}, "features is 'vgg'; known are inception, pixels, random"),
         ({"gan": "GAN", "features": "inception", "weights": "no_such.h5"}, "weights is 'no_such.h5'"),

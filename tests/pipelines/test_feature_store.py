@@ -5,7 +5,7 @@ import pytest
 
 from melgan.metrics.extractors import Extractor
 from pipelines.feature_store import FeatureStore
-from pipelines.judged_images import ImageSet
+from pipelines.image_sets import ImageSet
 
 
 def counting_extractor(identity: str, calls: list, with_classes: bool = True) -> Extractor:
@@ -19,7 +19,8 @@ def counting_extractor(identity: str, calls: list, with_classes: bool = True) ->
 
 def images_of(seed: int, count: int = 70) -> ImageSet:
     images = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3)).astype(np.uint8)
-    return ImageSet(images, np.arange(count) % 2, np.arange(count), f"key {seed}")
+    rows = np.arange(count)
+    return ImageSet(images, rows % 2, rows, rows.astype(str), f"key {seed}")
 
 
 def test_equal_images_are_extracted_once(tmp_path):
@@ -39,6 +40,17 @@ def test_other_images_extractors_or_views_are_extracted_anew(tmp_path):
         FeatureStore(tmp_path, counting_extractor(identity, calls)).samples(images_of(seed), "images", views=views)
     assert len(calls) == 2 + 2 + 2 + 16
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_features_of_all_views_hold_those_of_the_image(tmp_path):
+    calls = []
+    store = FeatureStore(tmp_path, counting_extractor("a", calls))
+    views = store.samples(images_of(0), "images", views=True)
+    known = len(calls)
+    alone = store.samples(images_of(0), "images")
+    assert len(calls) == known
+    np.testing.assert_array_equal(alone.features, views.features)
+    assert alone.views is None
 
 
 def test_the_first_view_is_the_image_itself_and_the_third_is_upside_down(tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines.generator_file import load_generator
+from pipelines.image_sets import ImageSet, read_images
 from pipelines.inputs import open_shards, split_seen
-from pipelines.judged_images import ImageSet, read_images
 from pipelines.rejecting import copy_finder, draw_without_copies
 from pipelines.stage import StageError
 
@@ -71,7 +71,7 @@ def test_training_images_are_suspected_turned_or_not_and_held_out_ones_hardly(ga
     )
     seen, held_out = split_seen(open_shards(str(shards), "shards"), loaded.report["trained_on"], "shards")
     training, others = (read_images(open_shards(str(shards), "shards"), entries, 32) for entries in (seen, held_out))
-    turned = ImageSet(np.rot90(training.images, axes=(1, 2)), training.labels, training.groups, "")
+    turned = ImageSet(np.rot90(training.images, axes=(1, 2)), training.labels, training.groups, training.names, "")
     assert find(training).all()
     assert find(turned).all()
     assert find(others).mean() <= 0.05

@@ -18,6 +18,7 @@ def made_up(count, *, num_classes=2, seed=0, side=32, num_features=6, features=N
         images=rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8),
         labels=labels,
         groups=np.arange(count) if groups is None else np.asarray(groups),
+        names=np.char.add("image ", np.arange(count).astype(str)),
         features=features,
         probabilities=rng.dirichlet(np.ones(5), count),
         views=views.astype(np.float32),

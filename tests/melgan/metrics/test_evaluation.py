@@ -5,6 +5,7 @@ import pytest
 
 from melgan.metrics import METRICS
 from melgan.metrics.attributes import brightness
+from melgan.metrics.comparison import Comparison
 from melgan.metrics.evaluation import ALL_CLASSES, evaluate
 from melgan.metrics.kid import kernel_distance
 from melgan.metrics.prdc import prdc
@@ -17,8 +18,9 @@ BALANCED = np.arange(60) % 3
 METRICS_HERE = ("kid", "attributes", "prdc", "accuracy_score", "memorisation")
 
 
-def evaluated(judged, reference, metrics=METRICS_HERE, **settings):
-    return evaluate(judged, reference, CLASSES, metrics=metrics, **settings)
+def evaluated(judged, reference, metrics=METRICS_HERE, *, classes=CLASSES, training=None, seed=0, **settings):
+    comparison = Comparison(judged, reference, training=training, seed=seed)
+    return evaluate(comparison, classes, metrics=metrics, **settings)
 
 
 def by_scope(rows, metric):
@@ -38,7 +40,7 @@ def notes(rows, scope):
 
 def test_every_metric_comes_for_all_classes_and_for_each_with_counts():
     judged, reference, training = (made_up(48, num_classes=3, seed=seed) for seed in range(3))
-    rows = evaluate(judged, reference, CLASSES, training=training)
+    rows = evaluated(judged, reference, METRICS, training=training)
     for scope, count in {ALL_CLASSES: 48, "ring": 16, "schizont": 16, "other": 16}.items():
         assert delivered(rows, scope) == set(METRICS)
         assert {(row.judged, row.reference) for row in rows if row.scope == scope} == {(count, count)}
@@ -97,7 +99,7 @@ def test_another_mix_of_the_same_classes_is_no_distance():
         made_up(600, labels=own, side=1, features=rng.normal(size=(600, 4)) + 5 * own[:, None])
         for own in (labels, real_labels)
     )
-    interval = by_scope(evaluate(judged, reference, ("a", "b"), metrics=["kid"]), "kid")[ALL_CLASSES].interval
+    interval = by_scope(evaluated(judged, reference, ["kid"], classes=("a", "b")), "kid")[ALL_CLASSES].interval
     assert interval.low < 0 < interval.high
     assert kernel_distance(judged.features, reference.features) > 100 * interval.high
 
@@ -106,7 +108,7 @@ def test_another_mix_of_the_same_classes_is_no_distance():
 def test_a_class_of_fewer_than_two_images_says_so_and_the_others_are_judged(few):
     judged = made_up(40 + few, labels=[0, 1] * 20 + [2] * few)
     rows = evaluated(judged, made_up(60, labels=BALANCED, seed=1), training=made_up(30))
-    reason = f"{few} images to judge and 20 real ones; two of each are the least"
+    reason = f"images to judge: {few}, real ones: 20; two of each are the least"
     assert notes(rows, "other") == dict.fromkeys(METRICS_HERE, reason)
     for scope in ("ring", "schizont"):
         assert delivered(rows, scope) >= set(METRICS_HERE) - {"accuracy_score"}
@@ -114,20 +116,23 @@ def test_a_class_of_fewer_than_two_images_says_so_and_the_others_are_judged(few)
 
 def test_one_image_of_a_class_leaves_all_classes_to_be_judged():
     judged = made_up(41, labels=[0, 1] * 20 + [2])
-    rows = evaluate(judged, made_up(60, labels=BALANCED, seed=1), CLASSES, training=made_up(30))
-    assert {row.judged for row in rows if row.scope == ALL_CLASSES} == {3}
+    rows = evaluated(judged, made_up(60, labels=BALANCED, seed=1), METRICS, training=made_up(30))
+    mixed = {row.judged for row in rows if row.scope == ALL_CLASSES and METRICS[row.metric].needs_equal_mix}
+    assert mixed == {3}
     assert notes(rows, ALL_CLASSES) == {
         "fid_infinity": "the line goes through quarters of the images, so it needs 8 on both sides",
         "prdc": "a neighbourhood of 5 needs more than 5 images on both sides",
-        "ms_ssim": "no class has two images to compare",
     }
 
 
 def test_a_class_missing_among_judged_images_is_told_and_the_others_are_judged():
     rows = evaluated(made_up(40), made_up(60, labels=BALANCED, seed=1), training=made_up(30))
     reason = "not every class of the real images is among those to judge"
-    assert notes(rows, ALL_CLASSES) == dict.fromkeys(METRICS_HERE, reason)
-    reason = "0 images to judge and 20 real ones; two of each are the least"
+    assert {name: note for name, note in notes(rows, ALL_CLASSES).items() if METRICS[name].needs_equal_mix} == {
+        name: reason for name in METRICS_HERE if METRICS[name].needs_equal_mix
+    }
+    assert delivered(rows, ALL_CLASSES) == {"memorisation"}
+    reason = "images to judge: 0, real ones: 20; two of each are the least"
     assert notes(rows, "other") == dict.fromkeys(METRICS_HERE, reason)
     for scope in ("ring", "schizont"):
         assert delivered(rows, scope) == set(METRICS_HERE) - {"accuracy_score"}
@@ -138,11 +143,14 @@ def test_a_class_missing_among_real_images_does_not_count_over_all():
     judged, reference = made_up(60, labels=BALANCED), made_up(40, seed=1)
     rows = evaluated(judged, reference, training=made_up(30))
     assert delivered(rows, ALL_CLASSES) == set(METRICS_HERE)
-    assert {(row.judged, row.reference) for row in rows if row.scope == ALL_CLASSES} == {(40, 40)}
     without = evaluated(judged.take(BALANCED < 2), reference, training=made_up(30))
-    over_all = [[row for row in found if row.scope == ALL_CLASSES] for found in (rows, without)]
+    over_all = [
+        [row for row in found if row.scope == ALL_CLASSES and METRICS[row.metric].needs_equal_mix]
+        for found in (rows, without)
+    ]
+    assert {(row.judged, row.reference) for row in over_all[0]} == {(40, 40)}
     assert repr(over_all[0]) == repr(over_all[1])  # not ==, as NaN is not equal to itself
-    reason = "20 images to judge and 0 real ones; two of each are the least"
+    reason = "images to judge: 20, real ones: 0; two of each are the least"
     assert notes(rows, "other") == dict.fromkeys(METRICS_HERE, reason)
     for scope in ("ring", "schizont"):
         assert delivered(rows, scope) == set(METRICS_HERE)
@@ -151,7 +159,7 @@ def test_a_class_missing_among_real_images_does_not_count_over_all():
 def test_a_class_that_no_side_has_is_no_obstacle():
     rows = evaluated(made_up(40), made_up(40, seed=1), training=made_up(30))
     assert delivered(rows, ALL_CLASSES) == set(METRICS_HERE)
-    assert set(notes(rows, "other").values()) == {"0 images to judge and 0 real ones; two of each are the least"}
+    assert set(notes(rows, "other").values()) == {"images to judge: 0, real ones: 0; two of each are the least"}
 
 
 def test_no_real_images_at_all_are_no_crash():
@@ -178,10 +186,10 @@ def test_features_that_are_not_finite_spare_other_classes_and_what_reads_images(
 
 def test_what_the_samples_lack_is_said_where_it_is_missed():
     bare = [replace(made_up(40, seed=seed), probabilities=None, views=None) for seed in range(2)]
-    rows = evaluate(*bare, ("a", "b"))
+    rows = evaluated(*bare, METRICS, classes=("a", "b"))
     for scope in (ALL_CLASSES, "a", "b"):
-        assert delivered(rows, scope) == set(METRICS) - {"inception_score", "memorisation"}
-        assert "--features=inception" in notes(rows, scope)["inception_score"]
+        assert delivered(rows, scope) == set(METRICS) - {"inception_score", "memorisation", "memorisation_pixels"}
+        assert "the features inception" in notes(rows, scope)["inception_score"]
         assert "training images" in notes(rows, scope)["memorisation"]
 
 
@@ -192,7 +200,7 @@ def test_images_too_small_for_one_metric_do_for_the_others():
 
 def test_images_of_other_sizes_can_be_compared():
     judged, reference, training = made_up(40, side=32), made_up(40, side=48, seed=1), made_up(40, side=64, seed=2)
-    rows = evaluate(judged, reference, ("a", "b"), training=training)
+    rows = evaluated(judged, reference, METRICS, classes=("a", "b"), training=training)
     assert delivered(rows, ALL_CLASSES) == set(METRICS)
 
 
@@ -208,3 +216,19 @@ def test_same_seed_same_rows():
     assert first == again
     assert first != other
     assert [row.interval.value for row in first] == pytest.approx([row.interval.value for row in other])
+
+
+def test_a_class_of_one_real_image_keeps_the_figures_that_read_none():
+    labels = np.array([0, 1] * 20 + [2])
+    rows = evaluated(made_up(60, labels=BALANCED), made_up(41, labels=labels, seed=1), METRICS)
+    assert delivered(rows, "other") == {"inception_score", "ms_ssim"}
+    assert notes(rows, "other")["kid"] == "images to judge: 20, real ones: 1; two of each are the least"
+
+
+def test_over_all_classes_one_classifier_is_trained_on_the_images_that_those_of_the_classes_are():
+    judged = made_up(90, labels=np.repeat(range(3), [50, 30, 10]))
+    rows = by_scope(evaluated(judged, made_up(60, labels=BALANCED, seed=1), ["accuracy_score"]), "accuracy_score")
+    assert rows[ALL_CLASSES].judged == 90
+    assert rows[ALL_CLASSES].interval.value == pytest.approx(
+        np.mean([rows[name].interval.value for name in CLASSES]), rel=1e-12
+    )

@@ -66,7 +66,7 @@ def test_pixels_know_no_classes_and_have_no_weights():
 
 @pytest.mark.parametrize("name", ["pixels", "random"])
 def test_weights_are_refused_where_there_are_none(name):
-    with pytest.raises(ConfigError, match=f"^weights: the features `{name}` have none; .* --features=inception$"):
+    with pytest.raises(ConfigError, match=f"^weights: the features `{name}` have none; .* the features `inception`$"):
         EXTRACTORS[name]("weights.h5")
 
 
@@ -180,6 +180,6 @@ def test_without_a_network_the_message_tells_how_to_get_weights(monkeypatch):
         inception("")
     message = str(raised.value)
     assert "cannot be downloaded here; fetch inception_v3_weights" in message
-    for remedy in ("--weights=PATH", "--features=classifier:RUN", "pixels", NOT_DOWNLOADED):
+    for remedy in ("give its path as weights", "features classifier:RUN", "pixels", NOT_DOWNLOADED):
         assert remedy in message
     assert "\n" not in message

@@ -58,5 +58,5 @@ def test_fewer_than_two_thousand_images_are_one_split():
 
 
 def test_features_without_classes_have_no_score():
-    with pytest.raises(CannotJudge, match="without classes; use --features=inception or classifier:RUN"):
+    with pytest.raises(CannotJudge, match="without classes; use the features inception or classifier:RUN"):
         estimate(Comparison(replace(made_up(10), probabilities=None), made_up(10)))

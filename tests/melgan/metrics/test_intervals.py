@@ -10,6 +10,7 @@ from melgan.metrics.intervals import (
     patient_groups,
     share_difference_interval,
     share_interval,
+    wider_share_interval,
 )
 
 VALUES = np.random.default_rng(0).normal(size=400)
@@ -157,6 +158,27 @@ def test_equal_images_of_a_group_count_as_one():
     hits = np.arange(20) < 7
     groups = np.repeat(np.arange(20), 3)
     assert share_interval(hits[groups], groups) == share_interval(hits, np.arange(20))
+
+
+def test_groups_of_different_sizes_count_as_fewer():
+    """Sizes 1, 1 and 4: 36 / 18 = 2 images."""
+    found = share_interval(np.array([True, False, True, True, True, True]), np.array([0, 1, 2, 2, 2, 2]))
+    share, squared = 5 / 6, 1.959964**2
+    middle = (share + squared / 4) / (1 + squared / 2)
+    reach = np.sqrt(squared * (share * (1 - share) / 2 + squared / 16)) / (1 + squared / 2)
+    np.testing.assert_allclose([found.value, found.low, found.high], [share, middle - reach, middle + reach], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ((0.5, 0.3, 0.6), (0.5, 0.3, 0.8)),
+        ((0.5, -0.2, 1.3), (0.5, 0.0, 1.0)),
+        ((0.5, float("nan"), float("nan")), (0.5, 0.4, 0.8)),
+    ],
+)
+def test_wider_interval_of_a_share_holds_both_and_stays_a_share(second, expected):
+    assert wider_share_interval(Interval(0.5, 0.4, 0.8), Interval(*second)) == Interval(*expected)
 
 
 @pytest.mark.parametrize(

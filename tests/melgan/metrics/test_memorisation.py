@@ -9,9 +9,12 @@ from melgan.metrics.comparison import Comparison
 from melgan.metrics.dihedral import views_of
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.memorisation import (
+    FEATURES,
+    PIXELS,
     SUSPICIOUS,
     CopyDetector,
     estimate,
+    estimate_pixels,
     nearest_training_image,
     pixel_views,
     threshold,
@@ -37,7 +40,8 @@ TRAINING, HELD_OUT = samples_of(pictures(40, seed=0)), samples_of(pictures(40, s
 
 
 def figures_of(judged, held_out=HELD_OUT, training=TRAINING):
-    return estimate(Comparison(judged, held_out, training=training))
+    comparison = Comparison(judged, held_out, training=training)
+    return estimate(comparison) | estimate_pixels(comparison)
 
 
 def test_nearest_training_image_of_any_view_by_hand():
@@ -74,8 +78,8 @@ AT_ZERO = on_a_line([0], [0])
 
 
 def test_every_class_has_its_own_threshold():
-    detector = CopyDetector(on_a_line([3, 30, 5, 20, 4, 10], [0, 1, 0, 1, 0, 1]), AT_ZERO)
-    copies = detector.find(on_a_line([9, 9, 2, 3, 10], [0, 1, 0, 0, 1]))["features"]
+    detector = CopyDetector(FEATURES, on_a_line([3, 30, 5, 20, 4, 10], [0, 1, 0, 1, 0, 1]), AT_ZERO)
+    copies = detector.find(on_a_line([9, 9, 2, 3, 10], [0, 1, 0, 0, 1]))
     np.testing.assert_array_equal(copies.thresholds, [3, 10, 3, 3, 10])
     np.testing.assert_array_equal(copies.near.distances, [9, 9, 2, 3, 10])
     np.testing.assert_array_equal(copies.found, [False, True, True, False, False])
@@ -83,17 +87,23 @@ def test_every_class_has_its_own_threshold():
 
 def test_held_out_images_themselves_are_measured_by_the_same_thresholds():
     distances = np.random.default_rng(0).permutation(np.arange(1.0, 79))
-    copies = CopyDetector(on_a_line(distances, np.arange(78) // 39), AT_ZERO).find_held_out()["features"]
-    np.testing.assert_array_equal(copies.near.distances, distances)
-    for own in (slice(39), slice(39, 78)):
-        assert copies.found[own].sum() == 1  # of 39, the second smallest is the threshold
-        assert set(copies.thresholds[own]) == {np.sort(distances[own])[1]}
+    detector = CopyDetector(FEATURES, on_a_line(distances, np.arange(78) // 39), AT_ZERO)
+    for label, own in enumerate((distances[:39], distances[39:])):
+        copies = detector.find_held_out(label)
+        np.testing.assert_array_equal(copies.near.distances, own)
+        assert copies.found.sum() == 1  # of 39, the second smallest is the threshold
+        assert set(copies.thresholds) == {np.sort(own)[1]}
 
 
-def test_a_class_that_was_not_held_out_cannot_be_judged():
-    detector = CopyDetector(on_a_line([1, 2], [0, 1]), AT_ZERO)
-    with pytest.raises(CannotJudge, match="^no real image of this class was held out"):
-        detector.find(on_a_line([1, 2], [0, 2]))
+def test_a_class_that_was_not_held_out_has_no_threshold_and_no_copies():
+    copies = CopyDetector(FEATURES, on_a_line([1, 2], [0, 1]), AT_ZERO).find(on_a_line([0.5, 0, 0], [0, 2, 2]))
+    np.testing.assert_array_equal(copies.thresholds, [1, np.nan, np.nan])
+    np.testing.assert_array_equal(copies.found, [True, False, False])
+
+
+def test_over_all_classes_those_count_of_which_images_were_held_out():
+    figures = figures_of(on_a_line([0.5, 3, 0, 0], [0, 0, 2, 2]), on_a_line([1, 2], [0, 1]), AT_ZERO)
+    assert figures["copies_features"].value == 0.5
 
 
 def test_pixels_of_views_are_those_of_the_images_turned():
@@ -105,9 +115,8 @@ def test_pixels_of_views_are_those_of_the_images_turned():
 
 
 def test_copies_are_looked_for_in_features_and_in_pixels():
-    found = CopyDetector(HELD_OUT, TRAINING).find(TRAINING.take(np.array([5, 7])))
-    assert set(found) == {"features", "pixels"}
-    for copies in found.values():
+    for space in (FEATURES, PIXELS):
+        copies = CopyDetector(space, HELD_OUT, TRAINING).find(TRAINING.take(np.array([5, 7])))
         np.testing.assert_array_equal(copies.near.rows, [5, 7])
         np.testing.assert_allclose(copies.near.distances, 0, atol=1e-5)
         assert copies.thresholds.min() > 0.1

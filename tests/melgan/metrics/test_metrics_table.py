@@ -50,8 +50,16 @@ def test_same_comparison_same_figures(name):
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.reads_features])
 def test_metrics_of_images_do_without_features(name):
-    bare = [replace(side, features=None, views=None, probabilities=None) for side in (JUDGED, REFERENCE)]
-    assert METRICS[name].estimate(Comparison(*bare)) == METRICS[name].estimate(comparison())
+    nothing = np.full((60, 1), np.nan)
+    bare = [replace(side, features=nothing, views=None, probabilities=None) for side in (JUDGED, REFERENCE, TRAINING)]
+    figures = [METRICS[name].estimate(own) for own in (Comparison(*bare[:2], training=bare[2]), comparison())]
+    np.testing.assert_equal(*[{figure: vars(interval) for figure, interval in own.items()} for own in figures])
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.reads_real])
+def test_metrics_of_judged_images_alone_are_the_same_beside_any_real_ones(name):
+    found = [METRICS[name].estimate(Comparison(JUDGED, other)) for other in (REFERENCE, TRAINING.take(np.arange(1)))]
+    assert found[0] == found[1]
 
 
 def test_names_of_figures_are_unique():

@@ -83,6 +83,23 @@ def test_estimates_are_the_figures_with_intervals_in_which_equal_images_of_a_gro
         assert repeated[name] == figures[name]
 
 
+@pytest.mark.parametrize(("count", "reference_count"), [(60, 24), (24, 60)])
+def test_intervals_hold_the_mean_of_many_samples_although_one_side_is_small(count, reference_count):
+    """Of 40 pairs of samples, at most five may miss: 95 % miss so few with a probability of 0.97."""
+    found = {}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        sides = [
+            made_up(size, num_classes=1, side=1, features=rng.normal(shift, spread, (size, 8)))
+            for size, shift, spread in ((count, 0.3, 0.8), (reference_count, 0.0, 1.0))
+        ]
+        for name, interval in estimate(Comparison(*sides, seed=seed)).items():
+            found.setdefault(name, []).append(interval)
+    for intervals in found.values():
+        mean = np.mean([interval.value for interval in intervals])
+        assert sum(not interval.low <= mean <= interval.high for interval in intervals) <= 5
+
+
 @pytest.mark.parametrize(("count", "reference_count"), [(5, 30), (30, 5)])
 def test_as_many_images_as_neighbours_are_too_few(count, reference_count):
     with pytest.raises(CannotJudge, match="^a neighbourhood of 5 needs more than 5 images on both sides$"):

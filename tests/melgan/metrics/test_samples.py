@@ -16,7 +16,7 @@ def rows_of(samples):
     for field in fields(Samples):
         values, known = getattr(samples, field.name), getattr(SAMPLES, field.name)
         assert len(values) == len(samples)
-        found.append([{row for row in range(len(known)) if (known[row] == value).all()} for value in values])
+        found.append([{row for row in range(len(known)) if np.all(known[row] == value)} for value in values])
     return [sorted(set.intersection(*candidates)) for candidates in zip(*found, strict=True)]
 
 
@@ -57,3 +57,13 @@ def test_images_with_features_that_are_not_finite_are_counted(bad, shape):
     features[2] = features[5, ..., -1] = bad
     with pytest.raises(CannotJudge, match="^the features of 2 of 6 real images are not finite$"):
         require_finite(features, "real")
+
+
+def test_samples_of_each_class_are_drawn_at_random():
+    samples = made_up(300, num_classes=3)
+    drawn, again, other = (samples.draw(np.array([20, 5, 999]), seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(np.bincount(drawn.labels), [20, 5, 100])
+    np.testing.assert_array_equal(drawn.names, again.names)
+    assert (drawn.names != other.names).any()
+    assert len(set(drawn.names)) == 125
+    assert drawn.take(drawn.labels == 0).names.tolist() != samples.first(np.array([20])).names.tolist()

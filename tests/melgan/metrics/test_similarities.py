@@ -37,22 +37,31 @@ def test_blocks_of_any_size_give_what_whole_matrices_give(block, nearest, monkey
         (found.cross_sums, kernel_sums(JUDGED, REFERENCE, JUDGED_PARTS, REFERENCE_PARTS)),
     ):
         np.testing.assert_allclose(sums, expected, rtol=1e-10)
-    distances = cdist(JUDGED, REFERENCE)
-    in_reference_ball = distances <= radii(REFERENCE, nearest)
+    check_neighbourhoods(found.neighbourhoods, JUDGED, REFERENCE, nearest)
+    assert len(found.left_out) == 3
+    if nearest < 16:  # of 17 vectors less 6, none has a 16th neighbour
+        for part, left in enumerate(found.left_out):
+            check_neighbourhoods(left, JUDGED[part != JUDGED_PARTS], REFERENCE[part != REFERENCE_PARTS], nearest)
+
+
+def check_neighbourhoods(found, judged, reference, nearest):
+    distances = cdist(judged, reference)
+    in_reference_ball = distances <= radii(reference, nearest)
     np.testing.assert_array_equal(found.balls_around, in_reference_ball.sum(axis=1))
     np.testing.assert_array_equal(found.within_reference, in_reference_ball.any(axis=1))
-    np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(REFERENCE, nearest))
-    np.testing.assert_array_equal(found.within_judged, (distances <= radii(JUDGED, nearest)[:, None]).any(axis=0))
+    np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(reference, nearest))
+    np.testing.assert_array_equal(found.within_judged, (distances <= radii(judged, nearest)[:, None]).any(axis=0))
 
 
 def test_neighbourhoods_of_these_tests_are_neither_empty_nor_full():
-    found = compare(JUDGED, REFERENCE, nearest=1)
+    found = compare(JUDGED, REFERENCE, nearest=1).neighbourhoods
     for shares in (found.within_reference, found.covered, found.within_judged):
         assert 0 < shares.mean() < 1
 
 
 def test_all_are_one_part_by_default():
     found = compare(JUDGED, REFERENCE, nearest=2)
+    assert found.left_out == ()
     parted = compare(JUDGED, REFERENCE, nearest=2, judged_parts=JUDGED_PARTS, reference_parts=REFERENCE_PARTS)
     for name in ("judged_sums", "reference_sums", "cross_sums"):
         np.testing.assert_allclose(getattr(found, name), [[getattr(parted, name).sum()]], rtol=1e-12)
@@ -60,7 +69,7 @@ def test_all_are_one_part_by_default():
 
 def test_single_precision_vectors_are_computed_in_double():
     far = (JUDGED + 1000).astype(np.float32)
-    found = compare(far, far + np.float32(0.5), nearest=1)
+    found = compare(far, far + np.float32(0.5), nearest=1).neighbourhoods
     distances = cdist(far, far + np.float32(0.5))
     np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(far, 1))
 

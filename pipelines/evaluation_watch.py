@@ -8,11 +8,12 @@ import keras
 import numpy as np
 from absl import logging
 
+from melgan.metrics.comparison import Comparison
 from melgan.metrics.evaluation import evaluate
 from melgan.metrics.samples import Samples
 from pipelines.feature_store import FeatureStore
 from pipelines.generator_file import BEST_FILE, BEST_GENERATOR_FILE, write_generator
-from pipelines.judged_images import draw_images
+from pipelines.image_sets import draw_images
 from pipelines.metrics_file import MetricsWriter, read_metrics
 from tfrecords_tools.storage import write_atomically
 
@@ -31,6 +32,7 @@ class EvaluationWatch:
       classes: names of the classes.
       rarest: the class whose KID decides.
       reference: real images, best such as training leaves out.
+      reference_shards: which shards those are of (`shards_used`), for the provenance of the best.
       store: extracts features.
       seed: of the latents, the same every time.
       start_step: judgements of later steps, left by a run that was killed or rolled back, are dropped.
@@ -42,13 +44,15 @@ class EvaluationWatch:
         classes: Sequence[str],
         rarest: str,
         reference: Samples,
+        reference_shards: dict,
         store: FeatureStore,
         *,
         seed: int,
         start_step: int,
     ) -> None:
         self._folder, self._classes, self._rarest = folder, classes, rarest
-        self._reference, self._store, self._seed = reference, store, seed
+        self._reference, self._reference_shards = reference, reference_shards
+        self._store, self._seed = store, seed
         self._writer = MetricsWriter(folder, SERIES, start_step)
         count = int(np.sum(reference.labels == classes.index(rarest)))
         if count < 2:
@@ -62,7 +66,8 @@ class EvaluationWatch:
         """Judges the generator as it is at a step; what was said of this step before is replaced."""
         labels = np.repeat(np.arange(len(self._classes)), IMAGES_PER_CLASS)
         judged = self._store.extract(draw_images(generator, "", labels, self._seed))
-        rows = evaluate(judged, self._reference, self._classes, seed=self._seed, metrics=_METRICS)
+        comparison = Comparison(judged, self._reference, seed=self._seed)
+        rows = evaluate(comparison, self._classes, metrics=_METRICS)
         figures = {f"{row.figure}/{row.scope}": row.interval.value for row in rows if row.interval is not None}
         # Pixels hardly tell a collapsed class from a healthy one by KID; its recall is 0.
         if figures.get(f"recall/{self._rarest}", 1.0) > 0:
@@ -76,12 +81,13 @@ class EvaluationWatch:
             return
         sha256 = write_generator(self._folder / BEST_GENERATOR_FILE, generator)
         found = {"step": step, "kid": kid, "class": self._rarest, "sha256": sha256}
+        found["selected_on"] = self._reference_shards
         write_atomically(self._folder / BEST_FILE, json.dumps(found) + "\n")
         logging.info("step %d: best KID of %s so far, %.4g; kept as %s", step, self._rarest, kid, BEST_GENERATOR_FILE)
 
 
 def read_best(folder: Path) -> dict | None:
-    """Returns step, KID, class and SHA-256 of the best generator so far, None if none was judged."""
+    """Returns step, KID, class, SHA-256 and judging shards of the best generator so far, None if none was judged."""
     return json.loads((folder / BEST_FILE).read_text()) if (folder / BEST_FILE).is_file() else None
 
 

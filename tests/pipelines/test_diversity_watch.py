@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines.judging import DiversityWatch, Judgement, judge_diversity, newly_collapsed, read_judgements
+from pipelines.diversity_watch import DiversityWatch, Judgement, judge_diversity, newly_collapsed, read_judgements
 from pipelines.metrics_file import MetricsWriter, read_metrics
 
 CLASSES = ("benign", "malignant", "single")

@@ -24,17 +24,18 @@ _READ_BATCH = 64
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images uint8 `[N, H, W, 3]`, their labels `[N]`, group codes `[N]`, and a key that is equal for equal sets."""
+    """Images uint8 `[N, H, W, 3]`, labels, group codes and names `[N]`, and a key that is equal for equal sets."""
 
     images: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    names: np.ndarray
     key: str
 
     def take(self, rows: np.ndarray) -> "ImageSet":
         """Returns the images of some rows."""
         key = f"{self.key}/{hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()}"
-        return ImageSet(self.images[rows], self.labels[rows], self.groups[rows], key)
+        return ImageSet(self.images[rows], self.labels[rows], self.groups[rows], self.names[rows], key)
 
 
 def read_images(
@@ -58,10 +59,11 @@ def read_images(
             if label >= 0 and (most_per_class is None or counts[label] < most_per_class):
                 counts[label] += 1
                 kept.append(row)
-        batches.append((batch["image"].numpy()[kept], labels[kept], batch["patient_id"].numpy()[kept]))
-    images, labels, patients = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        names = np.char.decode(batch["image_name"].numpy()[kept].astype(bytes))
+        batches.append((batch["image"].numpy()[kept], labels[kept], batch["patient_id"].numpy()[kept], names))
+    images, labels, patients, names = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     key = json.dumps([[entry.crc32c for entry in entries], image_size, most_per_class])
-    return ImageSet(images, labels, patient_groups(patients), key)
+    return ImageSet(images, labels, patient_groups(patients), names, key)
 
 
 def draw_images(
@@ -80,4 +82,5 @@ def draw_images(
     drawn = sample_images(generator, labels, seed, indices=indices)
     images = np.stack([tf.io.decode_jpeg(encode_jpeg(image, QUALITY), channels=3).numpy() for image in drawn])
     numbers = hashlib.sha256(np.stack([labels, indices]).astype(np.int64).tobytes()).hexdigest()
-    return ImageSet(images, labels, np.arange(len(labels)), json.dumps([sha256, numbers, seed]))
+    names = np.char.add(f"seed {seed}, index ", indices.astype(str))
+    return ImageSet(images, labels, np.arange(len(labels)), names, json.dumps([sha256, numbers, seed]))
