@@ -1,7 +1,7 @@
 """A rough box around the lesion of a dermoscopy-like image: the spot that is darkest against the skin at the rim.
 
 In steps, on a picture of 64 x 64 pixels:
-1. A morphological closing and a median filter take hairs away.
+1. A morphological closing takes hairs away, and a Gaussian filter noise.
 2. What is nearly black and touches the rim of the image is the dark corner of a dermatoscope, or padding, and no skin.
 3. The colour of the skin is the median at the rim of the rest.
 4. Depth is by how much a pixel is darker than the skin, as a distance over the channels that are darker: a red or blue
@@ -10,11 +10,11 @@ In steps, on a picture of 64 x 64 pixels:
 6. A spot that is hardly darker than the rest, or is tiny, or nearly all of the image, is no lesion.
 
 It finds one lesion. It goes wrong where a lesion is lighter than the skin, is in several pieces or covers half of the
-rim, and where dense hair or a coloured sticker is darker. A physician's box is better wherever there is one.
+rim, and where ink, a coloured sticker or dense hair is darker. A physician's box is better wherever there is one.
 """
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 from scipy import ndimage
 
 from tfrecords_tools.boxes import Box
@@ -22,6 +22,7 @@ from tfrecords_tools.boxes import Box
 MARGIN = 0.05  # of the box's width and height, added on each side
 
 _SIDE = 64
+_HAIR = 5  # pixels: what is narrower and dark is a hair
 _DARK = 50  # the brightest channel of what may be a dark corner, in grey levels
 _SOFT = 2  # pixels at the edge of a dark corner that are not seen well
 _RIM = 5  # pixels of the rim that the colour of the skin is taken from
@@ -37,8 +38,8 @@ def find_lesion(image: np.ndarray) -> Box | None:
       image: uint8 `[H, W, 3]`.
     """
     small = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    shaved = small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(5))
-    pixels = np.asarray(shaved.filter(ImageFilter.MedianFilter(5)), dtype=np.float64)
+    shaved = ndimage.grey_closing(np.asarray(small), size=(_HAIR, _HAIR, 1))
+    pixels = ndimage.gaussian_filter(shaved.astype(np.float64), sigma=(1, 1, 0))
     visible = _visible(pixels)
     if visible.sum() < 2:
         return None

@@ -17,7 +17,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_the_lesions_of_phantoms_are_found_whatever_hair_and_dark_corners_they_have():
-    """Measured: mean 0.830, least 0.627; an exact box with its margin has 1 / 1.1 ** 2 = 0.826."""
+    """Measured: mean 0.823, least 0.602; an exact box with its margin has 1 / 1.1 ** 2 = 0.826."""
     overlaps = []
     for seed in range(NUM_PHANTOMS):
         rng = np.random.default_rng([9, seed])
