@@ -8,19 +8,24 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.drawing import shorten, write_png
+from tfrecords_tools.boxes import Box
 
 TILE = 128
 _GAP, _MARGIN, _CAPTION, _TITLE = 8, 16, 20, 30
 _FEWEST_COLUMNS, _MOST_COLUMNS = 4, 16
-_BACKGROUND, _INK, _FAINT, _DAMAGED = "white", "black", "#666666", "#f4d6d6"
+_BACKGROUND, _INK, _FAINT, _DAMAGED, _BOX = "white", "black", "#666666", "#f4d6d6", "#0050ff"
 
 
 @dataclass(frozen=True)
 class Tile:
-    """An image, uint8 `[H, W, 3]`, with its caption; None stands for one that does not decode."""
+    """An image, uint8 `[H, W, 3]`, with its caption; None stands for one that does not decode.
+
+    `boxes` are drawn on it: x_min, y_min, x_max, y_max as shares of its sides.
+    """
 
     image: np.ndarray | None
     caption: str
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,17 @@ def _draw_section(canvas: Image.Image, section: Section, top: int, columns: int)
             draw.text((left + TILE / 2, upper + TILE / 2), "does not decode", _INK, font, anchor="mm")
         else:
             fitted = _fit(Image.fromarray(tile.image))
+            _draw_boxes(fitted, tile.boxes)
             canvas.paste(fitted, (left + (TILE - fitted.width) // 2, upper + (TILE - fitted.height) // 2))
         caption = shorten(tile.caption, TILE, draw, font)
         draw.text((left + TILE / 2, upper + TILE + 3), caption, _FAINT, font, anchor="ma")
+
+
+def _draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:
+    draw, (width, height) = ImageDraw.Draw(image), image.size
+    for x_min, y_min, x_max, y_max in boxes:
+        draw.rectangle((x_min * width, y_min * height, x_max * width - 1, y_max * height - 1), outline=_BOX)
+        draw.rectangle((x_min * width - 1, y_min * height - 1, x_max * width, y_max * height), outline=_BACKGROUND)
 
 
 def _fit(image: Image.Image) -> Image.Image:

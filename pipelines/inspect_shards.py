@@ -22,6 +22,7 @@ from pipelines.contact_sheet import Section, Tile, write_contact_sheet
 from pipelines.progress import Progress
 from pipelines.shard_tables import class_table, feature_table, format_bytes, label_text
 from tfrecords_tools import example
+from tfrecords_tools.boxes import problem_of_boxes, whole_boxes
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.inspecting import FeatureStats, Summary, split_of
@@ -68,6 +69,11 @@ class _File:
     size: int
     manifest: Manifest | None
     entry: ShardEntry | None
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether the feature `boxes`, which may be anything in the files of others, is that of make_shards."""
+        return self.manifest is not None and bool(self.manifest.boxes)
 
 
 @dataclass
@@ -193,6 +199,8 @@ def _read(file: _File, config: InspectShardsConfig, progress: "_ByteProgress") -
         features = summary.add(record.payload)
         if config.decode_images:
             _decode_all(features, record, check)
+        if file.has_boxes and (problem := problem_of_boxes(features.get(example.BOXES_FEATURE, []))):
+            check.add_record_problem(record, f"feature {example.BOXES_FEATURE} {problem}")
         progress.show(check.position)
     progress.leave(file.size)
     targets = summary.features.get("target", FeatureStats())
@@ -289,7 +297,9 @@ def _section(group: _Group, feature: str, size: int) -> Section:
     for label, record in group.summary.sample.reduced(size).items():
         text = label_text(label, group.classes)
         caption = f"{group.summary.label_feature} {text}" if text.isdigit() else text
-        tiles.append(Tile(_image(example.parse(record), feature, group.summary.features[feature]), caption))
+        features = example.parse(record)
+        boxes = whole_boxes(features.get(example.BOXES_FEATURE, [])) if group.files[0].has_boxes else ()
+        tiles.append(Tile(_image(features, feature, group.summary.features[feature]), caption, boxes))
     return Section(f"{group.title}: {len(tiles)} of {_count(group.summary.records, 'record')}", tuple(tiles))
 
 

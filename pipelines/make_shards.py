@@ -37,9 +37,11 @@ from tfrecords_tools.shards import (
     write_shard,
 )
 from tfrecords_tools.sources import SOURCES, SourceOptions
+from tfrecords_tools.sources.box_table import read_boxes
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
 from tfrecords_tools.storage import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 
+FIND_BOXES = "auto"  # the value of --boxes that stands for no file
 SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv", "rejected.csv", "duplicates.csv"
 
 
@@ -53,6 +55,10 @@ class MakeShardsConfig:
     image_size: int = setting(256, "side of the stored images in pixels")
     fit: str = setting("crop", "how images that are not square become square", choices=tuple(FITS))
     quality: int = setting(95, "JPEG quality, 1 to 100")
+    boxes: str | None = setting(
+        None,
+        "boxes of lesions: CSV of image_name, x_min, y_min, x_max, y_max in pixels; auto: looked for in the images",
+    )
     num_shards: int = setting(15, "shards of each split; a fold is a set of whole shards")
     duplicates: str = setting(
         "together",
@@ -88,11 +94,13 @@ def run(config: MakeShardsConfig) -> None:
         remove_parts(output)  # of a run that was killed between its two last lines
         return
     table = _read_sources(config, inputs)
+    boxes = _read_boxes(config, table)
     duplicates = find_duplicate_rows(
         table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
     )
     table = replace(table, train=duplicates.train, test=duplicates.test)
     plan = plan_shards(table, duplicates.codes, num_shards=config.num_shards, seed=config.seed)
+    plan = replace(plan, boxes=boxes)
     fingerprints = write_plan(output, plan, table.roots)
     balance = balance_table(
         plan.groups,
@@ -132,6 +140,14 @@ def _read_sources(config: MakeShardsConfig, inputs: Sequence[str]) -> MergedTabl
     return merge_sources(config.source, tables)
 
 
+def _read_boxes(config: MakeShardsConfig, table: MergedTable) -> dict[str, list[list[float]]]:
+    """Returns the boxes of the CSV, by image name; none without one."""
+    if config.boxes in (None, FIND_BOXES):
+        return {}
+    parts = [table.train] if table.test is None else [table.train, table.test]
+    return read_boxes(as_path(config.boxes), {name for part in parts for name in part["image_name"]})
+
+
 def _run_jobs(config: MakeShardsConfig, jobs: Sequence, work: Callable, *, title: str, unit: str) -> list:
     """Runs the jobs of a scan."""
     progress = Progress(title, sum(len(job.files) for job in jobs), unit)
@@ -162,6 +178,7 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
             num_classes=len(table.classes),
             roots=tuple(str(root) for root in table.roots),
             encoding=Encoding(image_size=config.image_size, fit=config.fit, quality=config.quality),
+            find_boxes=config.boxes == FIND_BOXES,
         )
         for shard in plan.shards
         if (shard.split, shard.index) not in finished
@@ -214,7 +231,18 @@ def _manifest(
         rejected=sum(len(result.rejected) for result in results),
         balance=tuple(balance.to_dict("records")),
         duplicates=duplicates.summary(),
+        boxes=_describe_boxes(config),
     )
+
+
+def _describe_boxes(config: MakeShardsConfig) -> dict[str, str]:
+    """Returns where the boxes come from."""
+    if config.boxes is None:
+        return {}
+    if config.boxes == FIND_BOXES:
+        return {"from": FIND_BOXES}
+    path = as_path(config.boxes)
+    return {"from": path.name, "sha256": file_sha256(path)}
 
 
 def _finish(
@@ -248,6 +276,7 @@ def _report(manifest: Manifest, output: AnyPath) -> dict:
         "shards": dict(splits),
         "records": {split: sum(shard.records for shard in manifest.split(split)) for split in splits},
         "rejected": manifest.rejected,
+        **({"boxes": {**manifest.boxes, "class_counts": manifest.boxed_counts()}} if manifest.boxes else {}),
         "duplicates": manifest.duplicates,
         "manifest_sha256": file_sha256(output / MANIFEST_FILE),
     }
@@ -256,6 +285,9 @@ def _report(manifest: Manifest, output: AnyPath) -> dict:
 def _log_summary(manifest: Manifest, output: AnyPath) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in zip(manifest.classes, manifest.class_counts(), strict=True))
     logging.info("train: %d shards with %s", len(manifest.split("train")), counts)
+    if manifest.boxes:
+        boxed = zip(manifest.boxed_counts(), manifest.classes, strict=True)
+        logging.info("training images with boxes: %s", ", ".join(f"{count} {name}" for count, name in boxed))
     if test := manifest.split("test"):
         logging.info("test: %d shards with %d images", len(test), sum(shard.records for shard in test))
     if manifest.duplicates["images"]:

@@ -6,8 +6,11 @@ cannot hold a second message named `tensorflow.Example`. The bytes are the same.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from tfrecords_tools.boxes import Box
 
 MISSING = -1
 
@@ -56,6 +59,7 @@ DIAGNOSIS_ALIASES = {
 TEST_FEATURES = ("image", "image_name", "patient_id", "sex", "age_approx", "anatom_site_general_challenge")
 TRAIN_FEATURES = (*TEST_FEATURES, "diagnosis", "target", "width", "height")
 SOURCE_FEATURE = "source"
+BOXES_FEATURE = "boxes"  # x_min, y_min, x_max, y_max of each box, as shares of the sides
 PROVENANCE_FEATURES = ("generator", "method", "seed", "index")
 
 
@@ -75,6 +79,7 @@ class Example:
 
     `image` is a JPEG; `width` and `height` are its size in pixels; `target` is the index of the class in the
     manifest's list of classes, which for SIIM-ISIC is the 0 or 1 of train.csv. `source` is the code of the data set.
+    `boxes` of lesions are shares of the sides of the image in [0, 1].
     """
 
     image: bytes
@@ -88,6 +93,7 @@ class Example:
     width: int = MISSING
     height: int = MISSING
     source: int = MISSING
+    boxes: tuple[Box, ...] = ()
     provenance: Provenance | None = None
 
 
@@ -107,6 +113,8 @@ def serialize(example: Example) -> bytes:
     values = {name: getattr(example, name) for name in names}
     if example.target != MISSING and example.source != MISSING:
         values[SOURCE_FEATURE] = example.source
+    if example.target != MISSING and example.boxes:
+        values[BOXES_FEATURE] = example.boxes
     if example.provenance is not None:
         values |= {name: getattr(example.provenance, name) for name in PROVENANCE_FEATURES}
     message = _EXAMPLE()
@@ -114,6 +122,8 @@ def serialize(example: Example) -> bytes:
         feature = message.features.feature[name]
         if isinstance(value, int):
             feature.int64_list.value.append(value)
+        elif isinstance(value, tuple):
+            feature.float_list.value.extend(chain.from_iterable(value))
         else:
             feature.bytes_list.value.append(value if isinstance(value, bytes) else value.encode())
     return message.SerializeToString(deterministic=True)

@@ -14,6 +14,7 @@ from tfrecords_tools.errors import DataError
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never filled with grey
 
+_PREVIEW_SIZE = (64, 64)  # at least so large is the picture of a JPEG that is passed through, unless it is smaller
 _MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
 
 # How an image that is not square becomes square.
@@ -37,7 +38,25 @@ class Encoding:
     quality: int = 95
 
 
+@dataclass(frozen=True)
+class Converted:
+    """An image as it is stored.
+
+    `jpeg` are its bytes and `source_size` is (width, height) of the source image in pixels, upright. `picture` is RGB
+    and shows what is stored, in the same size or, of a JPEG that was passed through, in a smaller one.
+    """
+
+    jpeg: bytes
+    source_size: tuple[int, int]
+    picture: Image.Image
+
+
 def to_jpeg(data: bytes, encoding: Encoding) -> bytes:
+    """Returns the bytes of `convert`."""
+    return convert(data, encoding).jpeg
+
+
+def convert(data: bytes, encoding: Encoding) -> Converted:
     """Returns the image as an RGB JPEG of `[image_size, image_size]` pixels.
 
     A JPEG that already has this size and is upright RGB is passed through byte for byte: encoding it again would
@@ -72,23 +91,26 @@ def refusing() -> Iterator[None]:
         raise RefusedImage(f"damaged image: {error}") from error
 
 
-def _convert(data: bytes, encoding: Encoding) -> bytes:
+def _convert(data: bytes, encoding: Encoding) -> Converted:
     size = (encoding.image_size, encoding.image_size)
     with Image.open(io.BytesIO(data)) as image:
-        upright = image.getexif().get(0x0112, 1) == 1
+        orientation = image.getexif().get(0x0112, 1)
+        upright = orientation == 1
         if image.format == "JPEG":
             image.decodermaxblock = len(data)  # in one piece: the default feeds the decoder 64 KB at a time
         if image.format == "JPEG" and image.mode == "RGB" and image.size == size and upright:
-            image.draft("RGB", (1, 1))  # every byte is checked all the same
+            image.draft("RGB", _PREVIEW_SIZE)  # every byte is checked all the same
             image.load()
-            return data
+            return Converted(data, size, image)
         original_size = image.size
         image.draft("RGB", size)
         image.load()
         image.info.pop("exif", None)  # exif_transpose would write it anew, and fail where another tag is odd
         rgb = to_rgb(image if upright else ImageOps.exif_transpose(image))
         resampling = _resampling(original_size, rgb.size, encoding.image_size)
-        return _save(FITS[encoding.fit](rgb, size, resampling), encoding.quality)
+        picture = FITS[encoding.fit](rgb, size, resampling)
+        source_size = original_size[::-1] if orientation in range(5, 9) else original_size  # on its side
+        return Converted(_save(picture, encoding.quality), source_size, picture)
 
 
 def _resampling(original_size: tuple[int, int], size: tuple[int, int], side: int) -> Image.Resampling:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.storage import AnyPath, file_crc32c, file_size, is_file, read_text, write_atomically
@@ -15,7 +16,11 @@ _REMEDY = "make the shards again with `python -m pipelines.make_shards`"
 
 @dataclass(frozen=True, kw_only=True)
 class ShardEntry:
-    """One shard: `class_counts` follows the manifest's classes (empty for the test split), `crc32c` is of the file."""
+    """One shard.
+
+    `class_counts` follows the manifest's classes (empty for the test split), and so does `boxed_counts`: how many of
+    them have boxes (empty where none has); `crc32c` is of the file.
+    """
 
     file: str
     split: str
@@ -24,6 +29,7 @@ class ShardEntry:
     class_counts: tuple[int, ...]
     bytes: int
     crc32c: str
+    boxed_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +39,8 @@ class Manifest:
     `source_fingerprint` stands for the rows and images, `folds_fingerprint` for those and their shards: sets with
     equal ones hold the same images in the shards of equal index, whatever the image size. `codes` are the integers
     that stand for categories in the examples. `balance` has a row for every training shard, see `balance_table`;
-    `duplicates` counts what was found. `provenance` is empty for real images; see `synthesize` for synthetic ones.
+    `duplicates` counts what was found. `boxes` tells where the boxes of training images come from, and is empty where
+    they have none. `provenance` is empty for real images; see `synthesize` for synthetic ones.
     """
 
     source: str
@@ -47,6 +54,7 @@ class Manifest:
     rejected: int = 0
     balance: tuple[dict, ...] = ()
     duplicates: dict = field(default_factory=dict)
+    boxes: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -57,6 +65,11 @@ class Manifest:
     def class_counts(self, split: str = "train") -> tuple[int, ...]:
         """Returns the images of each class in a split."""
         return count_classes(self.split(split), len(self.classes))
+
+    def boxed_counts(self) -> tuple[int, ...]:
+        """Returns the training images of each class that have boxes."""
+        counts = [shard.boxed_counts for shard in self.split("train") if shard.boxed_counts]
+        return tuple(map(sum, zip(*counts, strict=True))) or (0,) * len(self.classes)
 
 
 def count_classes(shards: Sequence[ShardEntry], num_classes: int) -> tuple[int, ...]:
@@ -69,7 +82,12 @@ def shard_file_name(split: str, index: int, records: int) -> str:
     return f"{split}{index:02d}-{records}.tfrec"
 
 
-def describe_shard(path: AnyPath, class_counts: tuple[int, ...]) -> ShardEntry:
+def shard_entry(values: Mapping[str, Any]) -> ShardEntry:
+    """Returns the entry that JSON values of `dataclasses.asdict` stand for."""
+    return ShardEntry(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def describe_shard(path: AnyPath, class_counts: tuple[int, ...], boxed_counts: tuple[int, ...] = ()) -> ShardEntry:
     """Returns the entry of a finished shard file, named as `shard_file_name` does."""
     match = re.fullmatch(r"([a-z]+)(\d+)-(\d+)\.tfrec", path.name)
     if match is None:
@@ -82,6 +100,7 @@ def describe_shard(path: AnyPath, class_counts: tuple[int, ...]) -> ShardEntry:
         class_counts=class_counts,
         bytes=file_size(path),
         crc32c=file_crc32c(path),
+        boxed_counts=boxed_counts,
     )
 
 
@@ -103,7 +122,7 @@ def read_manifest(folder: AnyPath) -> Manifest:
         values = json.loads(read_text(path))
         if values["schema_version"] != SCHEMA_VERSION:
             raise DataError(f"{path}: schema_version {values['schema_version']}, not {SCHEMA_VERSION}; {_REMEDY}")
-        shards = tuple(ShardEntry(**{**e, "class_counts": tuple(e["class_counts"])}) for e in values.pop("shards"))
+        shards = tuple(map(shard_entry, values.pop("shards")))
         return Manifest(
             **{**values, "classes": tuple(values["classes"]), "balance": tuple(values["balance"]), "shards": shards}
         )

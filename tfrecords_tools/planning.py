@@ -7,7 +7,7 @@ and compares: what was begun is finished with the same rows, or not at all.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,12 +39,16 @@ class ShardRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The shards of both splits, and how the training rows were dealt: group and shard of each `[N]`."""
+    """The shards of both splits, and how the training rows were dealt: group and shard of each `[N]`.
+
+    `boxes` are those of each image that has any, by its name, in pixels of the source image.
+    """
 
     tables: Mapping[str, pd.DataFrame]
     shards: tuple[ShardRows, ...]
     groups: np.ndarray
     shard_of_row: np.ndarray
+    boxes: Mapping[str, list[list[float]]] = field(default_factory=dict)
 
     def rows(self, shard: ShardRows) -> Iterator[Row]:
         """Yields the rows of a shard."""
@@ -60,6 +64,7 @@ class Plan:
                 version=version,
                 crc32c=checksum,
                 fields=dict(zip(_FIELDS, fields, strict=True)),
+                boxes=self.boxes.get(fields[0], []),
             )
 
 
@@ -105,7 +110,8 @@ def write_plan(folder: AnyPath, plan: Plan, roots: Sequence[AnyPath]) -> Fingerp
     """Writes the rows of every shard and returns their fingerprints.
 
     Raises:
-      DataError: naming the first image that is not what an earlier run into this folder began with.
+      DataError: naming the first image that is not what an earlier run into this folder began with, or whose boxes
+        are others than those of its finished shard.
     """
     folds, sum_of_rows = hashlib.sha256(), 0
     for shard in plan.shards:
@@ -145,6 +151,17 @@ def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], r
                 f"{place}: changed since this run began ({old.size} bytes, now {new.size}); put the old file back, or "
                 "start in another folder"
             )
+    _require_same_boxes(folder, shard, begun, rows)
+
+
+def _require_same_boxes(folder: AnyPath, shard: ShardRows, begun: Sequence[Row], rows: Sequence[Row]) -> None:
+    """Compares the boxes of a shard that is finished; those of the others may be corrected."""
+    changed = [new for old, new in zip(begun, rows, strict=True) if old.boxes != new.boxes]
+    if changed and (finished := read_part(folder, shard.split, shard.index)):
+        raise DataError(
+            f"{folder}: {finished.entry.file} was made with other boxes of {changed[0].fields['image_name']} than "
+            "--boxes has now; put the old ones back, or start in another folder"
+        )
 
 
 def _written_crc32c(

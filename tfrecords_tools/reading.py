@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfrecords_tools.example import MISSING
+from tfrecords_tools.example import BOXES_FEATURE, MISSING
 from tfrecords_tools.manifest import Manifest, ShardEntry
 from tfrecords_tools.storage import AnyPath
 
@@ -63,10 +63,12 @@ def training_batches(
     worker: int = 0,
     num_replicas: int = 1,
     augment: Augment | None = None,
+    max_boxes: int = 0,
 ) -> tf.data.Dataset:
     """Yields endless shuffled batches for one worker.
 
-    Each is `{"image": uint8 [B, H, W, 3], "label": int32 [B]}` with the features of `METADATA_FEATURES`, int32 `[B]`.
+    Each is `{"image": uint8 [B, H, W, 3], "label": int32 [B]}` with the features of `METADATA_FEATURES`, int32 `[B]`,
+    and with `max_boxes` also `"boxes": float32 [B, max_boxes, 4]`.
 
     Arguments:
       real: shards to read.
@@ -79,7 +81,14 @@ def training_batches(
       num_workers, worker: this worker takes the `worker`-th slice of every global batch.
       num_replicas: in all workers together; B is `global_batch_size / num_replicas`.
       augment: applied to every decoded image.
+      max_boxes: how many boxes of each image are read, the largest first: x_min, y_min, x_max, y_max as shares of the
+        sides in [0, 1], and zeros where there are fewer.
+
+    Raises:
+      ValueError: if boxes are asked for beside an augmentation, which they would not follow.
     """
+    if augment is not None and max_boxes:
+        raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
     start = start_step * global_batch_size
     sizes = {shards.stored_size for shards in (real, synthetic) if shards is not None}
     if synthetic_fraction:
@@ -92,7 +101,7 @@ def training_batches(
         numbered = numbered.filter(lambda number, record: number % global_batch_size // share == worker)
 
     def decode(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = _parse(record)
+        example = _parse(record, max_boxes)
         del example["image_name"], example["patient_id"]
         image = _decode_image(example["image"], image_size, sizes)
         if augment is not None:
@@ -103,16 +112,16 @@ def training_batches(
     return decoded.batch(global_batch_size // num_replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(shards: ShardSet, *, image_size: int, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(shards: ShardSet, *, image_size: int, batch_size: int, max_boxes: int = 0) -> tf.data.Dataset:
     """Yields every record once, in stored order, with its name, patient code and label (`MISSING` in test shards).
 
     `{"image": uint8 [B, H, W, 3], "label": int32 [B], "patient_id": int64 [B], "image_name": string [B]}`; the last
-    batch may be shorter.
+    batch may be shorter. With `max_boxes` there are `"boxes"` as in `training_batches`.
     """
     records = tf.data.TFRecordDataset(list(shards.paths))
 
     def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = _parse(record)
+        example = _parse(record, max_boxes)
         return {**example, "image": _decode_image(example["image"], image_size, {shards.stored_size})}
 
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -159,7 +168,7 @@ def _mixed_records(
     return tf.data.Dataset.choose_from_datasets(streams, choices)
 
 
-def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
     """Reads the features that every stage needs, from our shards or the public ones, with or without a target."""
     missing = tf.constant(MISSING, tf.int64)
     features = {
@@ -168,11 +177,21 @@ def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
     }
     for name in ("patient_id", "target", *METADATA_FEATURES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
+    if max_boxes:
+        features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
     example = tf.io.parse_single_example(record, features)
+    if max_boxes:
+        example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
     example["label"] = example.pop("target")
     for name in ("label", *METADATA_FEATURES):
         example[name] = tf.cast(example[name], tf.int32)
     return example
+
+
+def _padded(boxes: tf.Tensor, max_boxes: int) -> tf.Tensor:
+    """Returns the first boxes of `[M, 4]` as `[max_boxes, 4]`, with zeros where there are fewer."""
+    boxes = boxes[:max_boxes]
+    return tf.ensure_shape(tf.pad(boxes, [[0, max_boxes - tf.shape(boxes)[0]], [0, 0]]), (max_boxes, 4))
 
 
 def _decode_image(data: tf.Tensor, image_size: int, stored_sizes: Set[int]) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from tfrecords_tools.storage import AnyPath, is_remote, read_text, write_atomically
 
@@ -12,7 +12,8 @@ class Row:
     """One image to convert.
 
     `file` is a path from the root of its `source`, which is an index; `size` in bytes, -1 if the file was not there;
-    `version` as in `ListedFile`; `crc32c` of the file if it is known; `fields` are those of `Example`, without image.
+    `version` as in `ListedFile`; `crc32c` of the file if it is known; `fields` are those of `Example`, without image;
+    `boxes` of lesions are in pixels of the source image.
     """
 
     source: int
@@ -21,6 +22,7 @@ class Row:
     version: int
     crc32c: str | None
     fields: dict
+    boxes: list[list[float]] = field(default_factory=list)
 
 
 def write_rows(path: AnyPath, rows: Iterable[Row]) -> None:

@@ -15,10 +15,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from tfrecords_tools import example
+from tfrecords_tools.boxes import Box, boxes_in_stored, describe_box, first_outside
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.images import Encoding, RefusedImage, to_jpeg
-from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_file_name
+from tfrecords_tools.images import Converted, Encoding, RefusedImage, convert
+from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_entry, shard_file_name
 from tfrecords_tools.records import frame
 from tfrecords_tools.rows import Row, read_rows
 from tfrecords_tools.storage import (
@@ -50,7 +53,8 @@ _READ_AHEAD = 8  # images of a bucket that are on their way while one is convert
 class ShardJob:
     """All that a worker needs for one shard; its rows lie in the parts of `folder`, see `rows_path`.
 
-    `roots` are the folders of the sources, which no file may lie outside of.
+    `roots` are the folders of the sources, which no file may lie outside of. With `find_boxes`, the boxes of lesions
+    are looked for in the pictures; those of the rows are not used then.
     """
 
     folder: str
@@ -59,6 +63,7 @@ class ShardJob:
     num_classes: int
     roots: tuple[str, ...]
     encoding: Encoding
+    find_boxes: bool = False
 
     @property
     def name(self) -> str:
@@ -88,7 +93,7 @@ def write_shard(job: ShardJob) -> ShardResult:
     """Converts the images of a job into one shard, or returns the shard of an earlier run if it is whole.
 
     Raises:
-      DataError: if an image is not the one that the rows were made from.
+      DataError: if an image is not the one that the rows were made from, or a box leaves its image.
     """
     folder = as_path(job.folder)
     done = read_part(folder, job.split, job.index)
@@ -101,7 +106,9 @@ def write_shard(job: ShardJob) -> ShardResult:
         for row, data in _with_data(read_rows(rows_path(folder, job.split, job.index)), roots):
             checksums.append(None if isinstance(data, RefusedImage) else row.crc32c or crc32c(data))
             try:
-                yield example.Example(image=_convert(data, job.encoding), **_with_size(row, job.encoding))
+                converted = _convert(data, job.encoding)
+                boxes = _boxes(row, converted, job)
+                yield example.Example(image=converted.jpeg, boxes=boxes, **_with_size(row, job.encoding))
             except RefusedImage as refusal:
                 rejected.append((row.fields["image_name"], str(roots[row.source] / row.file), str(refusal)))
 
@@ -113,7 +120,7 @@ def write_examples(
     folder: AnyPath, split: str, index: int, examples: Iterable[example.Example], num_classes: int
 ) -> ShardEntry:
     """Writes an iterable of examples as one shard; it has its final name only when it is whole and on disk."""
-    counts = [0] * num_classes
+    counts, boxed_counts = [0] * num_classes, [0] * num_classes
     records = 0
     nearby = Path(tempfile.gettempdir()) if is_remote(folder) else folder
     temporary = nearby / f".{split}{index:02d}.{secrets.token_hex(8)}.tmp"  # two machines may be at one shard
@@ -124,13 +131,15 @@ def write_examples(
                 records += 1
                 if item.target != example.MISSING:
                     counts[item.target] += 1
+                    boxed_counts[item.target] += bool(item.boxes)
             file.flush()
             os.fsync(file.fileno())
         path = folder / shard_file_name(split, index, records)
         publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return describe_shard(path, () if split == "test" else tuple(counts))
+    counts = [] if split == "test" else counts
+    return describe_shard(path, tuple(counts), tuple(boxed_counts) if any(boxed_counts) else ())
 
 
 def write_part(folder: AnyPath, result: ShardResult) -> ShardResult:
@@ -147,7 +156,7 @@ def read_part(folder: AnyPath, split: str, index: int) -> ShardResult | None:
     text = read_text(path)
     try:
         values = json.loads(text)
-        entry = ShardEntry(**{**values["entry"], "class_counts": tuple(values["entry"]["class_counts"])})
+        entry = shard_entry(values["entry"])
         rejected = tuple(tuple(rejection) for rejection in values["rejected"])
         checksums = tuple(values["sources_crc32c"])
     except (KeyError, TypeError, ValueError):
@@ -205,10 +214,28 @@ def _read(row: Row, root: AnyPath) -> bytes | RefusedImage:
     return data
 
 
-def _convert(data: bytes | RefusedImage, encoding: Encoding) -> bytes:
+def _convert(data: bytes | RefusedImage, encoding: Encoding) -> Converted:
     if isinstance(data, RefusedImage):
         raise data
-    return to_jpeg(data, encoding)
+    return convert(data, encoding)
+
+
+def _boxes(row: Row, converted: Converted, job: ShardJob) -> tuple[Box, ...]:
+    """Returns the boxes of the stored image; test images have none."""
+    if job.split == "test":
+        return ()
+    if job.find_boxes:
+        from tfrecords_tools.lesion_box import find_lesion  # noqa: PLC0415  SciPy costs every worker 28 MB
+
+        box = find_lesion(np.asarray(converted.picture))
+        return () if box is None else (box,)
+    if outside := first_outside(row.boxes, converted.source_size):
+        width, height = converted.source_size
+        raise DataError(
+            f"image {row.fields['image_name']}: the box {describe_box(outside)} leaves it, it has {width} x {height} "
+            "pixels; correct its row in --boxes, then start the same command again"
+        )
+    return boxes_in_stored(row.boxes, converted.source_size, job.encoding.fit)
 
 
 def _with_size(row: Row, encoding: Encoding) -> dict:

@@ -212,6 +212,50 @@ def test_a_tile_keeps_its_shape_and_small_images_their_pixels(tmp_path):
     assert third[0, 0].tolist() == [0xF4, 0xD6, 0xD6]
 
 
+BOX = (0.25, 0.5, 0.75, 1.0)
+
+
+def write_boxed(folder, *boxes: tuple) -> None:
+    """Writes a shard of one record for each of some images' boxes, and a manifest that tells of boxes."""
+    image = encode_jpeg(np.full((16, 16, 3), 128, np.uint8), 95)
+    items = (example.Example(image=image, image_name="", target=0, boxes=own) for own in boxes)
+    manifest = Manifest(
+        source="test",
+        source_fingerprint="",
+        folds_fingerprint="",
+        classes=("benign",),
+        image_size=16,
+        encoder={},
+        shards=(write_examples(folder, "train", 0, items, 1),),
+        boxes={"from": "boxes.csv"},
+    )
+    write_manifest(folder, manifest)
+
+
+def test_boxes_are_described_verified_and_drawn(tmp_path):
+    write_boxed(tmp_path, (BOX, BOX), (BOX,), ())
+    result = inspect(tmp_path, "--verify", f"--contact_sheet={tmp_path}/sheet.png")
+    assert result.returncode == 0, result.stdout
+    assert ["boxes", "float", "[4..8]", "2", "0.25..1"] in [line.split() for line in result.stdout.splitlines()]
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    first, third = (sheet[46 : 46 + TILE, 16 + n * 136 : 16 + n * 136 + TILE] for n in (0, 2))
+    blue = (first == (0x00, 0x50, 0xFF)).all(axis=2)
+    rows, columns = np.flatnonzero(blue.any(axis=1)), np.flatnonzero(blue.any(axis=0))
+    assert (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) == (32, 64, 96, 128)
+    assert not blue[65:127, 33:95].any()
+    assert len(np.unique(third)) == 1
+
+
+def test_boxes_out_of_range_are_named_by_their_record(tmp_path):
+    write_boxed(tmp_path, (BOX,), ((0.5, 0.0, 0.25, 1.0),), ((0.0, 0.0, 1.0, 2.0),))
+    first, second = broken(inspect(tmp_path, "--verify"))
+    assert "record 1 at byte" in first
+    assert first.endswith("feature boxes holds the box (0.5, 0, 0.25, 1), which is inverted or not within 0 and 1")
+    assert "record 2 at byte" in second
+    (tmp_path / "manifest.json").unlink()  # the feature of others may mean anything
+    assert inspect(tmp_path, "--verify").returncode == 0
+
+
 def test_files_of_others_are_described_and_drawn(real_data, tmp_path):
     result = inspect(real_data / "tfrecords", "--verify", f"--contact_sheet={tmp_path}/sheet.png")
     assert result.returncode == 0

@@ -1,6 +1,7 @@
 """make_shards: splits, names, the manifest, and what goes wrong with the input."""
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -141,6 +142,75 @@ def test_a_path_that_leaves_the_input_folder_is_refused(images: Path, run_stage,
     settings = {**PHANTOM, "source": "siim_isic", "input": copy, "output": tmp_path / "out"}
     assert run_stage("make_shards", **settings).returncode == 0
     assert "leaves the input folder" in (tmp_path / "out" / "rejected.csv").read_text()
+
+
+def boxes_of(folder: Path) -> dict[str, list[float]]:
+    return {row["image_name"][0].decode(): row.get("boxes", []) for row in _parsed(folder, "train")}
+
+
+def test_the_boxes_of_a_csv_are_stored_and_told_in_the_manifest(shards: Path, images: Path, run_stage, tmp_path):
+    table = pd.read_csv(images / "boxes.csv")
+    labels = pd.read_csv(images / "train.csv").set_index("image_name")["target"]
+    table = table[table["image_name"] != labels.index[0]]
+    table.to_csv(tmp_path / "boxes.csv", index=False)
+    settings = {**PHANTOM, "input": images, "boxes": tmp_path / "boxes.csv"}
+    result = run_stage("make_shards", output=tmp_path / "out", **settings)
+    succeed(result)
+    found = boxes_of(tmp_path / "out")
+    expected = {row[0]: [corner / 128 for corner in row[1:]] for row in table.itertuples(index=False)}
+    assert found == {name: expected.get(name, []) for name in labels.index}
+    assert not any("boxes" in row for row in _parsed(tmp_path / "out", "test"))
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.boxes["from"] == "boxes.csv"
+    assert manifest.boxes["sha256"] == hashlib.sha256((tmp_path / "boxes.csv").read_bytes()).hexdigest()
+    assert sum(manifest.boxed_counts()) == len(labels) - 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["boxes"] == {**manifest.boxes, "class_counts": list(manifest.boxed_counts())}
+    benign, malignant = manifest.boxed_counts()
+    assert f"training images with boxes: {benign} benign, {malignant} malignant" in result.stderr
+    without = read_manifest(shards)
+    assert (without.boxes, without.boxed_counts()) == ({}, (0, 0))
+    assert (without.source_fingerprint, without.folds_fingerprint) == (
+        manifest.source_fingerprint,
+        manifest.folds_fingerprint,
+    )
+
+
+def test_boxes_are_found_in_the_images(images: Path, run_stage, tmp_path):
+    succeed(run_stage("make_shards", output=tmp_path / "out", input=images, boxes="auto", **PHANTOM))
+    found = boxes_of(tmp_path / "out")
+    assert all(len(box) == 4 for box in found.values())
+    true = pd.read_csv(images / "boxes.csv").set_index("image_name") / 128
+    np.testing.assert_allclose(list(found.values()), true.loc[list(found)], atol=0.15)
+    assert read_manifest(tmp_path / "out").boxes == {"from": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image_name,x_min,y_min,x_max\n", "boxes.csv: no column y_max; --boxes takes a CSV with the columns"),
+        ("image_name,x_min,y_min,x_max,y_max\nISIC,1,2,3,4\n", "boxes.csv line 2: no image 'ISIC' in this data set"),
+    ],
+)
+def test_a_wrong_table_of_boxes_ends_in_one_line_before_the_work(text, message, images: Path, run_stage, tmp_path):
+    (tmp_path / "boxes.csv").write_text(text)
+    settings = {**PHANTOM, "input": images, "boxes": tmp_path / "boxes.csv"}
+    error = only_error(run_stage("make_shards", output=tmp_path / "out", **settings))
+    assert message in error
+    assert not (tmp_path / "out" / "parts").exists()
+
+
+def test_a_box_outside_its_image_stops_the_run_which_goes_on_when_it_is_corrected(images: Path, run_stage, tmp_path):
+    table = pd.read_csv(images / "boxes.csv")
+    name = pd.read_csv(images / "train.csv")["image_name"][3]
+    settings = {**PHANTOM, "input": images, "boxes": tmp_path / "boxes.csv", "output": tmp_path / "out"}
+    table.assign(x_max=table["x_max"].mask(table["image_name"] == name, 129)).to_csv(settings["boxes"], index=False)
+    error = only_error(run_stage("make_shards", **settings))
+    assert f"image {name}: the box (" in error
+    assert "leaves it, it has 128 x 128 pixels; correct its row in --boxes" in error
+    table.to_csv(settings["boxes"], index=False)
+    succeed(run_stage("make_shards", **settings))
+    assert sum(map(bool, boxes_of(settings["output"]).values())) == len(boxes_of(settings["output"]))
 
 
 def test_the_real_cells_become_shards(real_data: Path, run_stage, tmp_path):

@@ -34,11 +34,13 @@ TEST_VALUES = {
     "anatom_site_general_challenge": -1,
 }
 TRAIN_VALUES = {**TEST_VALUES, "diagnosis": 2, "target": 1, "width": 256, "height": 256}
+BOXES = ((0.25, 0.5, 0.75, 1.0), (0.0, 0.125, 0.25, 0.5))
 PROVENANCE_VALUES = {"generator": "0a1b", "method": "bagan_gp", "seed": 3, "index": 2**40}
 
 EXAMPLES = {
     "train": (Example(**TRAIN_VALUES), TRAIN_VALUES),
     "test": (Example(**{**TRAIN_VALUES, "target": -1}), TEST_VALUES),
+    "boxed": (Example(**TRAIN_VALUES, boxes=BOXES), {**TRAIN_VALUES, "boxes": [*BOXES[0], *BOXES[1]]}),
     "synthetic": (
         Example(**TRAIN_VALUES, provenance=Provenance(**PROVENANCE_VALUES)),
         {**TRAIN_VALUES, **PROVENANCE_VALUES},
@@ -52,6 +54,8 @@ def tensorflow_example(values: dict) -> tf.train.Example:
         feature = message.features.feature[name]
         if isinstance(value, int):
             feature.int64_list.value.append(value)
+        elif isinstance(value, list):
+            feature.float_list.value.extend(value)
         else:
             feature.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
     return message
@@ -68,16 +72,18 @@ def test_bytes_and_features_are_those_of_tensorflow(kind):
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_parse_returns_what_was_serialized(kind):
     ours, values = EXAMPLES[kind]
-    as_lists = {name: [value.encode() if isinstance(value, str) else value] for name, value in values.items()}
+    values = {name: value.encode() if isinstance(value, str) else value for name, value in values.items()}
+    as_lists = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
     assert parse(serialize(ours)) == as_lists
 
 
-def test_the_public_notebooks_read_our_examples():
+@pytest.mark.parametrize("kind", ["train", "boxed"])
+def test_the_public_notebooks_read_our_examples(kind):
     schema = {
         name: tf.io.FixedLenFeature([], tf.int64 if isinstance(value, int) else tf.string)
         for name, value in TRAIN_VALUES.items()
     }
-    read = tf.io.parse_single_example(serialize(EXAMPLES["train"][0]), schema)
+    read = tf.io.parse_single_example(serialize(EXAMPLES[kind][0]), schema)
     assert (read["image_name"].numpy(), read["target"].numpy(), read["width"].numpy()) == (b"ISIC_0052060", 1, 256)
 
 
@@ -148,6 +154,11 @@ def test_a_row_names_its_data_set_and_a_test_row_does_not():
     assert parse(serialize(Example(image=b"", image_name="a", target=0, source=2)))["source"] == [2]
     assert "source" not in parse(serialize(Example(image=b"", image_name="a", target=0)))
     assert "source" not in parse(serialize(Example(image=b"", image_name="a", source=2)))
+
+
+def test_an_image_without_boxes_and_a_test_image_have_no_such_feature():
+    assert serialize(Example(**TRAIN_VALUES, boxes=())) == serialize(Example(**TRAIN_VALUES))
+    assert "boxes" not in parse(serialize(Example(**{**TRAIN_VALUES, "target": -1}, boxes=BOXES)))
 
 
 def test_workers_stay_free_of_tensorflow():

@@ -12,7 +12,7 @@ from PIL.JpegImagePlugin import get_sampling
 from tiny_shards import decoded, encoded, plain
 
 from tfrecords_tools.errors import DataError
-from tfrecords_tools.images import FITS, Encoding, RefusedImage, encode_jpeg, to_jpeg, to_rgb
+from tfrecords_tools.images import FITS, Encoding, RefusedImage, convert, encode_jpeg, to_jpeg, to_rgb
 
 ORIENTATION = 0x0112
 WIDTH = 0x0100
@@ -126,6 +126,24 @@ def test_an_odd_exif_tag_beside_the_orientation_does_not_cost_the_image():
     odd = data.replace(width_is_a_number, width_is_a_text, 1)
     assert odd != data
     assert to_jpeg(odd, Encoding(image_size=16)) == to_jpeg(data, Encoding(image_size=16))
+
+
+@pytest.mark.parametrize(
+    ("data", "side"),
+    [
+        (encoded(smooth((96, 64))), 32),
+        (encoded(smooth((64, 64)), "PNG"), 64),
+        (encoded(smooth((64, 64)), quality=95, subsampling=0), 64),
+        (encoded(smooth((256, 256)), quality=95, subsampling=0), 256),
+    ],
+    ids=["decoded", "PNG", "passed through", "passed through and previewed"],
+)
+def test_the_picture_is_what_the_bytes_show(data, side):
+    converted = convert(data, Encoding(image_size=side))
+    assert converted.jpeg == to_jpeg(data, Encoding(image_size=side))
+    picture = np.asarray(converted.picture)
+    assert picture.shape == (min(side, 64), min(side, 64), 3)
+    assert np.square(picture - to_square(decoded(converted.jpeg), len(picture))).mean() < 64
 
 
 def to_square(pixels: np.ndarray, side: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Manifests: read as written, here and in a bucket, and refused when damaged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,23 @@ def test_a_split_is_in_order_of_index_and_its_classes_are_counted():
 def test_a_folder_without_a_manifest_is_named(folder):
     with pytest.raises(DataError, match=rf"{folder}: no manifest\.json.*make_shards"):
         read_manifest(folder)
+
+
+def test_images_with_boxes_are_counted_over_the_training_shards_that_have_any():
+    with_boxes = (replace(MANIFEST.shards[0], boxed_counts=(3, 1)), *MANIFEST.shards[1:])
+    assert replace(MANIFEST, shards=with_boxes).boxed_counts() == (3, 1)
+    assert MANIFEST.boxed_counts() == (0, 0)
+
+
+def test_a_manifest_from_before_there_were_boxes_is_read(tmp_path):
+    write_manifest(tmp_path, MANIFEST)
+    path = tmp_path / MANIFEST_FILE
+    values = json.loads(path.read_text())
+    del values["boxes"]
+    for shard in values["shards"]:
+        del shard["boxed_counts"]
+    path.write_text(json.dumps(values))
+    assert read_manifest(tmp_path) == MANIFEST
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,33 @@ def test_an_image_of_equal_size_and_other_bytes_is_named_where_its_checksum_is_k
         plan_again(output, read(scanned=known_from == "scan"))
 
 
+def plan_with_boxes(output: AnyPath, table: MergedTable, boxes: dict) -> object:
+    return write_plan(output, replace(planned(table, num_shards=2), boxes=boxes), table.roots)
+
+
+BOXES = {"3.png": [[1, 2, 3, 4]], "5.png": [[0, 0, 1.5, 1]]}
+
+
+def test_the_boxes_are_with_the_rows_and_the_fingerprints_do_not_know_them(begun):
+    output, _, read = begun
+    assert plan_with_boxes(output, read(), BOXES) == plan_again(output, read())
+    plan_with_boxes(output, read(), BOXES)
+    rows = [row for index in range(2) for row in read_rows(rows_path(output, "train", index))]
+    assert {row.file: row.boxes for row in rows if row.boxes} == BOXES
+
+
+def test_boxes_may_be_corrected_until_their_shard_is_finished(begun):
+    output, _, read = begun
+    plan_with_boxes(output, read(), BOXES)
+    plan_with_boxes(output, read(), {**BOXES, "3.png": [[1, 2, 3, 5]]})
+    finish_shards(output, read())
+    assert plan_with_boxes(output, read(), {**BOXES, "3.png": [[1, 2, 3, 5]]})
+    with pytest.raises(
+        DataError, match=r"train0\d-\d\.tfrec was made with other boxes of 3\.png than --boxes has now; "
+    ):
+        plan_with_boxes(output, read(), BOXES)
+
+
 def doubled(train: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([train, train.assign(image_name="more " + train["image_name"])], ignore_index=True)
 

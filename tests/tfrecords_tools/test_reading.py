@@ -191,6 +191,50 @@ def test_evaluation_is_in_stored_order_and_complete(real):
     assert (whole["image"] == np.arange(20).reshape(20, 1, 1, 1)).all()
 
 
+BOXES = ((0.0, 0.25, 0.5, 1.0), (0.5, 0.5, 0.75, 0.75), (0.0, 0.0, 0.125, 0.125))
+
+
+@pytest.fixture(scope="module")
+def boxed(tmp_path_factory) -> ShardSet:
+    """Four records with 0, 1, 2 and 3 boxes, which their ages tell."""
+    folder = tmp_path_factory.mktemp("boxed")
+    examples = [
+        Example(image=encoded(plain(9, (SIDE, SIDE))), image_name="", age_approx=count, target=0, boxes=BOXES[:count])
+        for count in range(4)
+    ]
+    entry = write_examples(folder, "train", 0, examples, 1)
+    return ShardSet((str(folder / entry.file),), 4, SIDE)
+
+
+@pytest.mark.parametrize("max_boxes", [1, 2, 5])
+def test_boxes_are_read_where_they_are_asked_for_with_zeros_where_there_are_fewer(boxed, max_boxes):
+    expected = np.zeros((4, max_boxes, 4), np.float32)
+    for count in range(4):
+        kept = BOXES[: min(count, max_boxes)]
+        expected[count, : len(kept)] = np.reshape(kept, (-1, 4))
+    training = training_batches(boxed, image_size=SIDE, global_batch_size=BATCH, seed=0, max_boxes=max_boxes)
+    assert training.element_spec["boxes"] == tf.TensorSpec((BATCH, max_boxes, 4), tf.float32)
+    (evaluated,) = evaluation_batches(boxed, image_size=SIDE, batch_size=4, max_boxes=max_boxes).as_numpy_iterator()
+    np.testing.assert_array_equal(evaluated["boxes"], expected)
+    for batch in read(boxed, 2, max_boxes=max_boxes):
+        np.testing.assert_array_equal(batch["boxes"], expected[batch["age_approx"]])
+
+
+def test_shards_without_boxes_have_none_and_can_be_mixed_with_others(real, boxed):
+    assert not any(batch["boxes"].any() for batch in read(real, 2, max_boxes=2))
+    mixed = read(real, 4, max_boxes=1, synthetic=boxed, synthetic_fraction=0.5)
+    assert sum(batch["boxes"].any(axis=(1, 2)).sum() for batch in mixed) == 6  # of 8 drawn, a quarter has none
+
+
+def test_without_being_asked_for_boxes_are_not_in_the_batches(boxed):
+    assert "boxes" not in read(boxed, 1)[0]
+
+
+def test_boxes_of_augmented_images_are_refused(boxed):
+    with pytest.raises(ValueError, match="max_boxes is 2; it must be 0 with an augmentation"):
+        read(boxed, 1, max_boxes=2, augment=noisy)
+
+
 def test_test_shards_have_no_label(tmp_path):
     shards = write_set(tmp_path / "test", "test", 0, (3,), labelled=False)
     (batch,) = evaluation_batches(shards, image_size=SIDE, batch_size=3).as_numpy_iterator()

@@ -9,6 +9,7 @@ from tfrecords_tools.storage import as_path, read_text
 
 ROWS = [
     Row(source=0, file="jpeg/a.jpg", size=12, version=2**60, crc32c="e3069283", fields={"image_name": "a", "sex": -1}),
+    Row(source=0, file="b.jpg", size=9, version=1, crc32c=None, fields={}, boxes=[[0.1, 2.0, 3.5, 4.0], [0, 0, 1, 1]]),
     Row(source=1, file="jpeg/näevus 病\u2028変\n.PNG", size=-1, version=0, crc32c=None, fields={"image_name": "é\x85"}),
 ]
 

@@ -4,17 +4,22 @@ import json
 import multiprocessing
 import os
 import resource
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from made_up_tables import drawn_lesion
 from tiny_shards import decoded, encoded, plain, row, shard_job, shard_jobs
 
 from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.example import Example, parse
+from tfrecords_tools.images import Encoding
+from tfrecords_tools.lesion_box import find_lesion
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.records import read_records
-from tfrecords_tools.rows import write_rows
+from tfrecords_tools.rows import Row, write_rows
 from tfrecords_tools.shards import (
     ShardJob,
     ShardResult,
@@ -108,6 +113,45 @@ def test_a_path_that_leaves_the_input_folder_is_refused(tmp_path, root, job):
     assert [file for _, file, _ in result.rejected] == [str(root / file) for file in files[:3]]
     assert all(reason == f"the path leaves the input folder {root}" for _, _, reason in result.rejected)
     assert result.entry.records == 2
+
+
+def boxed(row: Row, *boxes: list[float]) -> Row:
+    return replace(row, boxes=list(boxes))
+
+
+def stored_boxes(output: Path, result: ShardResult) -> list[list[float]]:
+    return [parse(record).get("boxes", []) for record in read_records(output / result.entry.file)]
+
+
+def test_boxes_are_stored_as_shares_of_the_sides_and_counted_by_class(root, output, job):
+    rows = [boxed(row(root, "0.jpg"), [4, 0, 8, 16], [8, 0, 16, 16]), row(root, "1.jpg", 1), row(root, "2.jpg")]
+    result = write_shard(with_rows(job, *rows))
+    assert stored_boxes(output, result) == [[0.5, 0, 1, 1, 0.25, 0, 0.5, 1], [], []]
+    assert (result.entry.class_counts, result.entry.boxed_counts) == ((2, 1), (1, 0))
+    assert read_part(output, "train", 0) == result
+
+
+def test_without_boxes_nothing_of_them_is_counted(output, job):
+    assert write_shard(job).entry.boxed_counts == ()
+
+
+def test_a_box_that_leaves_its_image_stops_the_job_and_leaves_no_shard(root, output, job):
+    with pytest.raises(DataError, match=r"^image 1: the box \(0, 0, 17, 16\) leaves it, it has 16 x 16 pixels; corr"):
+        write_shard(with_rows(job, row(root, "0.jpg"), boxed(row(root, "1.jpg"), [0, 0, 17, 16])))
+    assert names(output) == ["parts"]
+
+
+def test_boxes_are_looked_for_in_the_pictures_of_training_images(root, output, job):
+    (root / "0.jpg").write_bytes(encoded(drawn_lesion(0), quality=95))
+    for side in (16, 128, 200):  # made smaller, copied, made larger
+        looking = replace(job, find_boxes=True, index=side, encoding=Encoding(image_size=side))
+        result = write_shard(with_rows(looking, row(root, "0.jpg"), row(root, "1.jpg", 1)))
+        assert result.entry.boxed_counts == (1, 0)
+        found, none = stored_boxes(output, result)
+        np.testing.assert_allclose(found, find_lesion(drawn_lesion(0)), atol=0.08)
+        assert none == []
+    looking = replace(shard_job(root, output, 4, range(2), split="test"), find_boxes=True)
+    assert stored_boxes(output, write_shard(looking)) == [[], []]
 
 
 @pytest.mark.timeout(120)

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.example import SITE_CODES
 from tfrecords_tools.images import encode_jpeg
-from tfrecords_tools.sources import siim_isic
+from tfrecords_tools.sources import box_table, siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
 from tfrecords_tools.storage import AnyPath, is_remote
 
@@ -28,6 +28,7 @@ TEST_SHARE = 0.25
 # By how many standard deviations each trait's mean is larger in malignant lesions.
 TRAIT_SHIFT = 1.15
 
+BOXES_FILE = "boxes.csv"  # the true boxes of the lesions, for --boxes
 _DRAWN_FILE = "drawn.json"
 
 _SKIN_TONES = np.array([[238, 207, 190], [224, 182, 156], [198, 146, 112], [150, 104, 78]], dtype=float)
@@ -76,14 +77,16 @@ def write_data_set(folder: Path, options: SourceOptions) -> None:
     seed = options.seed
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
-    rows = _draw_patients(options.num_images, np.random.default_rng([seed, 0]))
+    rows, boxes = _draw_patients(options.num_images, np.random.default_rng([seed, 0])), []
     for split, table in _split_patients(rows, seed):
         images_folder = unfinished / "jpeg" / split
         images_folder.mkdir(parents=True)
         for row in table.itertuples():
-            image = draw_lesion(row.traits, row.tone, np.random.default_rng([seed, 1, row.number]))
+            image, mask = draw_lesion_and_mask(row.traits, row.tone, np.random.default_rng([seed, 1, row.number]))
             (images_folder / f"{row.image_name}.jpg").write_bytes(encode_jpeg(image, quality=92))
+            boxes.append((row.image_name, *box_of(mask)))
         _write_tables(unfinished, split, table)
+    pd.DataFrame(boxes, columns=box_table.COLUMNS).to_csv(unfinished / BOXES_FILE, index=False)
     (unfinished / _DRAWN_FILE).write_text(json.dumps(asdict(options)))
     if folder.is_dir():
         folder.rmdir()
@@ -98,6 +101,11 @@ def draw_lesion(traits: Traits, tone: float, rng: np.random.Generator) -> np.nda
       tone: skin tone in [0, 1], fair to dark.
       rng: decides everything else.
     """
+    return draw_lesion_and_mask(traits, tone, rng)[0]
+
+
+def draw_lesion_and_mask(traits: Traits, tone: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the image of `draw_lesion`, and how much of each pixel is lesion `[128, 128]` in [0, 1]."""
     rows, columns = np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] / (IMAGE_SIZE / 2) - 1.0
     skin = (
         _interpolate(_SKIN_TONES, tone) + 9 * _smooth_noise(rng, 5)[..., None] + 4 * _smooth_noise(rng, 40)[..., None]
@@ -109,7 +117,13 @@ def draw_lesion(traits: Traits, tone: float, rng: np.random.Generator) -> np.nda
         image = _add_hair(image, rng)
     if rng.random() < 0.3:
         image *= _vignette(rows, columns, rng)[..., None]
-    return np.clip(image * rng.uniform(0.9, 1.06), 0, 255).astype(np.uint8)
+    return np.clip(image * rng.uniform(0.9, 1.06), 0, 255).astype(np.uint8), mask[..., 0]
+
+
+def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Returns the box of the pixels that are at least half lesion, x_min, y_min, x_max, y_max in pixels."""
+    rows, columns = (np.flatnonzero((mask >= 0.5).any(axis=axis)) for axis in (1, 0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _draw_patients(num_images: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from tfrecords_tools.errors import DataError
 from tfrecords_tools.sources import SOURCES, SourceOptions
-from tfrecords_tools.sources.phantom import Traits, draw_lesion, write_data_set
+from tfrecords_tools.sources.box_table import read_boxes
+from tfrecords_tools.sources.phantom import BOXES_FILE, Traits, box_of, draw_lesion, write_data_set
 from tfrecords_tools.sources.table import COLUMNS
 from tfrecords_tools.storage import as_path, list_files
 
@@ -67,6 +68,23 @@ def test_phantom_images_are_square_rgb_and_three_in_ten_have_the_dark_corners_of
             assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (128, 128))
             dark += max(image.getpixel((0, 0))) < 20
     assert 0.2 < dark / len(files) < 0.4
+
+
+def test_the_true_boxes_lie_beside_the_images(phantom):
+    table = SOURCES["phantom"](phantom, OPTIONS)
+    names = {*table.train["image_name"], *table.test["image_name"]}
+    boxes = read_boxes(phantom / BOXES_FILE, names)
+    assert boxes.keys() == names
+    for ((x_min, y_min, x_max, y_max),) in boxes.values():
+        assert 0 <= x_min < 64 < x_max <= 128  # every lesion covers the middle
+        assert 0 <= y_min < 64 < y_max <= 128
+
+
+def test_the_box_of_a_mask_by_hand():
+    mask = np.zeros((8, 8))
+    mask[2:5, 1:7] = 0.5
+    mask[5, 3] = mask[3, 7] = 0.49
+    assert box_of(mask) == (1, 2, 7, 5)
 
 
 def test_a_phantom_set_that_lies_there_is_used_and_not_drawn_again(phantom):
