@@ -51,7 +51,9 @@ _PICTURES = {
 def evaluation_section(run: Run) -> Section:
     """What stands out, figures beside those of real images, and pictures."""
     report = run.report
-    items: list[Table | Picture] = [_figures(report), _counts(report)]
+    standing_out = summary(report)
+    items: list[Table | Picture] = [Table(("class", "what stands out"), tuple(standing_out))] if standing_out else []
+    items += [_figures(report), _counts(report)]
     unavailable = _unavailable(report)
     items += [unavailable] if unavailable else []
     bars = _bars(report)
@@ -67,12 +69,12 @@ def evaluation_section(run: Run) -> Section:
     if report["curves"]:
         panels = {f"{NAMES[figure]}, in training": lines for figure, lines in report["curves"].items()}
         items.append(Picture(charts.curves(panels, "step"), "The averaged generator, judged while it was trained"))
-    return Section(f"Judged: {run.name}", " ".join([*summary(report), *_explanation(report)]), tuple(items))
+    return Section(f"Judged: {run.name}", " ".join(_explanation(report)), tuple(items))
 
 
-def summary(report: dict) -> list[str]:
-    """Returns sentences on what stands out: what no synthetic image shows, collapse, distance, suspected copies."""
-    sentences = []
+def summary(report: dict) -> list[tuple[str, str]]:
+    """Returns classes, and of each what stands out: collapse, distance from real images, suspected copies."""
+    standing_out = []
     for scope in report["classes"]:
         found = [
             text
@@ -86,8 +88,8 @@ def summary(report: dict) -> list[str]:
             if holds
         ]
         if found:
-            sentences.append(f"{scope}: {'; '.join(found)}.")
-    return sentences
+            standing_out.append((scope, "; ".join(found)))
+    return standing_out
 
 
 def _explanation(report: dict) -> list[str]:

@@ -1,5 +1,7 @@
 """Precision, recall, density and coverage: whether images lie among real ones, and real ones among them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from melgan.errors import CannotJudge
@@ -50,4 +52,6 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
         "recall": share_interval(found.within_judged, reference.groups),
         "coverage": share_interval(found.covered, reference.groups),
     }
+    density = by_parts["density"]
+    by_parts["density"] = replace(density, low=np.maximum(density.low, 0.0))  # which keeps NaN
     return by_parts | {name: wider_share_interval(share, by_parts[name]) for name, share in shares.items()}
