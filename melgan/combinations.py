@@ -39,11 +39,11 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
             f"the objective {config.objective} needs a penalty: without one the discriminator lowers its loss without "
             "end; give --penalty=gradient_penalty --penalty_weight=10"
         )
-    if config.has_penalty and not architecture.judges_alone:
-        alone = ", ".join(name for name, other in ARCHITECTURES.items() if other.judges_alone)
+    if config.has_penalty and not architecture.takes_penalty:
+        others = ", ".join(name for name, other in ARCHITECTURES.items() if other.takes_penalty)
         raise ConfigError(
             f"penalty is {config.penalty}, but the discriminator of {config.architecture} judges a batch together, so "
-            f"no image has a gradient of its own; choose one of the architectures {alone}, or --penalty=none"
+            f"no image has a gradient of its own; choose one of the architectures {others}, or --penalty=none"
         )
     if config.penalty_interval > 1 and not config.has_penalty:
         raise ConfigError(f"penalty_interval is {config.penalty_interval}, but there is no penalty; leave it at 1")

@@ -41,6 +41,9 @@ class GanConfig:
     beta_1: float | None = setting(None, "Adam decay of the first moment")
     beta_2: float | None = setting(None, "Adam decay of the second moment")
     autoencoder_epochs: int | None = setting(None, "epochs of the autoencoder that initialises the generator; 0: none")
+    phase_epochs: float = setting(
+        20.0, "passes over the images in a phase of growth, where networks grow; 0: no growth"
+    )
     latent_dim: int | None = setting(None, "length of the latent vectors")
     image_size: int = setting(64, "side of the generated images in pixels: 32, 64, 128 or 256")
     width: float = setting(1.0, "factor on the published number of filters")
@@ -62,6 +65,7 @@ class GanConfig:
         require(self.global_batch_size >= 2, "global_batch_size", self.global_batch_size, "at least 2")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
+        require(self.phase_epochs >= 0, "phase_epochs", self.phase_epochs, "0 or greater")
         for name in ("disc_steps", "learning_rate", "discriminator_learning_rate", "latent_dim", "penalty_interval"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")

@@ -5,25 +5,30 @@ example, and divided by the global batch size here and nowhere else, so that the
 optimizer takes, is the mean over the global batch.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from melgan.ada import adapted
 from melgan.architectures import build_networks
+from melgan.architectures.networks import Level
 from melgan.augmentations import AUGMENTATIONS
 from melgan.combinations import require_possible
 from melgan.config import GanConfig
 from melgan.distribution import compiles_gradients, per_replica_batch_size
 from melgan.ema import warmed_up_decay
 from melgan.gradients import dense_gradients
+from melgan.growing import at_level, grow
+from melgan.growth import growth_of
 from melgan.images import to_signed_float
 from melgan.labels import class_probabilities, sample_labels, wrong_labels
 from melgan.objectives import OBJECTIVES
 from melgan.penalties import PENALTIES
-from melgan.precision import apply_gradients, layers_computing_in, make_adam, resolve_precision
+from melgan.precision import apply_gradients, layers_computing_in, make_adam, reset_moments, resolve_precision
 from melgan.randomness import Draws
 from melgan.spectral import advance_power_iterations
 from melgan.stepping import take_steps
@@ -54,12 +59,6 @@ class GanTrainer:
         self._augmentation = AUGMENTATIONS[config.augmentation]
         self._probabilities = class_probabilities(class_counts, config.label_sampling)
         self._compiles = compiles_gradients(config.xla, strategy)
-        self._generate = self._compiled(self.generate)
-        self._generator_gradients = self._compiled(self.generator_gradients)
-        self._discriminator_gradients = {
-            penalised: self._compiled(partial(self.discriminator_gradients, penalised=penalised))
-            for penalised in (False, True)
-        }
         precision = resolve_precision(config.precision, strategy)
         optimizer = partial(make_adam, beta_1=config.beta_1, beta_2=config.beta_2, precision=precision)
         disc_rate = config.discriminator_learning_rate or config.learning_rate
@@ -68,7 +67,8 @@ class GanTrainer:
             networks = build_networks(config, self.num_classes)
             self.generator, self.discriminator = networks.generator, networks.discriminator
             self.encoder = networks.encoder
-            self.ema_generator = build_networks(config, self.num_classes).generator
+            average = build_networks(config, self.num_classes)
+            self.ema_generator = average.generator
             self._generator_optimizer = optimizer(config.learning_rate, variables=self.generator.trainable_variables)
             self._discriminator_optimizer = optimizer(disc_rate, variables=self.discriminator.trainable_variables)
             self.attempt = _counter(0, tf.int32)
@@ -76,6 +76,12 @@ class GanTrainer:
         self.metric_names = ("discriminator_loss", "penalty", "real_sign", "discriminator_gradient")
         self.metric_names += ("generator_loss", "generator_gradient")
         self.metric_names += ("skipped_steps",) if precision == "float16" else ()
+        self.growth = growth_of(config, class_counts)
+        self._whole = (self.generator, self.ema_generator, self.discriminator.trunk)
+        self._level = None
+        self._compile()
+        pairs = zip(networks.levels, average.levels, strict=True)
+        self.levels = [self._at(number, *pair) for number, pair in enumerate(pairs)] or [self]
 
     @property
     def batches_per_step(self) -> int:
@@ -100,7 +106,6 @@ class GanTrainer:
         """Sets the averaged generator to the generator, as before the first step."""
         self.ema_generator.set_weights(self.generator.get_weights())
 
-    @tf.function
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Takes `num_steps` generator steps from step number `step`; returns what each of them measured.
 
@@ -111,8 +116,20 @@ class GanTrainer:
           By name, `[num_steps]`: losses and the sign of the logits of real images (means over the batch and the
           discriminator steps), and norms of gradients (over several replicas, the root of the sum of their squares).
         """
+        parts = []
+        for first, count in self.growth.parts(int(step), int(num_steps)):
+            if self.growth.begins_phase(first):
+                self._begin_phase(first)
+            trainer = self.levels[self.growth.level(first)]
+            parts.append(trainer._take_steps(batches, tf.constant(first, tf.int64), tf.constant(count, tf.int64)))
+        return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
+
+    @tf.function
+    def _take_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Takes steps of one level."""
 
         def take_step(number: tf.Tensor) -> tf.Tensor:
+            grow(self.growth.degree(step + number), *self._whole)
             own_batches = [next(batches) for _ in range(self.batches_per_step)]
             per_replica = self._strategy.run(self._replica_step, args=(own_batches, step + number))
             self._update_average(step + number)
@@ -198,6 +215,7 @@ class GanTrainer:
     def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> tf.Tensor:
         """Takes a whole step on this replica; returns its values, in the order of `metric_names`."""
         draws, disc_steps = self.draws(step), self.config.disc_steps
+        batches = [self._as_shown(batch, step) for batch in batches]
         disc_values = []
         for disc_step in range(disc_steps):
             batch = batches[disc_step % len(batches)]
@@ -205,7 +223,7 @@ class GanTrainer:
                 self._discriminator_step(batch, draws.fold(1 + disc_step), step * disc_steps + disc_step)
             )
         *disc_values, disc_skipped = tf.unstack(tf.add_n(disc_values) / disc_steps)
-        real_images, labels = to_signed_float(batch["image"]), batch["label"]
+        real_images, labels = batch["image"], batch["label"]
         gradients, (loss,) = self._generator_gradients(real_images, labels, draws.fold(0))
         advance_power_iterations(self.generator)
         squared_norm, skipped = apply_gradients(
@@ -216,7 +234,7 @@ class GanTrainer:
 
     def _discriminator_step(self, batch: dict[str, tf.Tensor], draws: Draws, number: tf.Tensor) -> tf.Tensor:
         """Takes discriminator step `number` of all; returns [loss, penalty, real sign, squared gradient, skipped]."""
-        real_images, labels = to_signed_float(batch["image"]), batch["label"]
+        real_images, labels = batch["image"], batch["label"]
         fake_images, fake_labels = self._generate(draws)
 
         def gradients(penalised: bool) -> Gradients:
@@ -260,6 +278,37 @@ class GanTrainer:
         pairs = zip(self.ema_generator.non_trainable_variables, self.generator.non_trainable_variables, strict=True)
         for average, value in pairs:
             average.assign(value.value)
+
+    def _as_shown(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns a batch with images in [-1, 1], of no more detail than networks that grow have at a step."""
+        images = to_signed_float(batch["image"])
+        if self._level is not None:
+            images = at_level(images, self._level, self.growth.degree(step))
+        return batch | {"image": images}
+
+    def _begin_phase(self, step: int) -> None:
+        """Lets the optimizers begin anew, as in the authors' code: other weights matter from here on."""
+        logging.info("step %d: level %d, up to %d px", step, self.growth.level(step), self.growth.resolution(step))
+        for optimizer in (self._generator_optimizer, self._discriminator_optimizer):
+            reset_moments(optimizer)
+
+    def _at(self, number: int, level: Level, average: Level) -> "GanTrainer":
+        """Returns this trainer at a level of growing networks: all that it holds is shared."""
+        trainer = copy.copy(self)
+        trainer._level = number
+        trainer.generator, trainer.discriminator = level.generator, level.discriminator
+        trainer.ema_generator = average.generator
+        trainer._compile()
+        return trainer
+
+    def _compile(self) -> None:
+        """Makes programs of the gradient functions of these networks."""
+        self._generate = self._compiled(self.generate)
+        self._generator_gradients = self._compiled(self.generator_gradients)
+        self._discriminator_gradients = {
+            penalised: self._compiled(partial(self.discriminator_gradients, penalised=penalised))
+            for penalised in (False, True)
+        }
 
     def _compiled(self, function: Callable) -> Callable:
         """Returns function(*tensors, draws), as a program compiled by XLA where that pays."""

@@ -99,6 +99,24 @@ METHODS: dict[str, dict] = {
         "autoencoder_epochs": 0,
         "latent_dim": 128,
     },
+    # Karras et al. 2018, "Progressive growing of GANs for improved quality, stability, and variation", appendix A.1.
+    # https://arxiv.org/abs/1710.10196
+    "progan": {
+        "architecture": "progan",
+        "objective": "wasserstein_drift",
+        "penalty": "gradient_penalty",
+        "penalty_weight": 10.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "disc_steps": 1,
+        "fresh_batches": True,
+        "learning_rate": 1e-3,
+        "discriminator_learning_rate": None,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+        "autoencoder_epochs": 0,
+        "latent_dim": 512,
+    },
 }
 
 

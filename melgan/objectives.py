@@ -54,6 +54,14 @@ def wasserstein_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None)
     return -fake_logits
 
 
+def wasserstein_drift_discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
+) -> tf.Tensor:
+    """D(fake) - D(real) + 0.001 D(real)^2, so that logits do not drift away. Karras et al. 2018, appendix A.1."""
+    loss = wasserstein_discriminator(real_logits, fake_logits, wrong_label_logits)
+    return loss + 0.001 * tf.square(real_logits)
+
+
 def hinge_discriminator(
     real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
 ) -> tf.Tensor:
@@ -72,6 +80,9 @@ OBJECTIVES: dict[str, Objective] = {
     "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
     "wasserstein": Objective(
         wasserstein_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
+    ),
+    "wasserstein_drift": Objective(
+        wasserstein_drift_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
     ),
     "hinge": Objective(hinge_discriminator, hinge_generator),
 }

@@ -43,6 +43,14 @@ def make_adam(
     return optimizer
 
 
+def reset_moments(optimizer: keras.optimizers.Optimizer) -> None:
+    """Lets an Adam begin anew, as if it had taken no step; its learning rate and its factor of the loss stay."""
+    adam = getattr(optimizer, "inner_optimizer", optimizer)
+    for variable in adam.variables:
+        if variable is not adam.learning_rate:
+            variable.assign(tf.zeros_like(variable))
+
+
 def apply_gradients(
     optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,14 +1,16 @@
 """Generator and discriminator pairs: one file each; ARCHITECTURES table."""
 
-from melgan.architectures import bagan_gp, dcgan, sagan
+from melgan.architectures import bagan_gp, dcgan, progan, sagan
 from melgan.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.config import GanConfig
 from melgan.errors import look_up
 
 ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
-    "dcgan": Architecture(dcgan.build, judges_alone=False),
+    "dcgan": Architecture(dcgan.build, judges_alone=False, takes_penalty=False),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
+    # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
+    "progan": Architecture(progan.build, judges_alone=False, bounded_images=False, grows=True),
     "sagan": Architecture(sagan.build),
 }
 

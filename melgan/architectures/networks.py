@@ -50,29 +50,45 @@ class Discriminator:
 
 
 @dataclass(frozen=True)
+class Level:
+    """What growing networks are at one resolution: the same weights and sizes of images, but the work of that level."""
+
+    generator: keras.Model
+    discriminator: Discriminator
+
+
+@dataclass(frozen=True)
 class Networks:
     """A pair of networks.
 
     `generator` maps [latents `[N, latent_dim]`, labels `[N]`] to images `[N, H, W, 3]` in [-1, 1]. `encoder` maps
     images to latents; with it, the generator can be initialised as the decoder of an autoencoder. Some have none.
+    `levels` are those of networks that grow (`melgan/growing.py`), from 4 px on; others have none.
     """
 
     generator: keras.Model
     discriminator: Discriminator
     encoder: keras.Model | None
+    levels: tuple[Level, ...] = ()
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A way to build a pair of networks, and what it allows.
 
-    `judges_alone`: the logit of an image depends on no other image of the batch, as gradient penalties require.
+    `judges_alone`: the logit of an image depends on no other image of the batch.
+    `takes_penalty`: a gradient penalty makes sense, because an image has a gradient of its own, nearly if not quite.
     `has_encoder`: the networks can be initialised by an autoencoder.
+    `bounded_images`: those of the generator lie in [-1, 1]; others may leave it, and are clipped when they are stored.
+    `grows`: they begin at 4 px and have `levels`.
     """
 
     build: Callable[[NetworkShape], Networks]
     judges_alone: bool = True
+    takes_penalty: bool = True
     has_encoder: bool = False
+    bounded_images: bool = True
+    grows: bool = False
 
 
 def require_image_size(image_size: int, architecture: str) -> None:

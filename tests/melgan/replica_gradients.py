@@ -39,12 +39,18 @@ LOSSES = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
 def make_trainer(strategy, method="bagan_gp"):
     """Returns a trainer whose steps take several batches if the method's do, and are short otherwise.
 
-    One of the methods has the adaptive augmentation, and is in the midst of it.
+    One of the methods has the adaptive augmentation, and is in the midst of it. Networks that grow are at level 0 in
+    the first step, and 0.6 of level 1 are there in the second: 16 images, where a phase has 10.
     """
     disc_steps = 2 if METHODS[method]["fresh_batches"] else 1
     augmentation = "ada" if method == "gan" else "none"
     config = tiny_config(
-        method=method, augmentation=augmentation, global_batch_size=BATCH_SIZE, disc_steps=disc_steps, seed=SEED
+        method=method,
+        augmentation=augmentation,
+        global_batch_size=BATCH_SIZE,
+        disc_steps=disc_steps,
+        seed=SEED,
+        phase_epochs=1.25,
     )
     trainer = GanTrainer(config, CLASS_COUNTS, strategy)
     trainer.strength.assign(0.5)

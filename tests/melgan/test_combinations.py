@@ -13,6 +13,7 @@ IMPOSSIBLE = [
     ("wgan_gp", {"wrong_labels": True}, "^wrong_labels is on, but the objective wasserstein has no place for them"),
     ("wgan_gp", {"penalty": "none"}, "^the objective wasserstein needs a penalty"),
     ("wgan_gp", {"penalty_weight": 0.0}, "^the objective wasserstein needs a penalty"),
+    ("progan", {"penalty": "none"}, "^the objective wasserstein_drift needs a penalty"),
     ("bagan_gp", {"image_size": 48}, "^image_size is 48; it must be one of 32, 64, 128, 256"),
     (
         "bagan_gp",

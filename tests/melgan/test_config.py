@@ -17,6 +17,7 @@ IMPOSSIBLE = {
         "latent_dim": [0],
         "penalty_weight": [-1.0],
         "autoencoder_epochs": [-1],
+        "phase_epochs": [-0.5],
         "beta_1": [-0.5, 1.0],
         "beta_2": [-0.5, 1.0],
     },

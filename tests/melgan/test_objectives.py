@@ -41,6 +41,14 @@ def test_wasserstein_losses_by_hand():
     np.testing.assert_allclose(objective.generator(tf.constant([1.5, -2.0]), None), [-1.5, 2.0])
 
 
+def test_drift_by_hand():
+    """To D(fake) - D(real), 0.001 times 10^2, 100^2 and 0 come."""
+    objective = OBJECTIVES["wasserstein_drift"]
+    losses = objective.discriminator(tf.constant([10.0, -100.0, 0.0]), tf.constant([1.0, 2.0, -4.0]), None)
+    np.testing.assert_allclose(losses, [-8.9, 112.0, -4.0], rtol=1e-6)
+    np.testing.assert_allclose(objective.generator(tf.constant([1.5, -2.0]), None), [-1.5, 2.0])
+
+
 def test_hinge_losses_by_hand():
     objective = OBJECTIVES["hinge"]
     real, fake, wrong_label = (

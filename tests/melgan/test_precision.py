@@ -13,7 +13,7 @@ from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batches, tiny_con
 
 from melgan.autoencoder import AutoencoderTrainer
 from melgan.gan_trainer import GanTrainer
-from melgan.precision import apply_gradients, layers_computing_in, make_adam, resolve_precision
+from melgan.precision import apply_gradients, layers_computing_in, make_adam, reset_moments, resolve_precision
 
 
 def step_of(optimizer, variable, gradient):
@@ -47,6 +47,21 @@ def test_without_float16_nothing_is_scaled_or_left_out(one_device, precision):
     squared_norm, skipped = one_device.run(step_of, args=(optimizer, variable, [3.0, -4.0]))
     assert (float(squared_norm), float(skipped)) == (25.0, 0.0)
     np.testing.assert_allclose(variable, [0.9, 2.1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_adam_that_begins_anew_keeps_its_rate_and_its_scale(one_device, precision):
+    """Its first step is the learning rate, however large the gradients before were; float16 scales the loss."""
+    with one_device.scope():
+        variable = keras.Variable([1.0, 2.0])
+        optimizer = make_adam(0.1, 0.5, 0.9, precision=precision, variables=[variable])
+    one_device.run(step_of, args=(optimizer, variable, [1e6, -1e6]))
+    scale = float(optimizer.scale_loss(tf.constant(1.0)))
+    reset_moments(optimizer)
+    variable.assign([1.0, 2.0])
+    one_device.run(step_of, args=(optimizer, variable, [3.0 * scale, -4.0 * scale]))
+    np.testing.assert_allclose(variable, [0.9, 2.1], rtol=1e-5)
+    assert float(optimizer.scale_loss(tf.constant(1.0))) == scale
 
 
 def test_policy_holds_only_inside(one_device):
