@@ -1,0 +1,264 @@
+"""Methods of GANs at equal wall time on the same shards: trained, judged, and put into a table.
+
+    python -m benchmarks.method_comparison --shards=SHARDS --output=FOLDER --features=classifier:RUN --minutes=8
+
+Every method trains for so many minutes by the clock on the cores it is given, whatever it needs for a step; its
+autoencoder counts. Time runs from the first line of metrics on, so that starting and compiling do not count. Then the
+run is ended as a cluster would end it, and finished at the step it has reached. Schedules that count passes over the
+images are made to fit what a method reaches: a short run measures its speed. What is finished is not done again.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measuring import peak_megabytes
+from melgan.errors import look_up
+from melgan.methods import METHODS
+from tfrecords_tools.manifest import read_manifest
+from tfrecords_tools.storage import as_path, write_atomically
+
+RESULTS_FILE = "results.json"
+_EVALUATED = ("kid", "prdc", "ms_ssim", "memorisation", "memorisation_pixels")
+_FAR = 10_000_000  # steps that no run reaches
+_LOG_EVERY = 10
+# Schedules are to end when these shares of a run are over.
+_GROWN_AT, _BURNT_IN_AT = 0.5, 1 / 3
+_LONGEST_START = 900  # seconds until a method must have logged its first steps
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared on what: shards with a fold held out, and the settings that all methods share.
+
+    `widths` are those of single methods; the others have that of "".
+    """
+
+    shards: str
+    output: Path
+    features: str
+    minutes: float
+    num_folds: int
+    fold: int
+    image_size: int
+    widths: Mapping[str, float]
+    batch: int
+
+
+def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]) -> list[dict]:
+    """Trains and judges every method with every seed; returns what was found, a dictionary a run."""
+    results = []
+    for seed in seeds:
+        for method in methods:
+            folder = comparison.output / f"{method}_{seed}"
+            if not (folder / RESULTS_FILE).is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                result = {"method": method, "seed": seed, **_measure(comparison, method, seed, folder)}
+                write_atomically(folder / RESULTS_FILE, json.dumps(result, indent=1) + "\n")
+            results.append(json.loads((folder / RESULTS_FILE).read_text()))
+    return results
+
+
+def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> dict:
+    settings = _settings(comparison, method, seed)
+    schedules = _schedules(comparison, method, settings, folder / "speed")
+    workdir = folder / "gan"
+    settings |= schedules
+    trained = _train_for(60 * comparison.minutes, workdir, settings)
+    settings["total_steps"] = trained["steps"]
+    _run("train_gan", workdir=workdir, **settings)
+    judged = folder / "judged"
+    _run(
+        "evaluate_gan",
+        gan=workdir,
+        shards=comparison.shards,
+        output=judged,
+        features=comparison.features,
+        metrics=",".join(_EVALUATED),
+        feature_dir=comparison.output / "features",
+    )
+    report = json.loads((judged / "report.json").read_text())
+    drawn = _seconds_per_thousand(workdir, folder / "drawn", report["classes"][0])
+    return {**trained, "schedules": schedules, "seconds_per_thousand": drawn, "report": report}
+
+
+def _settings(comparison: Comparison, method: str, seed: int) -> dict:
+    return {
+        "shards": comparison.shards,
+        "method": method,
+        "seed": seed,
+        "image_size": comparison.image_size,
+        "width": comparison.widths.get(method, comparison.widths[""]),
+        "global_batch_size": comparison.batch,
+        "num_folds": comparison.num_folds,
+        "fold": comparison.fold,
+        "total_steps": _FAR,
+        "checkpoint_every": 500,
+        "log_every": _LOG_EVERY,
+    }
+
+
+def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Path) -> dict:
+    """Returns settings with which what a method changes over the images fits the time; none for most."""
+    preset = look_up(METHODS, method, "method")
+    ends = {"phase_epochs": _GROWN_AT, "burn_in_epochs": _BURNT_IN_AT}
+    scheduled = [name for name in ends if preset.get(name)]
+    if not scheduled:
+        return {}
+    speed = _train_for(60.0, workdir, {**settings, **dict.fromkeys(scheduled, 0)})
+    steps = 60 * comparison.minutes * speed["steps_per_second"]
+    manifest = read_manifest(as_path(comparison.shards))
+    images = sum(shard.records for shard in manifest.split("train")) * (1 - 1 / comparison.num_folds)
+    epochs = steps * comparison.batch * preset["disc_steps"] / images
+    phases = 2 * ((comparison.image_size // 4).bit_length() - 1)
+    parts = {"phase_epochs": phases, "burn_in_epochs": 1}
+    return {name: round(ends[name] * epochs / parts[name], 3) for name in scheduled}
+
+
+def _train_for(seconds: float, workdir: Path, settings: dict) -> dict:
+    """Trains for a time and ends the run by SIGTERM, which saves it; returns how far it came."""
+    with _started("train_gan", workdir=workdir, **settings) as process:
+        begun = _wait_for_metrics(process, workdir)
+        while time.monotonic() - begun < seconds and process.poll() is None:
+            time.sleep(0.5)
+        peak = peak_megabytes(process.pid)
+        process.send_signal(signal.SIGTERM)
+        if process.wait(timeout=600) not in (0, 128 + signal.SIGTERM):
+            raise RuntimeError(f"train_gan ended with {process.returncode}; its output is {workdir}.log")
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    steps = max((line["step"] for line in lines if line["series"] == "gan"), default=0)
+    return {
+        "steps": _newest_step(workdir),
+        "steps_per_second": steps / seconds,
+        "seconds": seconds,
+        "megabytes": peak,
+    }
+
+
+def _newest_step(workdir: Path) -> int:
+    """Returns the step of the newest checkpoint of the GAN."""
+    steps = [int(path.stem.rpartition("-")[2]) for path in (workdir / "checkpoints" / "gan").glob("*.index")]
+    if not steps:
+        raise RuntimeError(f"{workdir}: its time was over before the GAN began; give more --minutes")
+    return max(steps)
+
+
+def _wait_for_metrics(process: subprocess.Popen, workdir: Path) -> float:
+    """Returns when the first line of metrics was written."""
+    start = time.monotonic()
+    while not (workdir / "metrics.jsonl").is_file() or not (workdir / "metrics.jsonl").stat().st_size:
+        if process.poll() is not None or time.monotonic() - start > _LONGEST_START:
+            process.kill()
+            raise RuntimeError(f"train_gan logged no step; its output is {workdir}.log")
+        time.sleep(0.2)
+    return time.monotonic()
+
+
+def _seconds_per_thousand(gan: Path, output: Path, label: str) -> float:
+    """Returns how long the generator takes for a thousand images, without what it takes to start."""
+    seconds = []
+    for count in (100, 2100):
+        start = time.monotonic()
+        _run("synthesize", gan=gan, output=output / str(count), label=label, count=count)
+        seconds.append(time.monotonic() - start)
+    return (seconds[1] - seconds[0]) / 2
+
+
+@contextlib.contextmanager
+def _started(stage: str, **settings: object) -> Iterator[subprocess.Popen]:
+    """Gives a process of a stage, whose output goes into a log beside its folder."""
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    log = Path(f"{settings.get('workdir') or settings['output']}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as file:
+        process = subprocess.Popen([sys.executable, "-m", f"pipelines.{stage}", *flags], stdout=file, stderr=file)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+def _run(stage: str, **settings: object) -> None:
+    with _started(stage, **settings) as process:
+        if process.wait():
+            raise RuntimeError(f"{stage} ended with {process.returncode}: {settings}")
+
+
+def table(results: Sequence[dict]) -> str:
+    """Returns the results as a table in Markdown, a row a run."""
+    classes = results[0]["report"]["classes"]
+    header = ["method", "seed", "steps", "class", "KID", "precision", "recall", "density", "coverage", "MS-SSIM"]
+    header += ["suspicious, features", "pixels", "s / 1,000", "MB"]
+    lines = [f"| {' | '.join(header)} |", "| " + " | ".join(["---"] * len(header)) + " |"]
+    for result in sorted(results, key=lambda result: (list(METHODS).index(result["method"]), result["seed"])):
+        for label in classes:
+            own = [result["method"], str(result["seed"]), str(result["steps"])] if label == classes[0] else [""] * 3
+            after = (
+                [f"{result['seconds_per_thousand']:.1f}", f"{result['megabytes']:.0f}"]
+                if label == classes[0]
+                else ["", ""]
+            )
+            lines.append(f"| {' | '.join([*own, label, *_figures(result['report']['synthetic'], label), *after])} |")
+    for label in classes:
+        cells = _figures(results[0]["report"]["real"], label)
+        lines.append(f"| {' | '.join(['real' if label == classes[0] else '', '', '', label, *cells, '', ''])} |")
+    return "\n".join(lines)
+
+
+_FIGURES = ("kid", "precision", "recall", "density", "coverage", "ms_ssim", "copies_features", "copies_pixels")
+
+
+def _figures(rows: Sequence[dict], label: str) -> list[str]:
+    found = {row["figure"]: row for row in rows if row["scope"] == label and row["value"] is not None}
+    return [_cell(found[name]) if name in found else "" for name in _FIGURES]
+
+
+def _cell(row: dict) -> str:
+    reach = "" if row["low"] is None else f" ({row['low']:.2g} to {row['high']:.2g})"
+    return f"{row['value']:.3g}{reach}"
+
+
+def _widths(text: str) -> dict[str, float]:
+    """Returns the widths that a text such as 0.25,r3gan=0.125 gives."""
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    return {method: float(width) for method, _, width in pairs}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compares methods of GANs at equal wall time.")
+    parser.add_argument("--shards", required=True)
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--features", required=True, help="of evaluate_gan; best classifier:RUN that held the fold out")
+    parser.add_argument("--minutes", type=float, default=8.0, help="of training, each run")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--num_folds", type=int, default=5)
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--image_size", type=int, default=64)
+    parser.add_argument("--widths", type=_widths, default="0.25", help="0.25, or 0.25,r3gan=0.125 for single methods")
+    parser.add_argument("--batch", type=int, default=32)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Compares, and prints the table."""
+    arguments = vars(_arguments())
+    methods, seeds = arguments.pop("methods").split(","), [int(seed) for seed in arguments.pop("seeds").split(",")]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    results = compare(Comparison(**arguments), methods, seeds)
+    write_atomically(arguments["output"] / "table.md", table(results) + "\n")
+    print((arguments["output"] / "table.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
