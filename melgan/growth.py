@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from melgan.architectures import ARCHITECTURES
 from melgan.config import GanConfig
+from melgan.errors import ConfigError
 from melgan.growing import INNERMOST
 
 
@@ -92,3 +93,14 @@ def growth_of(config: GanConfig, class_counts: Sequence[int]) -> Growth:
     grows = ARCHITECTURES[config.architecture].grows
     num_levels = (config.image_size // INNERMOST).bit_length() if grows else 1
     return Growth(num_levels, phase_images, config.global_batch_size * config.disc_steps)
+
+
+def require_grown(config: GanConfig, class_counts: Sequence[int], total_steps: int) -> None:
+    """Raises ConfigError for a training that ends before networks that grow have their last resolution."""
+    first = growth_of(config, class_counts).first_grown_step
+    if total_steps <= first:
+        half = config.phase_epochs * total_steps / first / 2
+        raise ConfigError(
+            f"total_steps is {total_steps}, but the networks grow to {config.image_size} px in {first}; give more, or "
+            f"--phase_epochs={half:.2g}, with which they do in half of them"
+        )

@@ -32,7 +32,7 @@ from melgan.distribution import (
     watched_workers,
 )
 from melgan.gan_trainer import GanTrainer
-from melgan.growth import growth_of
+from melgan.growth import require_grown
 from melgan.loop import LoopConfig, Trainer, run_loop
 from melgan.methods import resolve
 from melgan.metrics.extractors import EXTRACTORS
@@ -133,7 +133,7 @@ def _run_here(config: TrainGanConfig, mirror: Mirror) -> None:
     entries = _training_entries(config, shards)
     _require_every_class(shards.manifest.classes, shards.class_counts(entries))
     require_possible(config, shards.class_counts(entries))
-    _require_grown(config, shards.class_counts(entries))
+    require_grown(config, shards.class_counts(entries), config.total_steps)
     workdir = stage.open_workdir(as_path(config.workdir), "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
@@ -313,17 +313,6 @@ def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]
     if absent:
         raise stage.StageError(
             f"no training image of class {', '.join(absent)} in these shards; choose other shards or folds"
-        )
-
-
-def _require_grown(config: TrainGanConfig, class_counts: tuple[int, ...]) -> None:
-    """Refuses a training that would end before networks that grow have their last resolution."""
-    first = growth_of(config, class_counts).first_grown_step
-    if config.total_steps <= first:
-        epochs = config.phase_epochs * config.total_steps / first / 2
-        raise stage.StageError(
-            f"total_steps is {config.total_steps}, but the networks grow to {config.image_size} px in {first}; give "
-            f"more, or --phase_epochs={epochs:.2g}, with which they do in half of them"
         )
 
 

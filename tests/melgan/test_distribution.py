@@ -104,7 +104,9 @@ def test_losses_of_two_replicas_are_those_of_one(folder, single, method):
     double = both(folder, method)
     for name in (*replica_gradients.LOSSES, "strength"):
         for step in range(2):
-            np.testing.assert_allclose(double[f"{name} {step}"], single(method)[f"{name} {step}"], rtol=1e-5)
+            one = single(method)[f"{name} {step}"]
+            # The loss of a critic is a difference, and may be much smaller than the logits that it is computed from.
+            np.testing.assert_allclose(double[f"{name} {step}"], one, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from tiny_gan import CLASS_COUNTS, tiny_config
 
-from melgan.growth import Growth, growth_of
+from melgan.errors import ConfigError
+from melgan.growth import Growth, growth_of, require_grown
 
 # Phases begin at images 100, 200, 300 and 400, which are in steps 4, 7, 10 and 14.
 GROWTH = Growth(num_levels=3, phase_images=100, images_per_step=30)
@@ -79,3 +80,17 @@ def test_published_phases_of_celeba_hq():
     growth = growth_of(config, (30_000,))
     assert growth.phase_images == 600_000
     np.testing.assert_array_equal(growth.first_grown_step, 12 * 37_500)
+
+
+def test_training_too_short_to_grow_is_refused():
+    """Of 6 phases of 20 images with 4 images a step; with phases a sixth as long, they take 5 of 10 steps."""
+    config = tiny_config(method="progan", phase_epochs=2.5)
+    with pytest.raises(ConfigError) as refusal:
+        require_grown(config, CLASS_COUNTS, 10)
+    assert str(refusal.value) == (
+        "total_steps is 10, but the networks grow to 32 px in 30; "
+        "give more, or --phase_epochs=0.42, with which they do in half of them"
+    )
+    require_grown(config, CLASS_COUNTS, 31)
+    require_grown(tiny_config(method="progan"), CLASS_COUNTS, 1)
+    require_grown(tiny_config(method="gan", phase_epochs=2.5), CLASS_COUNTS, 1)
