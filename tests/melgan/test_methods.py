@@ -49,6 +49,10 @@ PUBLISHED = {
     # Karras et al. 2018, appendix A.1
     "progan": {"learning_rate": 1e-3, "beta_1": 0.0, "beta_2": 0.99, "disc_steps": 1, "latent_dim": 512}
     | {"objective": "wasserstein_drift", "penalty": "gradient_penalty", "penalty_weight": 10.0, "phase_epochs": 20.0},
+    # Mariani et al. 2018, section 3 and the authors' code
+    "bagan": {"learning_rate": 5e-5, "beta_1": 0.5, "beta_2": 0.999, "latent_dim": 100, "disc_steps": 1}
+    | {"autoencoder_epochs": 150, "label_sampling": "balanced", "batch_sampling": "balanced", "penalty": "none"}
+    | {"objective": "softmax_cross_entropy", "architecture": "bagan"},
     # Huang and Jafari 2021, authors' code
     "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
     | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},
