@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_config
+from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_batches, tiny_config
 
 from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import NetworkShape
@@ -161,6 +161,24 @@ def test_autoencoder_is_unsupervised_and_its_error_squared(one_device):
     np.testing.assert_array_equal(trainer.reconstruct(images, LABELS), trainer.reconstruct(images, 1 - LABELS))
     decoded = trainer.reconstruct(images, LABELS).numpy()
     assert np.mean((decoded - to_signed_float(images)) ** 2) < 0.1 * start
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_is_near_single(one_device, precision):
+    losses = {}
+    for each in ("float32", precision):
+        config = tiny_config(method="bagan", precision=each, learning_rate=1e-5)
+        trainer = GanTrainer(config, CLASS_COUNTS, one_device)
+        gaussians = [trainer.class_gaussians.means, trainer.class_gaussians.factors]
+        assert [weight.dtype for weight in gaussians] == ["float32"] * 2
+        values = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(2, tf.int64))
+        assert all(np.isfinite(value).all() for value in values.values())
+        losses[each] = np.stack([values["discriminator_loss"], values["generator_loss"]])
+        autoencoder = AutoencoderTrainer(trainer.encoder, trainer.decoder, config, one_device)
+        errors = autoencoder.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(2, tf.int64))
+        assert np.isfinite(errors["autoencoder_loss"]).all()
+    np.testing.assert_allclose(losses[precision], losses["float32"], atol=0.03)
+    assert not np.array_equal(losses[precision], losses["float32"])
 
 
 def test_error_of_the_autoencoder_by_hand(one_device):

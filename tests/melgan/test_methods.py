@@ -72,6 +72,12 @@ def test_versions_1_and_2_of_bagan_gp_are_settings(settings):
     assert {name: getattr(config, name) for name in settings} == settings
 
 
+def test_real_images_come_as_they_are_but_where_balance_is_asked_for():
+    asked = [GanConfig(), GanConfig(batch_sampling="balanced"), GanConfig(method="bagan")]
+    asked.append(GanConfig(method="bagan", batch_sampling="real"))
+    assert [resolve(config).has_balanced_batches for config in asked] == [False, True, True, False]
+
+
 def test_unknown_method_is_refused():
     with pytest.raises(ConfigError, match="^method is 'pix2pix'; known are .*bagan_gp"):
         resolve(GanConfig(method="pix2pix"))
