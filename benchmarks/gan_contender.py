@@ -73,7 +73,7 @@ class PassForEveryLabel(GanTrainer):
         losses = self._objective.discriminator(
             real_logits,
             self.discriminator(fake_images, fake_labels),
-            self.discriminator(real_images, wrong_labels(draws, labels, self.num_classes)),
+            self.discriminator(real_images, wrong_labels(draws.fold(3), labels, self.num_classes)),
         )
         return losses, real_logits
 

@@ -34,13 +34,26 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
         raise ConfigError(
             f"wrong_labels is on, but the objective {config.objective} has no place for them; give --nowrong_labels"
         )
+    if objective.has_fake_class != architecture.has_fake_class:
+        objectives, architectures = (
+            ", ".join(name for name, entry in table.items() if entry.has_fake_class == objective.has_fake_class)
+            for table in (OBJECTIVES, ARCHITECTURES)
+        )
+        raise ConfigError(
+            f"the objective {config.objective} does not go with the architecture {config.architecture}, as only one of "
+            f"them has a class for fakes; for {objectives}, choose one of the architectures {architectures}"
+        )
     if objective.needs_penalty and not config.has_penalty:
         raise ConfigError(
             f"the objective {config.objective} needs a penalty: without one the discriminator lowers its loss without "
             "end; give --penalty=gradient_penalty --penalty_weight=10"
         )
     if config.has_penalty and not architecture.takes_penalty:
-        others = ", ".join(name for name, other in ARCHITECTURES.items() if other.takes_penalty)
+        others = ", ".join(
+            name
+            for name, other in ARCHITECTURES.items()
+            if other.takes_penalty and other.has_fake_class == objective.has_fake_class
+        )
         raise ConfigError(
             f"penalty is {config.penalty}, but the discriminator of {config.architecture} judges a batch together, so "
             f"no image has a gradient of its own; choose one of the architectures {others}, or --penalty=none"

@@ -34,6 +34,9 @@ class GanConfig:
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
     label_sampling: str | None = setting(None, "how labels of fakes are drawn: balanced, sqrt or real frequencies")
+    batch_sampling: str | None = setting(
+        None, "how often real images of each class are shown: balanced, equally often; real, or none: as they come"
+    )
     disc_steps: int | None = setting(None, "discriminator steps per generator step")
     fresh_batches: bool | None = setting(None, "give every discriminator step real images of its own")
     learning_rate: float | None = setting(None, "Adam learning rate of the networks")
@@ -72,9 +75,17 @@ class GanConfig:
         for name in ("penalty_weight", "autoencoder_epochs"):
             value = getattr(self, name)
             require(value is None or value >= 0, name, value, "0 or greater")
+        require(
+            self.batch_sampling in (None, "balanced", "real"), "batch_sampling", self.batch_sampling, "balanced or real"
+        )
         for name in ("beta_1", "beta_2"):
             value = getattr(self, name)
             require(value is None or 0 <= value < 1, name, value, "from 0 up to, but not including, 1")
+
+    @property
+    def has_balanced_batches(self) -> bool:
+        """Whether real images of all classes are shown equally often."""
+        return self.batch_sampling == "balanced"
 
     @property
     def has_penalty(self) -> bool:

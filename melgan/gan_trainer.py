@@ -6,6 +6,7 @@ optimizer takes, is the mean over the global batch.
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -66,7 +67,8 @@ class GanTrainer:
         with strategy.scope(), layers_computing_in(precision):
             networks = build_networks(config, self.num_classes)
             self.generator, self.discriminator = networks.generator, networks.discriminator
-            self.encoder = networks.encoder
+            self.encoder, self.decoder = networks.encoder, networks.decoder
+            self.class_gaussians, self._encoder_trunk = networks.class_gaussians, networks.encoder_trunk
             average = build_networks(config, self.num_classes)
             self.ema_generator = average.generator
             self._generator_optimizer = optimizer(config.learning_rate, variables=self.generator.trainable_variables)
@@ -91,7 +93,8 @@ class GanTrainer:
     @property
     def checkpointed(self) -> dict:
         """What a checkpoint of this training holds."""
-        return {
+        fitted_with = {} if self.class_gaussians is None else {"encoder": self.encoder}
+        return fitted_with | {
             "generator": self.generator,
             "ema_generator": self.ema_generator,
             "trunk": self.discriminator.trunk,
@@ -105,6 +108,11 @@ class GanTrainer:
     def start_average(self) -> None:
         """Sets the averaged generator to the generator, as before the first step."""
         self.ema_generator.set_weights(self.generator.get_weights())
+
+    def start_discriminator(self) -> None:
+        """Sets the trunk of the discriminator to that of the encoder, if it starts as that."""
+        if self._encoder_trunk is not None:
+            self.discriminator.trunk.set_weights(self._encoder_trunk.get_weights())
 
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Takes `num_steps` generator steps from step number `step`; returns what each of them measured.
@@ -185,29 +193,31 @@ class GanTrainer:
         real_images = self._augment(real_images, draws.fold(5))
         fake_images = self._augment(fake_images, draws.fold(6))
         with tf.GradientTape() as tape:
-            losses, real_logits = self._discriminator_losses(
-                real_images, labels, fake_images, fake_labels, draws.fold(3)
-            )
+            losses, taken_for_real = self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws)
             loss = adversarial = self._reduce(losses)
             penalty = tf.zeros_like(loss)
             if penalised:
                 # A penalty that is due only now and then counts as often as it was left out.
                 penalty = self.config.penalty_interval * self._reduce(
-                    self._penalty(self.discriminator, real_images, fake_images, labels, draws.fold(4))
+                    self._penalty(
+                        self.discriminator.dropping(draws.fold(9)), real_images, fake_images, labels, draws.fold(4)
+                    )
                 )
                 loss += self.config.penalty_weight * penalty
             scaled = self._discriminator_optimizer.scale_loss(loss)
-        terms = (adversarial, penalty, self._reduce(tf.sign(real_logits)))
+        terms = (adversarial, penalty, self._reduce(tf.sign(taken_for_real)))
         return dense_gradients(tape, scaled, self.discriminator.trainable_variables), terms
 
     def generator_gradients(self, real_images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Gradients:
         """Returns the gradients of the generator's scaled loss, summed over this replica's examples, and (loss,)."""
         real_logits = None
         if self._objective.needs_real_logits:
-            real_logits = self.discriminator(self._augment(real_images, draws.fold(5)), labels)
+            discriminator = self.discriminator.dropping(draws.fold(7))
+            real_logits = discriminator(self._augment(real_images, draws.fold(5)), labels)
         with tf.GradientTape() as tape:
             fake_images, fake_labels = self.generate(draws)
-            fake_logits = self.discriminator(self._augment(fake_images, draws.fold(6)), fake_labels)
+            discriminator = self.discriminator.dropping(draws.fold(8))
+            fake_logits = discriminator(self._augment(fake_images, draws.fold(6)), fake_labels)
             loss = self._reduce(self._objective.generator(fake_logits, real_logits))
             scaled = self._generator_optimizer.scale_loss(loss)
         return dense_gradients(tape, scaled, self.generator.trainable_variables), (loss,)
@@ -252,16 +262,36 @@ class GanTrainer:
     def _discriminator_losses(
         self, real_images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor, draws: Draws
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns adversarial losses and logits of real images `[B]`; one pass over these serves both labels."""
-        real_features = self.discriminator.features(real_images)
-        fake_features = self.discriminator.features(fake_images)
+        """Returns adversarial losses `[B]`, and what is positive of real images taken for real `[B]`.
+
+        One pass over real images serves both labels.
+        """
+        real_features = self.discriminator.dropping(draws.fold(7)).features(real_images)
+        fake_features = self.discriminator.dropping(draws.fold(8)).features(fake_images)
+        if self._objective.has_fake_class:
+            return self._class_losses(real_features, labels, fake_features)
         real_logits = self.discriminator.judge(real_features, labels)
         fake_logits = self.discriminator.judge(fake_features, fake_labels)
         wrong_label_logits = None
         if self.config.wrong_labels:
-            others = wrong_labels(draws, labels, self.num_classes)
+            others = wrong_labels(draws.fold(3), labels, self.num_classes)
             wrong_label_logits = self.discriminator.judge(real_features, others)
         return self._objective.discriminator(real_logits, fake_logits, wrong_label_logits), real_logits
+
+    def _class_losses(
+        self, real_features: tf.Tensor, labels: tf.Tensor, fake_features: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the like for a discriminator with a class of its own for fakes, which are as many as of any other.
+
+        An image is taken for real if it is likelier among real images than among fakes, 1 in num_classes + 1: if the
+        logit of "fake" is below that share's.
+        """
+        fake_class = tf.fill(labels.shape, self.num_classes)
+        real_logits = self.discriminator.judge(real_features, labels)
+        fake_logits = self.discriminator.judge(fake_features, fake_class) / self.num_classes
+        taken_for_fake = self.discriminator.judge(real_features, fake_class)
+        undecided = -math.log(self.num_classes + 1)
+        return self._objective.discriminator(real_logits, fake_logits, None), undecided - taken_for_fake
 
     def _augment(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
         return self._augmentation.augment(images, draws, self.strength.read_value())

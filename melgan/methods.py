@@ -16,6 +16,7 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 0.0,
         "wrong_labels": False,
         "label_sampling": "real",
+        "batch_sampling": None,
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 2e-4,
@@ -34,6 +35,7 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": False,
         "label_sampling": "real",
+        "batch_sampling": None,
         "disc_steps": 5,
         "fresh_batches": True,
         "learning_rate": 1e-4,
@@ -53,6 +55,7 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": False,
         "label_sampling": "real",
+        "batch_sampling": None,
         "disc_steps": 5,
         "fresh_batches": False,
         "learning_rate": 2e-4,
@@ -72,6 +75,7 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": True,
         "label_sampling": "balanced",
+        "batch_sampling": None,
         "disc_steps": 5,
         "fresh_batches": False,
         "learning_rate": 2e-4,
@@ -90,6 +94,7 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 0.0,
         "wrong_labels": False,
         "label_sampling": "real",
+        "batch_sampling": None,
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 1e-4,
@@ -108,6 +113,7 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": False,
         "label_sampling": "real",
+        "batch_sampling": None,
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 1e-3,
@@ -117,13 +123,34 @@ METHODS: dict[str, dict] = {
         "autoencoder_epochs": 0,
         "latent_dim": 512,
     },
+    # Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN", section 3, with the settings of the authors'
+    # code (github.com/IBM/BAGAN: balancing_gan.py, run.sh). https://arxiv.org/abs/1803.09655
+    # There the fakes are a class's share of a batch, while real images come as they are: batch_sampling real.
+    "bagan": {
+        "architecture": "bagan",
+        "objective": "softmax_cross_entropy",
+        "penalty": "none",
+        "penalty_weight": 0.0,
+        "wrong_labels": False,
+        "label_sampling": "balanced",
+        "batch_sampling": "balanced",
+        "disc_steps": 1,
+        "fresh_batches": True,
+        "learning_rate": 5e-5,
+        "discriminator_learning_rate": None,
+        "beta_1": 0.5,
+        "beta_2": 0.999,
+        "autoencoder_epochs": 150,
+        "latent_dim": 100,
+    },
 }
 
 
 def resolve(config: GanConfig) -> GanConfig:
     """Returns the config with every field that is None filled in from its method.
 
-    `discriminator_learning_rate` stays None where a method has one learning rate for both networks.
+    `discriminator_learning_rate` stays None where a method has one learning rate for both networks, `batch_sampling`
+    where it takes real images as they come.
 
     Raises:
       ConfigError: for an unknown method.

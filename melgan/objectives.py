@@ -14,6 +14,10 @@ class Objective:
     label, is None where the method has none. `generator` takes (fake_logits, real_logits); the latter is None unless
     `needs_real_logits`, which relativistic losses set. `takes_wrong_labels` says whether there is a place for wrong
     labels, and `needs_penalty` whether the discriminator could lower its loss without end if nothing held it.
+
+    With `has_fake_class` logits are log p(label | image) of a softmax over the classes and one more, "fake", and losses
+    are linear in them. The discriminator is shown fakes with the label "fake", and the trainer divides their logits by
+    the number of classes: fakes weigh as much as the images of one class, and not as those of all together.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor]
@@ -21,6 +25,7 @@ class Objective:
     needs_real_logits: bool = False
     takes_wrong_labels: bool = True
     needs_penalty: bool = False
+    has_fake_class: bool = False
 
 
 def sigmoid_cross_entropy_discriminator(
@@ -76,6 +81,20 @@ def hinge_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf
     return -fake_logits
 
 
+def softmax_cross_entropy_discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
+) -> tf.Tensor:
+    """-log p(label | real) - log p("fake" | fake). Mariani et al. 2018, section 3."""
+    del wrong_label_logits  # every class that is not an image's own is a wrong label already
+    return -real_logits - fake_logits
+
+
+def softmax_cross_entropy_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
+    """-log p(label | fake), of the class that was asked for. Mariani et al. 2018, section 3."""
+    del real_logits
+    return -fake_logits
+
+
 OBJECTIVES: dict[str, Objective] = {
     "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
     "wasserstein": Objective(
@@ -85,4 +104,10 @@ OBJECTIVES: dict[str, Objective] = {
         wasserstein_drift_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
     ),
     "hinge": Objective(hinge_discriminator, hinge_generator),
+    "softmax_cross_entropy": Objective(
+        softmax_cross_entropy_discriminator,
+        softmax_cross_entropy_generator,
+        takes_wrong_labels=False,
+        has_fake_class=True,
+    ),
 }

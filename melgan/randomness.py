@@ -1,8 +1,8 @@
 """Random numbers that depend on (seed, step, use) and on the example's place in the global batch, on nothing else.
 
 Every replica draws for the whole global batch and keeps its own slice, so that the numbers do not depend on how
-many replicas share the batch. The draws are small (latents, labels, mixing weights); only DRAGAN draws as much as
-images hold.
+many replicas share the batch. The draws are small (latents, labels, mixing weights); only DRAGAN and dropout draw as
+much as images or features hold.
 """
 
 from dataclasses import dataclass, replace

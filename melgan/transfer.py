@@ -54,13 +54,18 @@ def read_discriminator(checkpoint: str, config: GanConfig, num_classes: int) -> 
       ConfigError: if the checkpoint is damaged, or not of these networks.
     """
     discriminator = build_networks(config, num_classes).discriminator
-    saved = tf.train.Checkpoint(trunk=discriminator.trunk, head=discriminator.head)
-    try:
-        saved.read(checkpoint).expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{checkpoint}: does not fit the networks of its run ({reason}); train it again") from error
+    _read(checkpoint, {"trunk": discriminator.trunk, "head": discriminator.head})
     return discriminator
+
+
+def read_encoder(checkpoint: str, config: GanConfig, num_classes: int) -> keras.Model:
+    """Returns the encoder of a checkpoint, of a GanTrainer whose generator has Gaussians that are fitted with it.
+
+    Arguments and errors are those of `read_discriminator`.
+    """
+    encoder = build_networks(config, num_classes).encoder
+    _read(checkpoint, {"encoder": encoder})
+    return encoder
 
 
 def transfer_weights(
@@ -93,6 +98,14 @@ def transfer_weights(
         _copy(discriminator.trunk, probe.discriminator.trunk, trainer.discriminator.trunk, classes)
         _copy(discriminator.head, probe.discriminator.head, trainer.discriminator.head, classes)
     trainer.start_average()
+
+
+def _read(checkpoint: str, networks: dict[str, keras.Model]) -> None:
+    try:
+        tf.train.Checkpoint(**networks).read(checkpoint).expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{checkpoint}: does not fit the networks of its run ({reason}); train it again") from error
 
 
 def _copy(source: keras.Model, probe: keras.Model, target: keras.Model, classes: _ClassTables) -> None:

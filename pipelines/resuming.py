@@ -7,7 +7,7 @@ from absl import logging
 
 from melgan.config import GanConfig
 from melgan.gan_trainer import GanTrainer
-from melgan.transfer import read_discriminator, require_same_networks, transfer_weights
+from melgan.transfer import read_discriminator, read_encoder, require_same_networks, transfer_weights
 from pipelines import stage
 from pipelines.generator_file import load_generator, read_gan_run
 from pipelines.inputs import Shards, refuse_seen
@@ -43,15 +43,26 @@ def take_over(path: str, trainer: GanTrainer, classes: tuple[str, ...], workdir:
     """Copies the weights of a finished run into a trainer that has not begun, and writes down where they are from.
 
     Arguments:
-      path: folder of the finished run; without its checkpoints, only the generator is copied.
+      path: folder of the finished run; without its checkpoints, only the generator is copied, unless it has Gaussians
+        that an encoder is needed for.
       trainer: what receives the weights.
       classes: names of its classes.
       workdir: of its run.
+
+    Raises:
+      StageError: if the encoder is needed and not there.
     """
     source = load_generator(path, _FIELD)
     source_classes = source.report["classes"]
     checkpoint = tf.train.latest_checkpoint(str(as_path(path) / "checkpoints" / "gan"))
     discriminator = read_discriminator(checkpoint, source.config, len(source_classes)) if checkpoint else None
+    if trainer.class_gaussians is not None:
+        if checkpoint is None:
+            raise stage.StageError(
+                f"--{_FIELD}={path}: has no checkpoints/gan, and so not the encoder that the Gaussians of the classes "
+                "are fitted with; copy the whole run"
+            )
+        trainer.encoder.set_weights(read_encoder(checkpoint, source.config, len(source_classes)).get_weights())
     transfer_weights(source.network, discriminator, trainer, source_classes=source_classes, target_classes=classes)
     if workdir.writable:
         provenance = {

@@ -20,6 +20,7 @@ from absl import logging
 
 from melgan.autoencoder import AutoencoderTrainer
 from melgan.checkpoints import Checkpoints, model_of
+from melgan.class_gaussians import fit_class_gaussians
 from melgan.combinations import require_possible
 from melgan.config import GanConfig, require, setting
 from melgan.distribution import (
@@ -48,7 +49,7 @@ from pipelines.metrics_file import MetricsWriter
 from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.reading import ShardSet, training_batches
+from tfrecords_tools.reading import ShardSet, evaluation_batches, training_batches
 from tfrecords_tools.storage import as_path, is_remote
 
 _MAX_ROLLBACKS = 3
@@ -157,7 +158,8 @@ class GanRun:
         self._classes = shards.manifest.classes
         self._entries = _training_entries(config, shards)
         self._data = shards.read(self._entries)
-        self._trainer = GanTrainer(config, shards.class_counts(self._entries), strategy)
+        self._class_counts = shards.class_counts(self._entries)
+        self._trainer = GanTrainer(config, self._class_counts, strategy)
         self._stop_requested = on_any_worker(strategy, stage.stop_on_sigterm())
 
     def run(self) -> None:
@@ -177,7 +179,8 @@ class GanRun:
 
         if start_step:
             on_checkpoint(start_step)  # what a kill right after the checkpoint left out
-        self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, on_checkpoint)
+        counts = self._class_counts if self._config.has_balanced_batches else None
+        self._train(self._trainer, checkpoints, "gan", self._config.total_steps, start_step, on_checkpoint, counts)
         if self._workdir.writable:
             self._complete()
 
@@ -185,14 +188,26 @@ class GanRun:
         """Takes over weights, or trains the generator as the decoder of an autoencoder if the method asks for it."""
         if self._config.resume_from:
             resuming.take_over(self._config.resume_from, self._trainer, self._classes, self._workdir)
-            return
+        else:
+            self._train_autoencoder()
+            self._trainer.start_discriminator()
+        self._fit_class_gaussians()
+        self._trainer.start_average()
+
+    def _train_autoencoder(self) -> None:
         total_steps = self._config.autoencoder_epochs * max(1, self._data.num_records // self._config.global_batch_size)
         if total_steps:
-            trainer = AutoencoderTrainer(self._trainer.encoder, self._trainer.generator, self._config, self._strategy)
+            trainer = AutoencoderTrainer(self._trainer.encoder, self._trainer.decoder, self._config, self._strategy)
             checkpoints = self._checkpoints("autoencoder", trainer)
             start_step = checkpoints.restore()
             self._train(trainer, checkpoints, "autoencoder", total_steps, start_step, lambda step: self._mirror.send())
-        self._trainer.start_average()
+
+    def _fit_class_gaussians(self) -> None:
+        """Fits the Gaussians of the classes to all training images, where the generator has such."""
+        if self._trainer.class_gaussians is not None:
+            config = self._config
+            batches = evaluation_batches(self._data, image_size=config.image_size, batch_size=config.global_batch_size)
+            fit_class_gaussians(self._trainer.class_gaussians, self._trainer.encoder, batches)
 
     def _is_scheduled(self, step: int) -> bool:
         """Returns whether an undisturbed run has a checkpoint here; SIGTERM may ask for others."""
@@ -210,7 +225,9 @@ class GanRun:
         total_steps: int,
         start_step: int,
         on_checkpoint: Callable[[int], None],
+        class_counts: tuple[int, ...] | None = None,
     ) -> None:
+        """Trains to the end; real images are balanced over the classes where their counts are given."""
         progress = Progress(series, total_steps, "steps", start_step)
         writer = MetricsWriter(self._folder, series, start_step) if self._workdir.writable else None
 
@@ -226,7 +243,7 @@ class GanRun:
         run_loop(
             trainer,
             checkpoints,
-            lambda first: _distributed_batches(self._strategy, self._data, self._config, first),
+            lambda first: _distributed_batches(self._strategy, self._data, self._config, first, class_counts),
             _loop_config(self._config, trainer, total_steps),
             start_step=start_step,
             on_metrics=on_metrics,
@@ -257,7 +274,7 @@ class GanRun:
             self._folder / FEATURES_FOLDER, make_extractor(config.eval_features, config.eval_weights, shards, entries)
         )
         reference = store.samples(read_images(shards, entries, config.image_size), "real images")
-        rarest = self._classes[int(np.argmin(shards.class_counts(self._entries)))]
+        rarest = self._classes[int(np.argmin(self._class_counts))]
         return EvaluationWatch(
             self._folder,
             self._classes,
@@ -317,9 +334,13 @@ def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]
 
 
 def _distributed_batches(
-    strategy: tf.distribute.Strategy, data: ShardSet, config: TrainGanConfig, first_batch: int
+    strategy: tf.distribute.Strategy,
+    data: ShardSet,
+    config: TrainGanConfig,
+    first_batch: int,
+    class_counts: tuple[int, ...] | None,
 ) -> Iterator:
-    """Returns the endless stream of batches from a batch number on."""
+    """Returns the endless stream of batches from a batch number on, balanced where the counts of classes are given."""
 
     def for_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return training_batches(
@@ -327,6 +348,7 @@ def _distributed_batches(
             image_size=config.image_size,
             global_batch_size=config.global_batch_size,
             seed=config.seed,
+            class_counts=class_counts,
             start_step=first_batch,
             num_workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,

@@ -9,7 +9,7 @@ seed of its own. Images stay uint8 `[N, H, W, 3]`.
 
 import math
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -58,6 +58,7 @@ def training_batches(
     seed: int,
     synthetic: ShardSet | None = None,
     synthetic_fraction: float = 0.0,
+    class_counts: Sequence[int] | None = None,
     start_step: int = 0,
     num_workers: int = 1,
     worker: int = 0,
@@ -77,6 +78,8 @@ def training_batches(
       seed: of the order and the augmentation.
       synthetic: shards to mix in, if `synthetic_fraction` is not 0.
       synthetic_fraction: share of synthetic images in [0, 1), kept in every stretch of the stream.
+      class_counts: real images of each class; given, the real images of every batch are as many of each class that has
+        any, to within one, and equally many over as many batches as there are classes.
       start_step: the step to go on with.
       num_workers, worker: this worker takes the `worker`-th slice of every global batch.
       num_replicas: in all workers together; B is `global_batch_size / num_replicas`.
@@ -91,10 +94,16 @@ def training_batches(
         raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
     start = start_step * global_batch_size
     sizes = {shards.stored_size for shards in (real, synthetic) if shards is not None}
+
+    def real_records(first: int) -> tf.data.Dataset:
+        if class_counts is None:
+            return _endless_records(real, seed, first)
+        return _balanced_records(real, class_counts, seed, first)
+
     if synthetic_fraction:
-        records = _mixed_records(real, synthetic, synthetic_fraction, seed, start)
+        records = _mixed_records(real_records, synthetic, synthetic_fraction, seed, start)
     else:
-        records = _endless_records(real, seed, start)
+        records = real_records(start)
     numbered = records.enumerate(start=start)
     if num_workers > 1:
         share = global_batch_size // num_workers
@@ -128,8 +137,13 @@ def evaluation_batches(shards: ShardSet, *, image_size: int, batch_size: int, ma
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _endless_records(shards: ShardSet, seed: int, start: int) -> tf.data.Dataset:
-    """Yields serialized records from record number `start` of the endless, per-epoch shuffled stream."""
+def _endless_records(
+    shards: ShardSet, seed: int, start: int, read: Callable[[tf.Tensor], tf.data.Dataset] = tf.data.TFRecordDataset
+) -> tf.data.Dataset:
+    """Yields serialized records from record number `start` of the endless, per-epoch shuffled stream.
+
+    `read` gives those of a file that are in the stream; `shards` counts no others.
+    """
     first_epoch, skipped = divmod(start, shards.num_records)
     paths = tf.constant(shards.paths)
     window = min(shards.num_records, SHUFFLE_WINDOW)
@@ -138,7 +152,7 @@ def _endless_records(shards: ShardSet, seed: int, start: int) -> tf.data.Dataset
         epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(paths, seed=epoch_seed)
         files = tf.data.Dataset.from_tensor_slices(order)
-        windows = files.interleave(tf.data.TFRecordDataset, cycle_length=_CYCLE_LENGTH).batch(window).enumerate()
+        windows = files.interleave(read, cycle_length=_CYCLE_LENGTH).batch(window).enumerate()
         return windows.map(lambda number, records: _shuffled(records, epoch_seed, number)).unbatch()
 
     return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_epoch).skip(skipped)
@@ -149,13 +163,40 @@ def _shuffled(records: tf.Tensor, epoch_seed: tf.Tensor, window: tf.Tensor) -> t
     return tf.random.experimental.stateless_shuffle(records, seed=seed)
 
 
+def _balanced_records(shards: ShardSet, class_counts: Sequence[int], seed: int, start: int) -> tf.data.Dataset:
+    """Yields serialized records, of the classes that have any in turns: number i is of class i modulo their number.
+
+    Every class is a stream of its own, which reads through all shards.
+    """
+    counts = {label: count for label, count in enumerate(class_counts) if count}
+    streams = [
+        _endless_records(
+            replace(shards, num_records=count),
+            seed,
+            (start + len(counts) - 1 - turn) // len(counts),
+            _reader_of_class(label),
+        )
+        for turn, (label, count) in enumerate(counts.items())
+    ]
+    turns = tf.data.Dataset.range(start, tf.int64.max).map(lambda number: number % len(counts))
+    return tf.data.Dataset.choose_from_datasets(streams, turns)
+
+
+def _reader_of_class(label: int) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: _label(record) == label)
+
+
 def _mixed_records(
-    real: ShardSet, synthetic: ShardSet, synthetic_fraction: float, seed: int, start: int
+    real_records: Callable[[int], tf.data.Dataset],
+    synthetic: ShardSet,
+    synthetic_fraction: float,
+    seed: int,
+    start: int,
 ) -> tf.data.Dataset:
     """Yields serialized records, number i synthetic where floor(i f) steps up: evenly spread, and cheap to resume."""
     synthetic_before = math.floor(start * synthetic_fraction)
     streams = [
-        _endless_records(real, seed, start - synthetic_before),
+        real_records(start - synthetic_before),
         _endless_records(synthetic, seed + 1, synthetic_before),
     ]
 
@@ -166,6 +207,11 @@ def _mixed_records(
 
     choices = tf.data.Dataset.range(start, tf.int64.max).map(choose)
     return tf.data.Dataset.choose_from_datasets(streams, choices)
+
+
+def _label(record: tf.Tensor) -> tf.Tensor:
+    target = tf.io.FixedLenFeature([], tf.int64, default_value=tf.constant(MISSING, tf.int64))
+    return tf.io.parse_single_example(record, {"target": target})["target"]
 
 
 def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:

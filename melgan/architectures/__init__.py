@@ -1,6 +1,8 @@
 """Generator and discriminator pairs: one file each; ARCHITECTURES table."""
 
-from melgan.architectures import bagan_gp, dcgan, progan, sagan
+import tensorflow as tf
+
+from melgan.architectures import bagan, bagan_gp, dcgan, progan, sagan
 from melgan.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.config import GanConfig
 from melgan.errors import look_up
@@ -12,6 +14,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
     "progan": Architecture(progan.build, judges_alone=False, bounded_images=False, grows=True),
     "sagan": Architecture(sagan.build),
+    "bagan": Architecture(bagan.build, has_encoder=True, reconstruction_error=tf.square, has_fake_class=True),
 }
 
 

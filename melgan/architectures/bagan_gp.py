@@ -22,7 +22,8 @@ def build(shape: NetworkShape) -> Networks:
       ConfigError: for an image size that is not 32, 64, 128 or 256.
     """
     require_image_size(shape.image_size, "bagan_gp")
-    return Networks(_generator(shape), Discriminator(_trunk(shape), _head(shape)), _encoder(shape))
+    generator = _generator(shape)
+    return Networks(generator, Discriminator(_trunk(shape), _head(shape)), _encoder(shape), decoder=generator)
 
 
 def _generator(shape: NetworkShape) -> keras.Model:

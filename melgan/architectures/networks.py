@@ -1,12 +1,15 @@
 """What every architecture takes and gives."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import tensorflow as tf
 
+from melgan.class_gaussians import ClassGaussians
 from melgan.config import require
+from melgan.dropout import with_dropout
+from melgan.randomness import Draws
 
 IMAGE_SIZES = (32, 64, 128, 256)
 
@@ -26,10 +29,16 @@ class Discriminator:
     """A conditional discriminator in two parts, so that one pass over an image can serve several labels.
 
     `trunk` maps images `[N, H, W, C]` in [-1, 1] to features; `head` maps [features, labels `[N]`] to logits `[N]`.
+    `draws` are what a trunk with dropout drops features by; without them it drops none.
     """
 
     trunk: keras.Model
     head: keras.Model
+    draws: Draws | None = None
+
+    def dropping(self, draws: Draws) -> "Discriminator":
+        """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
+        return replace(self, draws=draws)
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[N]` of images with their labels."""
@@ -37,7 +46,7 @@ class Discriminator:
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
         """Returns what the trunk makes of images."""
-        return self.trunk(images, training=True)
+        return with_dropout(self.trunk, images, self.draws)
 
     def judge(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
@@ -64,12 +73,19 @@ class Networks:
     `generator` maps [latents `[N, latent_dim]`, labels `[N]`] to images `[N, H, W, 3]` in [-1, 1]. `encoder` maps
     images to latents; with it, the generator can be initialised as the decoder of an autoencoder. Some have none.
     `levels` are those of networks that grow (`melgan/growing.py`), from 4 px on; others have none.
+
+    `decoder`, which shares its weights with the generator, maps what the encoder gives to images; a supervised one maps
+    [latents, labels]. `encoder_trunk` is the part of the encoder that the discriminator's trunk starts as, and
+    `class_gaussians` the part of the generator that is fitted to the encoder's latents, where there are such.
     """
 
     generator: keras.Model
     discriminator: Discriminator
     encoder: keras.Model | None
     levels: tuple[Level, ...] = ()
+    decoder: keras.Model | None = None
+    encoder_trunk: keras.Model | None = None
+    class_gaussians: ClassGaussians | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,8 @@ class Architecture:
     `has_encoder`: the networks can be initialised by an autoencoder.
     `bounded_images`: those of the generator lie in [-1, 1]; others may leave it, and are clipped when they are stored.
     `grows`: they begin at 4 px and have `levels`.
+    `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
+    `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
     """
 
     build: Callable[[NetworkShape], Networks]
@@ -89,6 +107,8 @@ class Architecture:
     has_encoder: bool = False
     bounded_images: bool = True
     grows: bool = False
+    reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
+    has_fake_class: bool = False
 
 
 def require_image_size(image_size: int, architecture: str) -> None:

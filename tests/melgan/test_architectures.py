@@ -7,6 +7,7 @@ from tiny_gan import enlarge_weights
 
 from melgan.architectures import ARCHITECTURES
 from melgan.architectures.networks import IMAGE_SIZES, NetworkShape
+from melgan.dropout import with_dropout
 from melgan.errors import ConfigError
 from melgan.layers import scaled_filters
 
@@ -37,7 +38,7 @@ def latents():
 
 
 def test_generated_images_are_in_range(architecture, networks, latents):
-    size = networks.discriminator.trunk.input_shape[1]
+    size = networks.discriminator.trunk.inputs[0].shape[1]
     images = networks.generator([latents, LABELS], training=True).numpy()
     assert images.shape == (4, size, size, 3)
     assert np.abs(images).max() > 0.9
@@ -72,12 +73,14 @@ def test_discriminator_trains_both_parts(networks):
 
 
 def test_encoder_gives_latents_that_the_generator_takes(architecture, networks, images):
-    assert (networks.encoder is not None) == architecture.has_encoder
+    assert (networks.encoder is not None) == (networks.decoder is not None) == architecture.has_encoder
     if networks.encoder is None:
         return
-    latents = networks.encoder(images)
+    latents = with_dropout(networks.encoder, images, None)
     assert latents.shape == (4, 8)
     assert networks.generator([latents, LABELS]).shape == images.shape
+    decoders = {id(variable) for variable in networks.decoder.trainable_variables}
+    assert decoders == {id(variable) for variable in networks.generator.trainable_variables}
 
 
 def test_published_filters_of_bagan_gp():

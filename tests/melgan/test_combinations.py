@@ -14,6 +14,19 @@ IMPOSSIBLE = [
     ("wgan_gp", {"penalty": "none"}, "^the objective wasserstein needs a penalty"),
     ("wgan_gp", {"penalty_weight": 0.0}, "^the objective wasserstein needs a penalty"),
     ("progan", {"penalty": "none"}, "^the objective wasserstein_drift needs a penalty"),
+    ("bagan", {"wrong_labels": True}, "^wrong_labels is on, but the objective softmax_cross_entropy has no place for"),
+    (
+        "bagan",
+        {"objective": "hinge"},
+        "^the objective hinge does not go with the architecture bagan, as only one of them has a class for fakes; "
+        "for sigmoid_cross_entropy, wasserstein, hinge.*, choose one of the architectures bagan_gp, dcgan",
+    ),
+    (
+        "gan",
+        {"objective": "softmax_cross_entropy"},
+        "^the objective softmax_cross_entropy does not go with the architecture dcgan, as only one of them has a class "
+        "for fakes; for softmax_cross_entropy, choose one of the architectures bagan$",
+    ),
     ("bagan_gp", {"image_size": 48}, "^image_size is 48; it must be one of 32, 64, 128, 256"),
     (
         "bagan_gp",

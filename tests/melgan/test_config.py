@@ -11,6 +11,7 @@ IMPOSSIBLE = {
         "global_batch_size": [1],
         "ema_decay": [-0.1, 1.0],
         "seed": [-1],
+        "batch_sampling": ["sqrt"],
         "disc_steps": [0],
         "learning_rate": [0.0, -1e-3, float("nan")],
         "discriminator_learning_rate": [0.0, -1e-3],

@@ -49,6 +49,10 @@ PUBLISHED = {
     # Karras et al. 2018, appendix A.1
     "progan": {"learning_rate": 1e-3, "beta_1": 0.0, "beta_2": 0.99, "disc_steps": 1, "latent_dim": 512}
     | {"objective": "wasserstein_drift", "penalty": "gradient_penalty", "penalty_weight": 10.0, "phase_epochs": 20.0},
+    # Mariani et al. 2018, section 3 and the authors' code
+    "bagan": {"learning_rate": 5e-5, "beta_1": 0.5, "beta_2": 0.999, "latent_dim": 100, "disc_steps": 1}
+    | {"autoencoder_epochs": 150, "label_sampling": "balanced", "batch_sampling": "balanced", "penalty": "none"}
+    | {"objective": "softmax_cross_entropy", "architecture": "bagan"},
     # Huang and Jafari 2021, authors' code
     "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
     | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},
@@ -66,6 +70,12 @@ def test_versions_1_and_2_of_bagan_gp_are_settings(settings):
     config = resolve(GanConfig(method="bagan_gp", **settings))
     require_possible(config, (900, 10))
     assert {name: getattr(config, name) for name in settings} == settings
+
+
+def test_real_images_come_as_they_are_but_where_balance_is_asked_for():
+    asked = [GanConfig(), GanConfig(batch_sampling="balanced"), GanConfig(method="bagan")]
+    asked.append(GanConfig(method="bagan", batch_sampling="real"))
+    assert [resolve(config).has_balanced_batches for config in asked] == [False, True, True, False]
 
 
 def test_unknown_method_is_refused():

@@ -61,13 +61,22 @@ def test_hinge_losses_by_hand():
     np.testing.assert_allclose(objective.generator(fake, None), [-1.0, 0.5, 4.0])
 
 
+def test_softmax_losses_by_hand():
+    objective = OBJECTIVES["softmax_cross_entropy"]
+    real, fake = np.log([0.5, 0.25]), np.log([0.125, 0.5])
+    losses = objective.discriminator(tf.constant(real), tf.constant(fake), None)
+    np.testing.assert_allclose(losses, [4 * np.log(2), 3 * np.log(2)])
+    np.testing.assert_allclose(objective.generator(tf.constant(fake), None), [3 * np.log(2), np.log(2)])
+
+
 def test_discriminator_gains_from_high_real_and_low_other_logits(objective):
     logits = [tf.Variable(tf.zeros(2)) for _ in range(3)]
     with tf.GradientTape() as tape:
         losses = objective.discriminator(*(value.value() for value in logits))
     real, fake, wrong_label = tape.gradient(losses, logits)
     assert tf.reduce_all(real < 0)
-    assert tf.reduce_all(fake > 0)
+    # Of a softmax, fakes are shown with the label of fakes.
+    assert tf.reduce_all(fake < 0 if objective.has_fake_class else fake > 0)
     assert tf.reduce_all(wrong_label > 0) if objective.takes_wrong_labels else wrong_label is None
 
 

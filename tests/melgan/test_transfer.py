@@ -11,10 +11,12 @@ from melgan.checkpoints import Checkpoints
 from melgan.distribution import make_strategy
 from melgan.errors import ConfigError
 from melgan.gan_trainer import GanTrainer
+from melgan.objectives import OBJECTIVES
 from melgan.transfer import read_discriminator, require_same_networks, transfer_weights
 
 SOURCE_CLASSES, TARGET_CLASSES = ("benign", "malignant"), ("nevus", "malignant", "benign")
 TARGET_COUNTS = (3, 2, 6)
+CLASS_TABLES = ("embeddings", "means", "factors", "class_rows", "class_biases")
 
 
 def train(trainer, num_steps=2):
@@ -37,13 +39,20 @@ def networks(trainer):
 
 def rows_of_classes(network):
     """Returns all that a network holds of each class, `[num_classes, n]`."""
-    return np.concatenate([weight for weight in network.weights if weight.path.endswith("embeddings")], axis=1)
+    tables = class_tables(network)
+    return np.concatenate([np.reshape(table, (table.shape[0], -1)) for table in tables], axis=1)
+
+
+def class_tables(network):
+    return [weight for weight in network.weights if weight.name in CLASS_TABLES]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def source(request, one_device):
     """A GAN of two classes after two steps; its average is behind its generator."""
-    config = tiny_config(architecture=request.param, penalty="none", autoencoder_epochs=0)
+    objective = "softmax_cross_entropy" if ARCHITECTURES[request.param].has_fake_class else "sigmoid_cross_entropy"
+    settings = {"objective": objective, "penalty": "none", "autoencoder_epochs": 0}
+    config = tiny_config(architecture=request.param, **settings, wrong_labels=OBJECTIVES[objective].takes_wrong_labels)
     trainer = GanTrainer(config, CLASS_COUNTS, one_device)
     trainer.start_average()
     train(trainer)
@@ -62,7 +71,7 @@ def test_weights_without_classes_are_equal(source, transferred):
     olds = (source.ema_generator, source.discriminator.trunk, source.discriminator.head)
     for old, new in zip(olds, networks(transferred), strict=True):
         copied = [pair for pair in zip(old.weights, new.weights, strict=True) if pair[0].shape == pair[1].shape]
-        tables = [weight for weight in new.weights if weight.path.endswith("embeddings")]
+        tables = class_tables(new)
         assert len(new.weights) - len(copied) == len(tables)
         assert bool(tables) == ("trunk" not in new.name)
         for before, after in copied:
@@ -118,8 +127,11 @@ def test_without_a_discriminator_only_the_generator_is_copied(source, one_device
 def test_every_replica_receives_the_weights(source):
     trainer = GanTrainer(source.config, TARGET_COUNTS, make_strategy("mirrored"))
     transfer(source, trainer)
-    first = source.ema_generator.weights[1]
-    for copy in trainer.generator.weights[1].value.values:
+    first, received = (
+        next(weight for weight in network.weights if weight.name == "kernel")
+        for network in (source.ema_generator, trainer.generator)
+    )
+    for copy in received.value.values:
         np.testing.assert_array_equal(copy, first)
 
 
