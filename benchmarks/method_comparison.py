@@ -51,6 +51,7 @@ class Comparison:
     image_size: int
     widths: Mapping[str, float]
     batch: int
+    drawn: int = 2000  # images, to measure how long drawing takes
 
 
 def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]) -> list[dict]:
@@ -86,7 +87,7 @@ def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> di
         feature_dir=comparison.output / "features",
     )
     report = json.loads((judged / "report.json").read_text())
-    drawn = _seconds_per_thousand(workdir, folder / "drawn", report["classes"][0])
+    drawn = _seconds_per_thousand(workdir, folder / "drawn", report["classes"][0], comparison.drawn)
     return {**trained, "schedules": schedules, "seconds_per_thousand": drawn, "report": report}
 
 
@@ -162,14 +163,14 @@ def _wait_for_metrics(process: subprocess.Popen, workdir: Path) -> float:
     return time.monotonic()
 
 
-def _seconds_per_thousand(gan: Path, output: Path, label: str) -> float:
+def _seconds_per_thousand(gan: Path, output: Path, label: str, images: int) -> float:
     """Returns how long the generator takes for a thousand images, without what it takes to start."""
     seconds = []
-    for count in (100, 2100):
+    for count in (1, 1 + images):
         start = time.monotonic()
         _run("synthesize", gan=gan, output=output / str(count), label=label, count=count)
         seconds.append(time.monotonic() - start)
-    return (seconds[1] - seconds[0]) / 2
+    return 1000 * (seconds[1] - seconds[0]) / images
 
 
 @contextlib.contextmanager
@@ -228,7 +229,7 @@ def _cell(row: dict) -> str:
     return f"{row['value']:.3g}{reach}"
 
 
-def _widths(text: str) -> dict[str, float]:
+def widths(text: str) -> dict[str, float]:
     """Returns the widths that a text such as 0.25,r3gan=0.125 gives."""
     pairs = [part.rpartition("=") for part in text.split(",")]
     return {method: float(width) for method, _, width in pairs}
@@ -245,7 +246,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--num_folds", type=int, default=5)
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--image_size", type=int, default=64)
-    parser.add_argument("--widths", type=_widths, default="0.25", help="0.25, or 0.25,r3gan=0.125 for single methods")
+    parser.add_argument("--widths", type=widths, default="0.25", help="0.25, or 0.25,r3gan=0.125 for single methods")
     parser.add_argument("--batch", type=int, default=32)
     return parser.parse_args()
 
