@@ -85,7 +85,9 @@ def _of_class(whole: Comparison, label: int) -> tuple[np.ndarray, np.ndarray]:
     def compare_pairs() -> tuple[np.ndarray, np.ndarray]:
         rows = np.flatnonzero(whole.judged.labels == label)
         pairs, images = draw_pairs(len(rows), _MAX_PAIRS, whole.seed), whole.judged.images
-        return pairs, ms_ssim(images[rows[pairs[:, 0]]], images[rows[pairs[:, 1]]])
+        batches = [rows[pairs[start : start + _BATCH]] for start in range(0, len(pairs), _BATCH)]  # as pairs are many
+        similarities = [ms_ssim(images[batch[:, 0]], images[batch[:, 1]]) for batch in batches]
+        return pairs, np.concatenate([np.zeros(0), *similarities])
 
     return whole.once(f"similarities of pairs of class {label}", compare_pairs)
 
