@@ -60,6 +60,12 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
         )
     if config.penalty_interval > 1 and not config.has_penalty:
         raise ConfigError(f"penalty_interval is {config.penalty_interval}, but there is no penalty; leave it at 1")
+    finals = {name: getattr(config, f"final_{name}") for name in ("learning_rate", "beta_2", "penalty_weight")}
+    for name, value in finals.items():
+        if value is not None and config.burn_in_epochs is None:
+            raise ConfigError(
+                f"final_{name} is {value}, but there is no burn-in after which to have it; give --burn_in_epochs"
+            )
     if config.autoencoder_epochs and not architecture.has_encoder:
         raise ConfigError(
             f"autoencoder_epochs is {config.autoencoder_epochs}, but the architecture {config.architecture} has no "

@@ -33,16 +33,22 @@ class GanConfig:
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
-    label_sampling: str | None = setting(None, "how labels of fakes are drawn: balanced, sqrt or real frequencies")
+    label_sampling: str | None = setting(
+        None, "labels of fakes: drawn by balanced, sqrt or real frequencies, or paired with the real images"
+    )
     batch_sampling: str | None = setting(
         None, "how often real images of each class are shown: balanced, equally often; real, or none: as they come"
     )
     disc_steps: int | None = setting(None, "discriminator steps per generator step")
-    fresh_batches: bool | None = setting(None, "give every discriminator step real images of its own")
+    fresh_batches: bool | None = setting(None, "give every step that looks at real images some of its own")
     learning_rate: float | None = setting(None, "Adam learning rate of the networks")
     discriminator_learning_rate: float | None = setting(None, "that of the discriminator, where it has its own")
     beta_1: float | None = setting(None, "Adam decay of the first moment")
     beta_2: float | None = setting(None, "Adam decay of the second moment")
+    burn_in_epochs: float | None = setting(None, "passes over the real images until settings have their final_ values")
+    final_learning_rate: float | None = setting(None, "learning rate after the burn-in; none: as before")
+    final_beta_2: float | None = setting(None, "beta_2 after the burn-in; none: as before")
+    final_penalty_weight: float | None = setting(None, "penalty_weight after the burn-in; none: as before")
     autoencoder_epochs: int | None = setting(None, "epochs of the autoencoder that initialises the generator; 0: none")
     phase_epochs: float = setting(
         20.0, "passes over the images in a phase of growth, where networks grow; 0: no growth"
@@ -72,13 +78,16 @@ class GanConfig:
         for name in ("disc_steps", "learning_rate", "discriminator_learning_rate", "latent_dim", "penalty_interval"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
-        for name in ("penalty_weight", "autoencoder_epochs"):
+        for name in ("burn_in_epochs", "final_learning_rate"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "greater than 0")
+        for name in ("penalty_weight", "final_penalty_weight", "autoencoder_epochs"):
             value = getattr(self, name)
             require(value is None or value >= 0, name, value, "0 or greater")
         require(
             self.batch_sampling in (None, "balanced", "real"), "batch_sampling", self.batch_sampling, "balanced or real"
         )
-        for name in ("beta_1", "beta_2"):
+        for name in ("beta_1", "beta_2", "final_beta_2"):
             value = getattr(self, name)
             require(value is None or 0 <= value < 1, name, value, "from 0 up to, but not including, 1")
 

@@ -21,16 +21,16 @@ from melgan.augmentations import AUGMENTATIONS
 from melgan.combinations import require_possible
 from melgan.config import GanConfig
 from melgan.distribution import compiles_gradients, per_replica_batch_size
-from melgan.ema import warmed_up_decay
 from melgan.gradients import dense_gradients
 from melgan.growing import at_level, grow
 from melgan.growth import growth_of
 from melgan.images import to_signed_float
-from melgan.labels import class_probabilities, sample_labels, wrong_labels
+from melgan.labels import class_probabilities, labels_of_fakes, wrong_labels
 from melgan.objectives import OBJECTIVES
 from melgan.penalties import PENALTIES
 from melgan.precision import apply_gradients, layers_computing_in, make_adam, reset_moments, resolve_precision
 from melgan.randomness import Draws
+from melgan.schedules import Schedules
 from melgan.spectral import advance_power_iterations
 from melgan.stepping import take_steps
 
@@ -61,8 +61,8 @@ class GanTrainer:
         self._probabilities = class_probabilities(class_counts, config.label_sampling)
         self._compiles = compiles_gradients(config.xla, strategy)
         precision = resolve_precision(config.precision, strategy)
-        optimizer = partial(make_adam, beta_1=config.beta_1, beta_2=config.beta_2, precision=precision)
-        disc_rate = config.discriminator_learning_rate or config.learning_rate
+        burn_in_images = (config.burn_in_epochs or 0.0) * sum(class_counts)
+        self.schedules = Schedules(burn_in_images, config.global_batch_size)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), layers_computing_in(precision):
             networks = build_networks(config, self.num_classes)
@@ -71,7 +71,13 @@ class GanTrainer:
             self.class_gaussians, self._encoder_trunk = networks.class_gaussians, networks.encoder_trunk
             average = build_networks(config, self.num_classes)
             self.ema_generator = average.generator
-            self._generator_optimizer = optimizer(config.learning_rate, variables=self.generator.trainable_variables)
+            self._penalty_weight = self.schedules.setting(config.penalty_weight, config.final_penalty_weight)
+            beta_2 = self.schedules.setting(config.beta_2, config.final_beta_2)
+            optimizer = partial(make_adam, beta_1=config.beta_1, beta_2=beta_2, precision=precision)
+            rate = self.schedules.setting(config.learning_rate, config.final_learning_rate)
+            self._generator_optimizer = optimizer(rate, variables=self.generator.trainable_variables)
+            disc_rate = config.discriminator_learning_rate or config.learning_rate
+            disc_rate = self.schedules.setting(disc_rate, config.final_learning_rate)
             self._discriminator_optimizer = optimizer(disc_rate, variables=self.discriminator.trainable_variables)
             self.attempt = _counter(0, tf.int32)
             self.strength = _counter(0.0, keras.config.floatx())
@@ -88,7 +94,7 @@ class GanTrainer:
     @property
     def batches_per_step(self) -> int:
         """How many batches of real images a step takes."""
-        return self.config.disc_steps if self.config.fresh_batches else 1
+        return self.config.disc_steps + self._objective.needs_real_logits if self.config.fresh_batches else 1
 
     @property
     def checkpointed(self) -> dict:
@@ -118,7 +124,8 @@ class GanTrainer:
         """Takes `num_steps` generator steps from step number `step`; returns what each of them measured.
 
         Each is the published one: `disc_steps` discriminator steps and one generator step, on one batch of real images
-        or, with `fresh_batches`, on a batch of its own for each discriminator step.
+        or, with `fresh_batches`, on a batch of its own for each discriminator step, and for the generator step where
+        its loss looks at real images.
 
         Returns:
           By name, `[num_steps]`: losses and the sign of the logits of real images (means over the batch and the
@@ -139,6 +146,7 @@ class GanTrainer:
         def take_step(number: tf.Tensor) -> tf.Tensor:
             grow(self.growth.degree(step + number), *self._whole)
             own_batches = [next(batches) for _ in range(self.batches_per_step)]
+            self.schedules.set_for(step + number)
             per_replica = self._strategy.run(self._replica_step, args=(own_batches, step + number))
             self._update_average(step + number)
             measured = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
@@ -161,9 +169,14 @@ class GanTrainer:
             tf.cast(step, tf.int64)  # the numbers differ between types of integers
         )
 
-    def generate(self, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns fake images `[B, H, W, 3]`, never in half precision, and the labels `[B]` they were asked for."""
-        labels = sample_labels(draws.fold(1), self._probabilities)
+    def generate(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns fake images `[B, H, W, 3]`, never in half precision, and the labels `[B]` they were asked for.
+
+        Arguments:
+          real_labels: `[B]`, of the real images that the fakes stand beside; they count for `paired` labels only.
+          draws: random numbers of this step.
+        """
+        labels = labels_of_fakes(draws.fold(1), real_labels, self._probabilities)
         latents = draws.fold(2).normal(self.config.latent_dim)
         return tf.cast(self.generator([latents, labels], training=True), keras.config.floatx()), labels
 
@@ -200,10 +213,15 @@ class GanTrainer:
                 # A penalty that is due only now and then counts as often as it was left out.
                 penalty = self.config.penalty_interval * self._reduce(
                     self._penalty(
-                        self.discriminator.dropping(draws.fold(9)), real_images, fake_images, labels, draws.fold(4)
+                        self.discriminator.dropping(draws.fold(9)),
+                        real_images,
+                        labels,
+                        fake_images,
+                        fake_labels,
+                        draws.fold(4),
                     )
                 )
-                loss += self.config.penalty_weight * penalty
+                loss += self._penalty_weight * penalty
             scaled = self._discriminator_optimizer.scale_loss(loss)
         terms = (adversarial, penalty, self._reduce(tf.sign(taken_for_real)))
         return dense_gradients(tape, scaled, self.discriminator.trainable_variables), terms
@@ -215,7 +233,7 @@ class GanTrainer:
             discriminator = self.discriminator.dropping(draws.fold(7))
             real_logits = discriminator(self._augment(real_images, draws.fold(5)), labels)
         with tf.GradientTape() as tape:
-            fake_images, fake_labels = self.generate(draws)
+            fake_images, fake_labels = self.generate(labels, draws)
             discriminator = self.discriminator.dropping(draws.fold(8))
             fake_logits = discriminator(self._augment(fake_images, draws.fold(6)), fake_labels)
             loss = self._reduce(self._objective.generator(fake_logits, real_logits))
@@ -233,7 +251,7 @@ class GanTrainer:
                 self._discriminator_step(batch, draws.fold(1 + disc_step), step * disc_steps + disc_step)
             )
         *disc_values, disc_skipped = tf.unstack(tf.add_n(disc_values) / disc_steps)
-        real_images, labels = batch["image"], batch["label"]
+        real_images, labels = batches[-1]["image"], batches[-1]["label"]
         gradients, (loss,) = self._generator_gradients(real_images, labels, draws.fold(0))
         advance_power_iterations(self.generator)
         squared_norm, skipped = apply_gradients(
@@ -245,7 +263,7 @@ class GanTrainer:
     def _discriminator_step(self, batch: dict[str, tf.Tensor], draws: Draws, number: tf.Tensor) -> tf.Tensor:
         """Takes discriminator step `number` of all; returns [loss, penalty, real sign, squared gradient, skipped]."""
         real_images, labels = batch["image"], batch["label"]
-        fake_images, fake_labels = self._generate(draws)
+        fake_images, fake_labels = self._generate(labels, draws)
 
         def gradients(penalised: bool) -> Gradients:
             return self._discriminator_gradients[penalised](real_images, labels, fake_images, fake_labels, draws)
@@ -301,7 +319,7 @@ class GanTrainer:
 
     def _update_average(self, step: tf.Tensor) -> None:
         """Moves the averaged weights towards the generator's; moving statistics are taken over as they are."""
-        decay = warmed_up_decay(self.config.ema_decay, step)
+        decay = self.schedules.average_decay(self.config.ema_decay, step)
         pairs = zip(self.ema_generator.trainable_variables, self.generator.trainable_variables, strict=True)
         for average, value in pairs:
             average.assign(decay * average.value + (1.0 - decay) * value.value)

@@ -7,15 +7,23 @@ import tensorflow as tf
 
 from melgan.randomness import Draws
 
-# A class of n images is drawn in proportion to n ** exponent.
-LABEL_SAMPLINGS: dict[str, float] = {"balanced": 0.0, "sqrt": 0.5, "real": 1.0}
+# A class of n images is drawn in proportion to n ** exponent; None: a fake has the label of the real image beside it.
+LABEL_SAMPLINGS: dict[str, float | None] = {"balanced": 0.0, "sqrt": 0.5, "real": 1.0, "paired": None}
 
 
-def class_probabilities(class_counts: Sequence[int], label_sampling: str) -> np.ndarray:
-    """Returns the probability of each class `[num_classes]`; a class without images is never drawn."""
+def class_probabilities(class_counts: Sequence[int], label_sampling: str) -> np.ndarray | None:
+    """Returns the probability of each class `[num_classes]`, 0 for one without images; None where none is drawn."""
+    exponent = LABEL_SAMPLINGS[label_sampling]
+    if exponent is None:
+        return None
     counts = np.asarray(class_counts, dtype=np.float64)
-    weights = np.where(counts > 0, np.maximum(counts, 1) ** LABEL_SAMPLINGS[label_sampling], 0.0)
+    weights = np.where(counts > 0, np.maximum(counts, 1) ** exponent, 0.0)
     return weights / weights.sum()
+
+
+def labels_of_fakes(draws: Draws, real_labels: tf.Tensor, probabilities: np.ndarray | None) -> tf.Tensor:
+    """Returns labels `[B]` of fakes: drawn with the given probabilities, or those of the real images `[B]`."""
+    return real_labels if probabilities is None else sample_labels(draws, probabilities)
 
 
 def sample_labels(draws: Draws, probabilities: np.ndarray) -> tf.Tensor:

@@ -95,6 +95,22 @@ def softmax_cross_entropy_generator(fake_logits: tf.Tensor, real_logits: tf.Tens
     return -fake_logits
 
 
+def relativistic_discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
+) -> tf.Tensor:
+    """-log s(D(real) - D(fake)), of the pairs that stand beside each other. Huang et al. 2024, section 2.
+
+    After Jolicoeur-Martineau 2018, "The relativistic discriminator: a key element missing from standard GAN".
+    """
+    del wrong_label_logits  # pairs have two sides
+    return tf.nn.softplus(fake_logits - real_logits)
+
+
+def relativistic_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
+    """-log s(D(fake) - D(real)), of the same pairs. Huang et al. 2024, section 2."""
+    return tf.nn.softplus(real_logits - fake_logits)
+
+
 OBJECTIVES: dict[str, Objective] = {
     "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
     "wasserstein": Objective(
@@ -109,5 +125,8 @@ OBJECTIVES: dict[str, Objective] = {
         softmax_cross_entropy_generator,
         takes_wrong_labels=False,
         has_fake_class=True,
+    ),
+    "relativistic": Objective(
+        relativistic_discriminator, relativistic_generator, needs_real_logits=True, takes_wrong_labels=False
     ),
 }

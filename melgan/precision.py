@@ -33,10 +33,19 @@ def layers_computing_in(precision: str) -> Iterator[None]:
 
 
 def make_adam(
-    learning_rate: float, beta_1: float, beta_2: float, *, precision: str, variables: Sequence[keras.Variable]
+    learning_rate: float | tf.Variable,
+    beta_1: float,
+    beta_2: float | tf.Variable,
+    *,
+    precision: str,
+    variables: Sequence[keras.Variable],
 ) -> keras.optimizers.Optimizer:
-    """Returns Adam for some variables; in float16 it scales the loss by a factor that follows the overflows."""
-    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2)
+    """Returns Adam for some variables; in float16 it scales the loss by a factor that follows the overflows.
+
+    A setting that is a variable may be assigned between steps.
+    """
+    rate = learning_rate.read_value if isinstance(learning_rate, tf.Variable) else learning_rate
+    optimizer = keras.optimizers.Adam(rate, beta_1, beta_2)
     if precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(list(variables))

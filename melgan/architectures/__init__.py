@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from melgan.architectures import bagan, bagan_gp, dcgan, progan, sagan
+from melgan.architectures import bagan, bagan_gp, dcgan, progan, r3gan, sagan
 from melgan.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.config import GanConfig
 from melgan.errors import look_up
@@ -15,6 +15,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "progan": Architecture(progan.build, judges_alone=False, bounded_images=False, grows=True),
     "sagan": Architecture(sagan.build),
     "bagan": Architecture(bagan.build, has_encoder=True, reconstruction_error=tf.square, has_fake_class=True),
+    "r3gan": Architecture(r3gan.build, bounded_images=False),
 }
 
 

@@ -104,7 +104,7 @@ def shares(trainer, images, draws):
 def test_losses_by_hand(trainer):
     """Real images count by their class; a fake by the class of fakes, as much as a third of a real image."""
     draws = trainer.draws(0)
-    fakes, fake_labels = trainer.generate(draws)
+    fakes, fake_labels = trainer.generate(LABELS, draws)
     _, (loss, _, real_sign) = trainer.discriminator_gradients(IMAGES, LABELS, fakes, fake_labels, draws)
     real, fake = shares(trainer, IMAGES, draws.fold(7)), shares(trainer, fakes, draws.fold(8))
     np.testing.assert_allclose(real.sum(axis=1), 1.0, rtol=1e-5)
@@ -121,7 +121,7 @@ def test_undecided_discriminator(one_device):
     trainer = GanTrainer(tiny_config(method="bagan"), CLASS_COUNTS, one_device)
     trainer.discriminator.head.set_weights([0 * weight for weight in trainer.discriminator.head.get_weights()])
     draws = trainer.draws(0)
-    _, (loss, _, _) = trainer.discriminator_gradients(IMAGES, LABELS, *trainer.generate(draws), draws)
+    _, (loss, _, _) = trainer.discriminator_gradients(IMAGES, LABELS, *trainer.generate(LABELS, draws), draws)
     assert float(loss) == pytest.approx(math.log(3) * 3 / 2, rel=1e-5)
 
 
@@ -130,7 +130,7 @@ def test_images_of_a_batch_balanced_over_classes_weigh_as_the_fakes(one_device):
     trainer = GanTrainer(tiny_config(method="bagan"), CLASS_COUNTS, one_device)
     trainer.discriminator.head.set_weights([0 * weight for weight in trainer.discriminator.head.get_weights()])
     draws = trainer.draws(0)
-    gradients, _ = trainer.discriminator_gradients(IMAGES, LABELS, *trainer.generate(draws), draws)
+    gradients, _ = trainer.discriminator_gradients(IMAGES, LABELS, *trainer.generate(LABELS, draws), draws)
     names = [variable.name for variable in trainer.discriminator.trainable_variables]
     for name in ("class_biases", "fake_bias"):
         np.testing.assert_allclose(gradients[names.index(name)], 0.0, atol=1e-6)

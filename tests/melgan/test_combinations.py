@@ -9,6 +9,8 @@ IMPOSSIBLE = [
     ("gan", {"penalty": "gradient_penalty", "penalty_weight": 10.0}, "^penalty is gradient_penalty, but the discrim"),
     ("gan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture dcgan has no encoder"),
     ("sagan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture sagan has no encoder"),
+    ("sagan", {"final_beta_2": 0.99}, "^final_beta_2 is 0.99, but there is no burn-in after which to have it; give --"),
+    ("sagan", {"final_penalty_weight": 0.0}, "^final_penalty_weight is 0.0, but there is no burn-in"),
     ("gan", {"penalty_interval": 4}, "^penalty_interval is 4, but there is no penalty; leave it at 1$"),
     ("wgan_gp", {"wrong_labels": True}, "^wrong_labels is on, but the objective wasserstein has no place for them"),
     ("wgan_gp", {"penalty": "none"}, "^the objective wasserstein needs a penalty"),
@@ -19,7 +21,7 @@ IMPOSSIBLE = [
         "bagan",
         {"objective": "hinge"},
         "^the objective hinge does not go with the architecture bagan, as only one of them has a class for fakes; "
-        "for sigmoid_cross_entropy, wasserstein, hinge.*, choose one of the architectures bagan_gp, dcgan",
+        "for sigmoid_cross_entropy, wasserstein.*, hinge.*, choose one of the architectures bagan_gp, dcgan",
     ),
     (
         "gan",

@@ -35,7 +35,7 @@ def gradients(trainer, step=0):
     """Returns the gradients of the first discriminator step and of the generator, and all losses."""
     batch, draws = tiny_batch(), trainer.draws(step)
     images, labels = to_signed_float(batch["image"]), tf.constant(batch["label"])
-    fakes = trainer.generate(draws.fold(1))
+    fakes = trainer.generate(labels, draws.fold(1))
     discriminator, losses = trainer.discriminator_gradients(images, labels, *fakes, draws.fold(1))
     generator, generator_losses = trainer.generator_gradients(images, labels, draws.fold(0))
     names = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
@@ -44,12 +44,13 @@ def gradients(trainer, step=0):
 
 @pytest.fixture(scope="module", params=METHODS)
 def one_step(request, one_device):
-    """A trainer after one step, late enough for the full decay, its weights before and after, gradients and losses."""
+    """A trainer after one step, later than all schedules, its weights before and after, gradients and losses."""
     trainer = GanTrainer(tiny_config(method=request.param, disc_steps=1, ema_decay=0.9), CLASS_COUNTS, one_device)
     trainer.start_average()
-    discriminator_gradients = flat(gradients(trainer, step=100)[0])
+    trainer.schedules.set_for(1000)
+    discriminator_gradients = flat(gradients(trainer, step=1000)[0])
     before = weights(trainer)
-    losses = trainer.train_steps(tiny_batches(), tf.constant(100, tf.int64), tf.constant(1, tf.int64))
+    losses = trainer.train_steps(tiny_batches(), tf.constant(1000, tf.int64), tf.constant(1, tf.int64))
     return trainer, before, weights(trainer), discriminator_gradients, losses
 
 
@@ -73,8 +74,10 @@ def test_first_step_of_adam_moves_by_the_learning_rate_against_the_gradient(one_
     moved = after["discriminator"] - before["discriminator"]
     clear = np.abs(gradient) > 1e-4  # others are decided by rounding
     assert clear.sum() > 100
-    root = np.sqrt(1 - trainer.config.beta_2) * gradient[clear]  # of the second moment, but for the sign
-    rate = trainer.config.discriminator_learning_rate or trainer.config.learning_rate
+    config = trainer.config
+    beta_2 = config.final_beta_2 or config.beta_2
+    root = np.sqrt(1 - beta_2) * gradient[clear]  # of the second moment, but for the sign
+    rate = config.final_learning_rate or config.discriminator_learning_rate or config.learning_rate
     by_hand = -rate * root / (np.abs(root) + 1e-7)
     np.testing.assert_allclose(moved[clear], by_hand, rtol=5e-3)
 
@@ -165,7 +168,7 @@ def test_gradient_functions_are_fit_for_an_accelerator(one_device, method, augme
     @tf.function(jit_compile=True)
     def compiled(images, labels, seed):
         draws = Draws(seed, 0, len(labels), 1)
-        fakes = trainer.generate(draws)
+        fakes = trainer.generate(labels, draws)
         discriminator = trainer.discriminator_gradients(images, labels, *fakes, draws)
         return discriminator, trainer.generator_gradients(images, labels, draws)
 
@@ -193,7 +196,7 @@ class FixedDraws(Draws):
 @pytest.mark.parametrize("kind", ["discriminator", "generator"])
 def test_compiled_gradients_equal_plain_ones(one_device, kind):
     trainer = GanTrainer(tiny_config(), CLASS_COUNTS, one_device)
-    fakes = [tf.constant(tensor) for tensor in trainer.generate(FixedDraws((1,), 0, 4, 1))]
+    fakes = [tf.constant(tensor) for tensor in trainer.generate(tiny_batch()["label"], FixedDraws((1,), 0, 4, 1))]
     given = fakes if kind == "discriminator" else []
     enlarge_weights(trainer.generator)
     enlarge_weights(trainer.discriminator)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.labels import LABEL_SAMPLINGS, class_probabilities, sample_labels, wrong_labels
+from melgan.labels import LABEL_SAMPLINGS, class_probabilities, labels_of_fakes, sample_labels, wrong_labels
 from melgan.randomness import Draws
 
 MANY = 40000
+DRAWN = [name for name, exponent in LABEL_SAMPLINGS.items() if exponent is not None]
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_probabilities_of_36_9_and_1_images(label_sampling, expected):
     np.testing.assert_allclose(class_probabilities([36, 9, 1], label_sampling), expected)
 
 
-@pytest.mark.parametrize("label_sampling", LABEL_SAMPLINGS)
+@pytest.mark.parametrize("label_sampling", DRAWN)
 @pytest.mark.parametrize("counts", [(0, 7, 2, 5), (7, 0, 2, 5), (7, 2, 5, 0)])
 def test_labels_come_as_often_as_they_should(draws, label_sampling, counts):
     probabilities = class_probabilities(counts, label_sampling)
@@ -36,9 +37,16 @@ def test_labels_come_as_often_as_they_should(draws, label_sampling, counts):
     assert_frequencies(labels, probabilities)
 
 
-@pytest.mark.parametrize("label_sampling", LABEL_SAMPLINGS)
+@pytest.mark.parametrize("label_sampling", DRAWN)
 def test_a_single_class_is_always_drawn(draws, label_sampling):
     np.testing.assert_array_equal(sample_labels(draws, class_probabilities([5], label_sampling)), np.zeros(MANY))
+
+
+def test_paired_fakes_have_the_labels_of_the_real_images(draws):
+    real_labels = tf.constant([2, 0, 1])
+    paired, drawn = (class_probabilities([0, 5, 0], label_sampling) for label_sampling in ("paired", "real"))
+    np.testing.assert_array_equal(labels_of_fakes(draws, real_labels, paired), real_labels)
+    np.testing.assert_array_equal(labels_of_fakes(draws, real_labels, drawn), np.ones(MANY))
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 5])

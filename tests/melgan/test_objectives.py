@@ -69,6 +69,14 @@ def test_softmax_losses_by_hand():
     np.testing.assert_allclose(objective.generator(tf.constant(fake), None), [3 * np.log(2), np.log(2)])
 
 
+def test_relativistic_losses_are_of_pairs():
+    """Margins of 1, -2 and 0, seen from either side."""
+    objective = OBJECTIVES["relativistic"]
+    real, fake = tf.constant([2.0, -1.0, 4.0]), tf.constant([1.0, 1.0, 4.0])
+    np.testing.assert_allclose(objective.discriminator(real, fake, None), [0.313262, 2.126928, np.log(2)], rtol=1e-5)
+    np.testing.assert_allclose(objective.generator(fake, real), [1.313262, 0.126928, np.log(2)], rtol=1e-5)
+
+
 def test_discriminator_gains_from_high_real_and_low_other_logits(objective):
     logits = [tf.Variable(tf.zeros(2)) for _ in range(3)]
     with tf.GradientTape() as tape:

@@ -64,6 +64,24 @@ def test_adam_that_begins_anew_keeps_its_rate_and_its_scale(one_device, precisio
     assert float(optimizer.scale_loss(tf.constant(1.0))) == scale
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_learning_rate_and_beta_2_may_change_between_steps(one_device, precision):
+    """Adam by hand, without a first moment; gradients 1 and 2, scaled as the loss is."""
+    with one_device.scope():
+        variable = keras.Variable([0.0])
+        rate, beta_2 = (tf.Variable(value, trainable=False) for value in (0.1, 0.5))
+        optimizer = make_adam(rate, 0.0, beta_2, precision=precision, variables=[variable])
+    scale = float(optimizer.scale_loss(tf.constant(1.0)))
+    one_device.run(step_of, args=(optimizer, variable, [1.0 * scale]))
+    np.testing.assert_allclose(variable, [-0.1], rtol=1e-5)
+    rate.assign(0.3)
+    beta_2.assign(0.9)
+    one_device.run(step_of, args=(optimizer, variable, [2.0 * scale]))
+    second_moment = 0.9 * (0.5 * 1**2) + 0.1 * 2**2
+    step = 0.3 * 2 / np.sqrt(second_moment / (1 - 0.9**2))
+    np.testing.assert_allclose(variable, [-0.1 - step], rtol=1e-5)
+
+
 def test_policy_holds_only_inside(one_device):
     with layers_computing_in("bfloat16"):
         inside = keras.layers.Dense(1)

@@ -136,7 +136,7 @@ def test_every_level_is_fit_for_an_accelerator(one_device, level):
     @tf.function(jit_compile=True)
     def compiled(images, labels, seed):
         draws = Draws(seed, 0, len(labels), 1)
-        fakes = trainer.generate(draws)
+        fakes = trainer.generate(labels, draws)
         discriminator = trainer.discriminator_gradients(images, labels, *fakes, draws)
         return discriminator, trainer.generator_gradients(images, labels, draws)
 

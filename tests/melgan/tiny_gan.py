@@ -33,7 +33,7 @@ def tiny_batches(start_step=0) -> Iterator:
 
 def flat(values):
     """Returns tensors or variables as one numpy vector."""
-    return np.concatenate([np.ravel(tf.convert_to_tensor(value)) for value in values])
+    return np.concatenate([np.zeros(0, np.float32), *(np.ravel(tf.convert_to_tensor(value)) for value in values)])
 
 
 def enlarge_weights(network, deviation=0.1):
