@@ -106,9 +106,9 @@ def _explanation(report: dict) -> list[str]:
     return [
         f"{report['method']} (generator {report['generator'][:12]}, {report['image_size']} px), judged by {by}.",
         *([chosen] if report["chosen_by"] else []),
-        f"Features: {report['features']}, resized with antialiasing. MS-SSIM has {scales} of 5 scales at this size."
+        f"Features: {report['features']}. MS-SSIM has {scales} of 5 scales at this size."
         if scales < len(WEIGHTS)
-        else f"Features: {report['features']}, resized with antialiasing.",
+        else f"Features: {report['features']}.",
         f"Below each figure stands that of {beside}, judged by the same ones: what a faultless generator would reach. "
         "Intervals are of 95 %. Over all classes, synthetic images have the mix of classes of the real ones.",
     ]

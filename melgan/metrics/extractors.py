@@ -48,7 +48,7 @@ def pixels(weights: str) -> Extractor:
     """The pixels themselves, at 32 px: knows no forms, but needs no weights."""
     if weights:
         raise ConfigError("weights: the features `pixels` have none; leave it out, or use the features `inception`")
-    return Extractor(f"pixels at {_PIXEL_SIDE} px", "pixels", lambda images: (pixel_vectors(images), None))
+    return Extractor(f"pixels, {_PIXEL_SIDE} px antialiased", "pixels", lambda images: (pixel_vectors(images), None))
 
 
 def inception(weights: str) -> Extractor:
@@ -92,7 +92,7 @@ def of_classifier(model: keras.Model, image_size: int, name: str, identity: str)
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _in_batches(network, images, lambda batch: resize(batch, image_size))
 
-    return Extractor(f"{name}, {image_size} px", identity, extract)
+    return Extractor(f"{name}, {image_size} px antialiased", identity, extract)
 
 
 EXTRACTORS: dict[str, Callable[[str], Extractor]] = {"inception": inception, "pixels": pixels, "random": random}
@@ -105,7 +105,7 @@ def _of_inception(network: keras.Model, name: str) -> Extractor:
         return _in_batches(both, images, lambda batch: resize(batch, _INCEPTION_SIDE) / 127.5 - 1.0)
 
     digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in network.weights))
-    return Extractor(f"{name}, {_INCEPTION_SIDE} px", f"{name} {digest.hexdigest()}", extract)
+    return Extractor(f"{name}, {_INCEPTION_SIDE} px antialiased", f"{name} {digest.hexdigest()}", extract)
 
 
 def _in_batches(

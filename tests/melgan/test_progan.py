@@ -148,6 +148,19 @@ def test_every_level_is_fit_for_an_accelerator(one_device, level):
     assert f"[4,{4 * 2**level},{4 * 2**level}," in program
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_is_near(one_device, precision):
+    losses = {}
+    for each in ("float32", precision):
+        trainer = GanTrainer(tiny_config(method="progan", precision=each), CLASS_COUNTS, one_device).levels[2]
+        images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
+        fakes = trainer.generate(labels, trainer.draws(0))
+        gradients, losses[each] = trainer.discriminator_gradients(images, labels, *fakes, trainer.draws(0))
+        assert {value.dtype for value in [fakes[0], *gradients]} == {tf.float32}
+    np.testing.assert_allclose(losses[precision], losses["float32"], rtol=0.02, atol=0.02)
+    assert losses[precision][0] != losses["float32"][0]
+
+
 def make_trainer(strategy):
     """Returns a trainer of 2 steps a phase: level 0 in steps 0 and 1, level 1 fades in in 2 and 3."""
     trainer = GanTrainer(tiny_config(method="progan", phase_epochs=1.0), CLASS_COUNTS, strategy)

@@ -77,7 +77,7 @@ def test_real_images_score_better_than_those_of_a_generator_that_learnt_nothing(
 def test_the_table_names_extractor_and_counts_with_every_figure(evaluation: Path):
     table = pd.read_csv(evaluation / "metrics.csv")
     reading = table["metric"].map(lambda name: METRICS[name].reads_features)
-    assert set(table["features"][reading]) == {"classifier real_only (small_cnn, fold 0), 32 px"}
+    assert set(table["features"][reading]) == {"classifier real_only (small_cnn, fold 0), 32 px antialiased"}
     assert table["features"][~reading].isna().all()
     assert (table[["judged", "reference"]] > 0).all(axis=None)
     assert set(table["images"]) == {"synthetic", "real"}

@@ -30,7 +30,7 @@ def report_of(synthetic, real=(), **other):
         "generator": "0123456789abcdef",
         "classes": CLASSES,
         "image_size": 64,
-        "features": "pixels at 32 px",
+        "features": "pixels, 32 px antialiased",
         "held_out": ["train00-9.tfrec"],
         "chosen_by": [],
         "synthetic": list(synthetic),

@@ -61,7 +61,7 @@ def test_pixels_know_no_classes_and_have_no_weights():
     assert features.shape == (3, 3072)
     assert features.dtype == np.float32
     assert probabilities is None
-    assert (extractor.name, extractor.identity) == ("pixels at 32 px", "pixels")
+    assert (extractor.name, extractor.identity) == ("pixels, 32 px antialiased", "pixels")
 
 
 @pytest.mark.parametrize("name", ["pixels", "random"])
@@ -91,7 +91,7 @@ def test_features_of_a_classifier_are_its_penultimate_layer(classifier):
     np.testing.assert_allclose(logits, classifier(resize(IMAGES, 32), training=False)[0], atol=1e-4)
     exponentials = np.exp(logits)
     np.testing.assert_allclose(probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), atol=1e-5)
-    assert (extractor.name, extractor.identity) == ("classifier, 32 px", "digest")
+    assert (extractor.name, extractor.identity) == ("classifier, 32 px antialiased", "digest")
 
 
 def test_random_features_are_the_same_at_every_call(random_inception):
@@ -104,7 +104,7 @@ def test_random_features_are_the_same_at_every_call(random_inception):
 
 def test_random_features_tell_images_apart(random_inception):
     features, probabilities = random_inception.extract(IMAGES)
-    assert random_inception.name == "inception, random weights, 299 px"
+    assert random_inception.name == "inception, random weights, 299 px antialiased"
     assert (features.shape, features.dtype) == ((3, 2048), np.float32)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert np.isfinite(features).all()
@@ -127,7 +127,7 @@ def test_inception_takes_the_weights_of_a_file_and_images_from_minus_one_to_one(
         np.testing.assert_allclose(features, [[-1, -0.6, 1]] * 2, atol=1e-3)
         expected = np.exp([-1, -0.6, 1]) / np.exp([-1, -0.6, 1]).sum()
         np.testing.assert_allclose(probabilities, [expected] * 2, atol=1e-3)
-        assert extractor.name == "inception, ImageNet weights, 299 px"
+        assert extractor.name == "inception, ImageNet weights, 299 px antialiased"
     assert asked == ["own.weights.h5", "imagenet"]
 
 
