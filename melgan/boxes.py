@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+MAX_BOXES = 8  # of an image that networks are told of, the largest
+
 
 def rasterise(boxes: tf.Tensor, size: int) -> tf.Tensor:
     """Returns which share of every pixel boxes cover, `[N, size, size, 1]` in [0, 1], of the type of `floatx`.

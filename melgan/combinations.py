@@ -58,6 +58,11 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
             f"penalty is {config.penalty}, but the discriminator of {config.architecture} judges a batch together, so "
             f"no image has a gradient of its own; choose one of the architectures {others}, or --penalty=none"
         )
+    if architecture.takes_boxes and config.augmentation != "none":
+        raise ConfigError(
+            f"augmentation is {config.augmentation}, which moves images, but not the boxes that the architecture "
+            f"{config.architecture} is told; give --augmentation=none"
+        )
     if config.penalty_interval > 1 and not config.has_penalty:
         raise ConfigError(f"penalty_interval is {config.penalty_interval}, but there is no penalty; leave it at 1")
     finals = {name: getattr(config, f"final_{name}") for name in ("learning_rate", "beta_2", "penalty_weight")}

@@ -15,9 +15,11 @@ import tensorflow as tf
 from absl import logging
 
 from melgan.ada import adapted
-from melgan.architectures import build_networks
+from melgan.architectures import ARCHITECTURES, build_networks
 from melgan.architectures.networks import Level
 from melgan.augmentations import AUGMENTATIONS
+from melgan.box_table import table_of
+from melgan.boxes import rasterise
 from melgan.combinations import require_possible
 from melgan.config import GanConfig
 from melgan.distribution import compiles_gradients, per_replica_batch_size
@@ -58,6 +60,7 @@ class GanTrainer:
         self._objective = OBJECTIVES[config.objective]
         self._penalty = PENALTIES[config.penalty]
         self._augmentation = AUGMENTATIONS[config.augmentation]
+        self._takes_boxes = ARCHITECTURES[config.architecture].takes_boxes
         self._probabilities = class_probabilities(class_counts, config.label_sampling)
         self._compiles = compiles_gradients(config.xla, strategy)
         precision = resolve_precision(config.precision, strategy)
@@ -170,7 +173,7 @@ class GanTrainer:
         )
 
     def generate(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns fake images `[B, H, W, 3]`, never in half precision, and the labels `[B]` they were asked for.
+        """Returns fake images as they are shown, never in half precision, and the labels `[B]` they were asked for.
 
         Arguments:
           real_labels: `[B]`, of the real images that the fakes stand beside; they count for `paired` labels only.
@@ -178,7 +181,23 @@ class GanTrainer:
         """
         labels = labels_of_fakes(draws.fold(1), real_labels, self._probabilities)
         latents = draws.fold(2).normal(self.config.latent_dim)
-        return tf.cast(self.generator([latents, labels], training=True), keras.config.floatx()), labels
+        images = tf.cast(self.generator([latents, labels], training=True), keras.config.floatx())
+        if self._takes_boxes:
+            images = _with_map(images, table_of(self.generator)(latents, labels))
+        return images, labels
+
+    def as_shown(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns a batch with images as they are shown to the discriminator at a step.
+
+        They are in [-1, 1], of no more detail than networks that grow have at the step, `[B, H, W, 3]` or, where the
+        architecture takes boxes, with the map of theirs as the fourth channel.
+        """
+        images = to_signed_float(batch["image"])
+        if self._level is not None:
+            images = at_level(images, self._level, self.growth.degree(step))
+        if self._takes_boxes:
+            images = _with_map(images, batch["boxes"])
+        return batch | {"image": images}
 
     def discriminator_gradients(
         self,
@@ -193,9 +212,9 @@ class GanTrainer:
         """Returns the gradients of the discriminator's scaled loss, summed over this replica's examples, and the terms.
 
         Arguments:
-          real_images: `[B, H, W, 3]` in [-1, 1].
+          real_images: as they are shown, `[B, H, W, C]` in [-1, 1].
           labels: `[B]`, their classes.
-          fake_images: `[B, H, W, 3]` in [-1, 1].
+          fake_images: likewise, `[B, H, W, C]`.
           fake_labels: `[B]`, the classes they were asked for.
           draws: random numbers of this discriminator step.
           penalised: whether the gradient penalty is due.
@@ -243,7 +262,7 @@ class GanTrainer:
     def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> tf.Tensor:
         """Takes a whole step on this replica; returns its values, in the order of `metric_names`."""
         draws, disc_steps = self.draws(step), self.config.disc_steps
-        batches = [self._as_shown(batch, step) for batch in batches]
+        batches = [self.as_shown(batch, step) for batch in batches]
         disc_values = []
         for disc_step in range(disc_steps):
             batch = batches[disc_step % len(batches)]
@@ -327,13 +346,6 @@ class GanTrainer:
         for average, value in pairs:
             average.assign(value.value)
 
-    def _as_shown(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns a batch with images in [-1, 1], of no more detail than networks that grow have at a step."""
-        images = to_signed_float(batch["image"])
-        if self._level is not None:
-            images = at_level(images, self._level, self.growth.degree(step))
-        return batch | {"image": images}
-
     def _begin_phase(self, step: int) -> None:
         """Lets the optimizers begin anew, as in the authors' code: other weights matter from here on."""
         logging.info("step %d: level %d, up to %d px", step, self.growth.level(step), self.growth.resolution(step))
@@ -371,6 +383,11 @@ class GanTrainer:
 
     def _draws(self, seed: tf.Tensor, replica_id: tf.Tensor | int) -> Draws:
         return Draws(seed, replica_id, self._batch_size, self._strategy.num_replicas_in_sync)
+
+
+def _with_map(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    """Returns images `[B, H, W, 3]` with the map of their boxes `[B, M, 4]` as the fourth channel."""
+    return tf.concat([images, rasterise(boxes, images.shape[1])], axis=-1)
 
 
 def _counter(value: float, dtype: tf.DType | str) -> tf.Variable:

@@ -167,6 +167,27 @@ METHODS: dict[str, dict] = {
         "autoencoder_epochs": 0,
         "latent_dim": 64,
     },
+    # Han et al. 2019, "Learning more with less: conditional PGGAN-based data augmentation for brain metastases
+    # detection using highly-rough annotation on MR images", with the settings of `progan`. One number of the latents
+    # chooses the boxes.
+    # https://arxiv.org/abs/1902.09856
+    "cpggan": {
+        "architecture": "cpggan",
+        "objective": "wasserstein_drift",
+        "penalty": "gradient_penalty",
+        "penalty_weight": 10.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "batch_sampling": None,
+        "disc_steps": 1,
+        "fresh_batches": True,
+        "learning_rate": 1e-3,
+        "discriminator_learning_rate": None,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+        "autoencoder_epochs": 0,
+        "latent_dim": 513,
+    },
 }
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from melgan.box_table import table_of, with_given_boxes
 from melgan.images import to_uint8
 
 
@@ -24,6 +25,7 @@ def sample_images(
     seed: int,
     *,
     indices: Sequence[int] | None = None,
+    boxes: np.ndarray | None = None,
     batch_size: int = 64,
 ) -> Iterator[np.ndarray]:
     """Yields one image a label, uint8 `[H, W, 3]`.
@@ -33,15 +35,32 @@ def sample_images(
       labels: classes to draw, `[N]`.
       seed: of the latents.
       indices: index of every image `[N]`, by default 0 to N - 1; equal seed, index and label give an equal image.
+      boxes: where lesions are placed `[N, M, 4]`, for a generator with boxes; by default its latents choose.
       batch_size: images generated at a time.
     """
     latent_dim = generator.input_shape[0][-1]
+    given = [] if boxes is None else [np.asarray(boxes, np.float32)]
+    network = generator if boxes is None else with_given_boxes(generator)
     labels = np.asarray(labels, np.int32)
     indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
     for start in range(0, len(labels), batch_size):
         chunk = slice(start, start + batch_size)
-        images = generator([latents_at(seed, indices[chunk], latent_dim), tf.constant(labels[chunk])], training=False)
+        latents = latents_at(seed, indices[chunk], latent_dim)
+        inputs = [latents, tf.constant(labels[chunk]), *(tf.constant(values[chunk]) for values in given)]
+        images = network(inputs, training=False)
         yield from to_uint8(images).numpy()
+
+
+def chosen_boxes(generator: keras.Model, labels: Sequence[int], seed: int, indices: Sequence[int]) -> np.ndarray | None:
+    """Returns the boxes `[N, M, 4]` that `sample_images` draws images with unless others are given.
+
+    None for a generator without boxes. The arguments are those of `sample_images`.
+    """
+    table = table_of(generator)
+    if table is None:
+        return None
+    latents = latents_at(seed, indices, generator.input_shape[0][-1])
+    return table(latents, tf.constant(labels, tf.int32)).numpy()
 
 
 def interpolate(generator: keras.Model, label: int, seed: int, steps: int) -> np.ndarray:

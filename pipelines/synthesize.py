@@ -2,6 +2,7 @@
 
     python -m pipelines.synthesize --gan=GAN --output=SYNTHETIC --balance
     python -m pipelines.synthesize --gan=GAN --output=SYNTHETIC --label=malignant --count=5000
+    python -m pipelines.synthesize --gan=GAN --output=SYNTHETIC --label=malignant --count=5000 --boxes=BOXES.csv
 
 Writes synthetic00-<records>.tfrec ..., manifest.json and grid.png. Each image carries the SHA-256 of the generator's
 weights, its method, seed and index; the manifest tells which real shards the generator was trained on, and those
@@ -27,6 +28,7 @@ from pipelines.feature_store import require_known_features
 from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
 from pipelines.grids import SYNTHETIC, write_grid
 from pipelines.image_sets import QUALITY
+from pipelines.placing import Placing, place, stored
 from pipelines.progress import Progress
 from pipelines.rejecting import Drawn, copy_finder, draw_without_copies
 from tfrecords_tools import example
@@ -47,6 +49,9 @@ class SynthesizeConfig:
     output: str = setting(help="folder of the synthetic shards")
     label: str = setting("", "name of the class to draw")
     count: int = setting(0, "how many images of --label")
+    boxes: str = setting(
+        "", "CSV of where lesions are placed: x_min, y_min, x_max, y_max as shares of the sides, a row an image in turn"
+    )
     checkpoint: str = setting("last", "which generator of the run", choices=CHECKPOINTS)
     reject_copies: bool = setting(
         False, "draw others in place of images nearer to a training image than held-out real ones are"
@@ -65,6 +70,12 @@ class SynthesizeConfig:
     def __post_init__(self) -> None:
         require(self.count >= 0, "count", self.count, "0 or greater")
         require_known_features(self.features, "features")
+        require(
+            not (self.boxes and self.reject_copies),
+            "boxes",
+            self.boxes,
+            "left out with --reject_copies, which looks at images with the boxes that the generator chooses",
+        )
         require(self.shard_size >= 1, "shard_size", self.shard_size, "at least 1")
         require(1 <= self.quality <= 100, "quality", self.quality, "from 1 to 100")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
@@ -73,16 +84,17 @@ class SynthesizeConfig:
 def run(config: SynthesizeConfig) -> None:
     """Writes synthetic shards."""
     generator = load_generator(config.gan, "gan", config.checkpoint)
+    placing = place(generator, config.boxes)
     labels = plan_labels(config, generator.report["classes"], generator.report["class_counts"])
     drawn = None if stage.is_completed(as_path(config.output)) else _draw(config, generator, labels)
     workdir = stage.open_workdir(as_path(config.output), "synthesize", config)
     if workdir is None:
         return
-    entries = _write_shards(config, generator, drawn)
-    manifest = _manifest(config, generator, entries, drawn)
+    entries = _write_shards(config, placing, drawn)
+    manifest = _manifest(config, placing, entries, drawn)
     write_manifest(workdir.path, manifest)
     remove_parts(workdir.path)
-    _write_grid(config, generator, drawn)
+    _write_grid(config, placing, drawn)
     counts = manifest.class_counts(SPLIT)
     workdir.complete(
         {
@@ -132,9 +144,9 @@ def _draw(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarr
         return draw_without_copies(generator, labels, config.seed, find_copies)
 
 
-def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, drawn: Drawn) -> list[ShardEntry]:
+def _write_shards(config: SynthesizeConfig, placing: Placing, drawn: Drawn) -> list[ShardEntry]:
     """Writes the shards that an earlier run has not finished; classes are spread over the shards."""
-    output, num_classes = as_path(config.output), len(generator.report["classes"])
+    output, num_classes = as_path(config.output), len(placing.generator.report["classes"])
     num_shards = -(-len(drawn.labels) // config.shard_size)
     done = {index: part for index in range(num_shards) if (part := read_part(output, SPLIT, index))}
     remove_leftovers(output, keep=[part.entry.file for part in done.values()])
@@ -145,7 +157,7 @@ def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, drawn: D
     for index in range(num_shards):
         if index not in done:
             rows = np.arange(index, len(drawn.labels), num_shards)
-            examples = _examples(config, generator, drawn.labels[rows], drawn.indices[rows])
+            examples = _examples(config, placing, drawn.labels[rows], drawn.indices[rows])
             entry = write_examples(output, SPLIT, index, examples, num_classes)
             done[index] = write_part(output, ShardResult(entry, ()))
         entries.append(done[index].entry)
@@ -154,25 +166,25 @@ def _write_shards(config: SynthesizeConfig, generator: LoadedGenerator, drawn: D
 
 
 def _examples(
-    config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarray, indices: np.ndarray
+    config: SynthesizeConfig, placing: Placing, labels: np.ndarray, indices: np.ndarray
 ) -> Iterator[example.Example]:
+    generator, boxes = placing.generator, placing.boxes(labels, config.seed, indices)
     sha256, method, size = generator.sha256, generator.config.method, generator.config.image_size
-    images = sample_images(generator.network, labels, config.seed, indices=indices)
-    for index, label, image in zip(indices, labels, images, strict=True):
+    images = sample_images(generator.network, labels, config.seed, indices=indices, boxes=boxes)
+    for row, (index, label, image) in enumerate(zip(indices, labels, images, strict=True)):
         yield example.Example(
             image=encode_jpeg(image, config.quality),
             image_name=f"{method}_{sha256[:8]}_{config.seed}_{index:07d}",
             target=int(label),
             width=size,
             height=size,
+            boxes=() if boxes is None else stored(boxes[row]),
             provenance=example.Provenance(generator=sha256, method=method, seed=config.seed, index=int(index)),
         )
 
 
-def _manifest(
-    config: SynthesizeConfig, generator: LoadedGenerator, entries: list[ShardEntry], drawn: Drawn
-) -> Manifest:
-    report = generator.report
+def _manifest(config: SynthesizeConfig, placing: Placing, entries: list[ShardEntry], drawn: Drawn) -> Manifest:
+    generator, report = placing.generator, placing.generator.report
     return Manifest(
         source=SPLIT,
         source_fingerprint=generator.sha256,
@@ -182,11 +194,13 @@ def _manifest(
         encoder={"format": "JPEG", "quality": config.quality, "subsampling": "4:4:4"},
         shards=tuple(entries),
         codes={"target": {name: code for code, name in enumerate(report["classes"])}},
+        boxes=placing.source,
         provenance={
             "generator": generator.sha256,
             "gan": config.gan if is_remote(as_path(config.gan)) else os.path.abspath(config.gan),
             "method": generator.config.method,
             "seed": config.seed,
+            "boxes": placing.source or None,
             "rejected_copies": int(drawn.rejected.sum()) if config.reject_copies else None,
             "trained_on": report["trained_on"],
             "selected_on": generator.selected_on,
@@ -195,14 +209,15 @@ def _manifest(
     )
 
 
-def _write_grid(config: SynthesizeConfig, generator: LoadedGenerator, drawn: Drawn) -> None:
+def _write_grid(config: SynthesizeConfig, placing: Placing, drawn: Drawn) -> None:
     """Writes the first images drawn of each class, as they are in the shards before compression."""
-    classes, columns, names = generator.report["classes"], [], []
+    network, classes, columns, names = placing.generator.network, placing.generator.report["classes"], [], []
     for label, name in enumerate(classes):
         rows = np.flatnonzero(drawn.labels == label)[:_GRID_ROWS]
         if len(rows):
-            indices = drawn.indices[rows]
-            images = sample_images(generator.network, drawn.labels[rows], config.seed, indices=indices)
+            labels, indices = drawn.labels[rows], drawn.indices[rows]
+            boxes = placing.boxes(labels, config.seed, indices)
+            images = sample_images(network, labels, config.seed, indices=indices, boxes=boxes)
             columns.append(np.stack(list(images)))
             names.append(name)
     if columns:

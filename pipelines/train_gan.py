@@ -48,6 +48,7 @@ from pipelines.inputs import Shards, first_images, open_shards, split_fold
 from pipelines.metrics_file import MetricsWriter
 from pipelines.mirroring import Mirror
 from pipelines.progress import Progress
+from pipelines.training_boxes import boxes_to_read, fill_table, require_boxes
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import ShardSet, evaluation_batches, training_batches
 from tfrecords_tools.storage import as_path, is_remote
@@ -135,6 +136,7 @@ def _run_here(config: TrainGanConfig, mirror: Mirror) -> None:
     _require_every_class(shards.manifest.classes, shards.class_counts(entries))
     require_possible(config, shards.class_counts(entries))
     require_grown(config, shards.class_counts(entries), config.total_steps)
+    require_boxes(config, shards, entries)
     workdir = stage.open_workdir(as_path(config.workdir), "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
@@ -185,16 +187,18 @@ class GanRun:
             self._complete()
 
     def _initialise(self) -> None:
-        """Takes over weights, or trains the generator as the decoder of an autoencoder if the method asks for it."""
+        """Gives the generator what it has before the first step: weights, and boxes if it draws with some."""
         if self._config.resume_from:
             resuming.take_over(self._config.resume_from, self._trainer, self._classes, self._workdir)
         else:
             self._train_autoencoder()
             self._trainer.start_discriminator()
         self._fit_class_gaussians()
+        fill_table(self._trainer.generator, self._data, len(self._classes), self._config.seed)
         self._trainer.start_average()
 
     def _train_autoencoder(self) -> None:
+        """Trains the generator as the decoder of an autoencoder, if the method asks for it."""
         total_steps = self._config.autoencoder_epochs * max(1, self._data.num_records // self._config.global_batch_size)
         if total_steps:
             trainer = AutoencoderTrainer(self._trainer.encoder, self._trainer.decoder, self._config, self._strategy)
@@ -353,6 +357,7 @@ def _distributed_batches(
             num_workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,
             num_replicas=context.num_replicas_in_sync,
+            max_boxes=boxes_to_read(config),
         )
 
     return iter(strategy.distribute_datasets_from_function(for_worker))

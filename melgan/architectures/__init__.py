@@ -2,13 +2,14 @@
 
 import tensorflow as tf
 
-from melgan.architectures import bagan, bagan_gp, dcgan, progan, r3gan, sagan
+from melgan.architectures import bagan, bagan_gp, cpggan, dcgan, progan, r3gan, sagan
 from melgan.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.config import GanConfig
 from melgan.errors import look_up
 
 ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
+    "cpggan": Architecture(cpggan.build, judges_alone=False, bounded_images=False, grows=True, takes_boxes=True),
     "dcgan": Architecture(dcgan.build, judges_alone=False, takes_penalty=False),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
     # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.

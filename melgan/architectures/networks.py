@@ -28,7 +28,8 @@ class NetworkShape:
 class Discriminator:
     """A conditional discriminator in two parts, so that one pass over an image can serve several labels.
 
-    `trunk` maps images `[N, H, W, C]` in [-1, 1] to features; `head` maps [features, labels `[N]`] to logits `[N]`.
+    `trunk` maps images `[N, H, W, C]` in [-1, 1], with a map of boxes as the fourth channel where these are taken, to
+    features; `head` maps [features, labels `[N]`] to logits `[N]`.
     `draws` are what a trunk with dropout drops features by; without them it drops none.
     """
 
@@ -99,6 +100,7 @@ class Architecture:
     `grows`: they begin at 4 px and have `levels`.
     `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
     `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
+    `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
     """
 
     build: Callable[[NetworkShape], Networks]
@@ -109,6 +111,7 @@ class Architecture:
     grows: bool = False
     reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
     has_fake_class: bool = False
+    takes_boxes: bool = False
 
 
 def require_image_size(image_size: int, architecture: str) -> None:

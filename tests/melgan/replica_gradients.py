@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_config
+from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, random_table, tiny_batch, tiny_config
 
+from melgan.box_table import table_of
 from melgan.checkpoints import Checkpoints
 from melgan.distribution import (
     compiles_gradients,
@@ -59,6 +60,8 @@ def make_trainer(strategy, method="bagan_gp"):
     trainer.strength.assign(0.5)
     enlarge_weights(trainer.generator)
     enlarge_weights(trainer.discriminator)
+    if table := table_of(trainer.generator):
+        table.fill(random_table(len(CLASS_COUNTS)))
     return trainer
 
 

@@ -29,7 +29,8 @@ def networks(request, architecture):
 
 @pytest.fixture(scope="module")
 def images(networks):
-    return np.random.default_rng(0).uniform(-1, 1, (4, *networks.generator.output_shape[1:])).astype(np.float32)
+    shape = (4, *networks.discriminator.trunk.input_shape[1:])
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

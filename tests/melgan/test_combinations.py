@@ -29,11 +29,16 @@ IMPOSSIBLE = [
         "^the objective softmax_cross_entropy does not go with the architecture dcgan, as only one of them has a class "
         "for fakes; for softmax_cross_entropy, choose one of the architectures bagan$",
     ),
+    (
+        "cpggan",
+        {"augmentation": "ada"},
+        "^augmentation is ada, which moves images, but not the boxes that .* cpggan is",
+    ),
     ("bagan_gp", {"image_size": 48}, "^image_size is 48; it must be one of 32, 64, 128, 256"),
     (
         "bagan_gp",
         {"architecture": "dcgan"},
-        "^penalty is .* choose one of the architectures bagan_gp, dcgan_layer_norm",
+        "^penalty is .* choose one of the architectures bagan_gp, .*dcgan_layer_norm",
     ),
     *(
         ("bagan_gp", {field: "nonsense"}, f"^{field} is 'nonsense'; known are ")

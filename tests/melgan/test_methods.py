@@ -61,6 +61,9 @@ PUBLISHED = {
     "r3gan": {"objective": "relativistic", "penalty": "r1_r2", "penalty_weight": 2.0, "final_penalty_weight": 0.2}
     | {"learning_rate": 2e-4, "final_learning_rate": 5e-5, "beta_1": 0.0, "beta_2": 0.9, "final_beta_2": 0.99}
     | {"disc_steps": 1, "latent_dim": 64, "label_sampling": "paired", "fresh_batches": True},
+    # Han et al. 2019, with the settings of PGGAN, and a number that chooses the boxes
+    "cpggan": {"learning_rate": 1e-3, "beta_1": 0.0, "beta_2": 0.99, "disc_steps": 1, "latent_dim": 513}
+    | {"objective": "wasserstein_drift", "penalty": "gradient_penalty", "architecture": "cpggan"},
     # Huang and Jafari 2021, authors' code
     "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
     | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, flat, tiny_batches, tiny_config
+from tiny_gan import CLASS_COUNTS, flat, random_table, tiny_batches, tiny_config
 
 from melgan.architectures import ARCHITECTURES
+from melgan.box_table import table_of
 from melgan.checkpoints import Checkpoints
 from melgan.distribution import make_strategy
 from melgan.errors import ConfigError
@@ -16,7 +17,7 @@ from melgan.transfer import read_discriminator, require_same_networks, transfer_
 
 SOURCE_CLASSES, TARGET_CLASSES = ("benign", "malignant"), ("nevus", "malignant", "benign")
 TARGET_COUNTS = (3, 2, 6)
-CLASS_TABLES = ("embeddings", "means", "factors", "class_rows", "class_biases")
+CLASS_TABLES = ("embeddings", "means", "factors", "class_rows", "class_biases", "table")
 
 
 def train(trainer, num_steps=2):
@@ -54,6 +55,8 @@ def source(request, one_device):
     settings = {"objective": objective, "penalty": "none", "autoencoder_epochs": 0}
     config = tiny_config(architecture=request.param, **settings, wrong_labels=OBJECTIVES[objective].takes_wrong_labels)
     trainer = GanTrainer(config, CLASS_COUNTS, one_device)
+    if table := table_of(trainer.generator):
+        table.fill(random_table(len(CLASS_COUNTS)))
     trainer.start_average()
     train(trainer)
     assert not np.array_equal(flat(trainer.generator.weights), flat(trainer.ema_generator.weights))

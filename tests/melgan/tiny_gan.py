@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from melgan.box_table import ROWS
+from melgan.boxes import MAX_BOXES
 from melgan.config import GanConfig
 from melgan.methods import resolve
 
@@ -19,9 +21,22 @@ def tiny_config(**settings):
 
 
 def tiny_batch(size=4, *, image_size=32, seed=0):
-    """Returns random images, and labels 0, 1, 0, 1, ..."""
+    """Returns random images, labels 0, 1, 0, 1, ..., and a box in each image."""
     images = np.random.default_rng(seed).integers(0, 256, (size, image_size, image_size, 3)).astype(np.uint8)
-    return {"image": images, "label": (np.arange(size) % 2).astype(np.int32)}
+    return {"image": images, "label": (np.arange(size) % 2).astype(np.int32), "boxes": random_boxes(size, seed=seed)}
+
+
+def random_boxes(*shape, seed=0):
+    """Returns boxes of images, one each, `[*shape, MAX_BOXES, 4]`."""
+    boxes = np.zeros((*shape, MAX_BOXES, 4), np.float32)
+    corners = np.sort(np.random.default_rng(seed).uniform(size=(*shape, 2, 2)), axis=-2)
+    boxes[..., 0, :] = corners.reshape(*shape, 4)
+    return boxes
+
+
+def random_table(num_classes, seed=0):
+    """Returns boxes for a `BoxTable`."""
+    return random_boxes(num_classes, ROWS, seed=seed)
 
 
 def tiny_batches(start_step=0) -> Iterator:

@@ -1,0 +1,104 @@
+"""Boxes inside a generator: which of the training images' boxes an image is drawn with, and how to give others.
+
+So a generator with boxes is one of latents and labels like any other, and knows where lesions of a class may lie.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from melgan.boxes import MAX_BOXES, rasterise
+from melgan.config import require
+
+ROWS = 256  # of a class; where it has fewer training images, their boxes are there several times
+
+
+class BoxTable(keras.layers.Layer):
+    """Boxes of `ROWS` training images of every class, of which the first number of the latents chooses.
+
+    The table is a weight that is not trained, zeros (no boxes) until `fill`. The distribution function of the normal
+    makes the number uniform, so that every row is as likely; what draws the image must not see it.
+    """
+
+    def __init__(self, num_classes: int, *, name: str | None = None) -> None:
+        # Never in half precision, which tells neither all rows nor all pixels apart.
+        super().__init__(name=name, dtype=keras.config.floatx(), autocast=False)
+        self.table = self.add_weight((num_classes, ROWS, MAX_BOXES, 4), "zeros", trainable=False, name="table")
+
+    def fill(self, rows: np.ndarray) -> None:
+        """Sets the table `[num_classes, ROWS, MAX_BOXES, 4]`, see `draw_rows`."""
+        self.table.assign(rows)
+
+    def call(self, latents: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the boxes `[N, MAX_BOXES, 4]` that latents `[N, latent_dim]` choose for labels `[N]`."""
+        uniform = 0.5 * (1.0 + tf.math.erf(latents[:, 0] / np.sqrt(2.0)))
+        rows = tf.clip_by_value(tf.cast(uniform * ROWS, tf.int32), 0, ROWS - 1)
+        return tf.gather_nd(self.table.value, tf.stack([labels, rows], axis=1))
+
+    def compute_output_shape(self, latents_shape: tuple, labels_shape: tuple) -> tuple:
+        """Returns that of as many images' boxes."""
+        del labels_shape
+        return (latents_shape[0], MAX_BOXES, 4)
+
+
+class BoxMap(keras.layers.Layer):
+    """Boxes `[N, M, 4]` as maps `[N, size, size, 1]`, see `rasterise`; made in single precision at least."""
+
+    def __init__(self, size: int, *, name: str | None = None) -> None:
+        super().__init__(name=name, dtype=keras.config.floatx(), autocast=False)
+        self._size = size
+
+    def call(self, boxes: tf.Tensor) -> tf.Tensor:
+        """Returns the maps."""
+        return rasterise(boxes, self._size)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns that of as many maps."""
+        return (input_shape[0], self._size, self._size, 1)
+
+
+def table_of(generator: keras.Model) -> BoxTable | None:
+    """Returns the table of a generator, None if it draws without boxes."""
+    return next((layer for layer in generator.layers if isinstance(layer, BoxTable)), None)
+
+
+def with_given_boxes(generator: keras.Model) -> keras.Model:
+    """Returns a generator with boxes as one that maps [latents, labels, boxes `[N, MAX_BOXES, 4]`] to images.
+
+    The weights are the same ones; the first number of the latents means nothing to it.
+    """
+    return keras.Model([*generator.inputs, table_of(generator).output], generator.output)
+
+
+def draw_rows(boxes: np.ndarray, labels: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
+    """Returns the boxes of `ROWS` images of each class, `[num_classes, ROWS, MAX_BOXES, 4]`.
+
+    Images are drawn without replacement; where a class has fewer, each is there equally often, or once more. A class
+    without images has no boxes.
+
+    Arguments:
+      boxes: of all training images `[N, MAX_BOXES, 4]`.
+      labels: of these `[N]`.
+      num_classes: how many classes there are.
+      seed: of the draw.
+    """
+    rows = np.zeros((num_classes, ROWS, *boxes.shape[1:]), boxes.dtype)
+    for label in range(num_classes):
+        order = np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))
+        if len(order):
+            rows[label] = boxes[np.resize(order, ROWS)]
+    return rows
+
+
+def whole_rows(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """Returns boxes of as many images, one each, as `[N, MAX_BOXES, 4]`, float32: the others are zeros."""
+    padded = np.zeros((len(boxes), MAX_BOXES, 4), np.float32)
+    padded[:, 0] = boxes
+    return padded
+
+
+def require_room_for_choice(latent_dim: int) -> None:
+    """Raises ConfigError unless a number of the latents is left for the image beside the one for its boxes."""
+    require(latent_dim >= 2, "latent_dim", latent_dim, "at least 2, of which one chooses the boxes")
