@@ -35,7 +35,8 @@ class BoxTable(keras.layers.Layer):
         """Returns the boxes `[N, MAX_BOXES, 4]` that latents `[N, latent_dim]` choose for labels `[N]`."""
         uniform = 0.5 * (1.0 + tf.math.erf(latents[:, 0] / np.sqrt(2.0)))
         rows = tf.clip_by_value(tf.cast(uniform * ROWS, tf.int32), 0, ROWS - 1)
-        return tf.gather_nd(self.table.value, tf.stack([labels, rows], axis=1))
+        # XLA gathers from tensors only, not from variables.
+        return tf.gather_nd(tf.convert_to_tensor(self.table.value), tf.stack([labels, rows], axis=1))
 
     def compute_output_shape(self, latents_shape: tuple, labels_shape: tuple) -> tuple:
         """Returns that of as many images' boxes."""

@@ -88,7 +88,8 @@ def statistics_of_replicas(trainer, strategy):
     networks = (trainer.generator, trainer.discriminator.trunk, trainer.discriminator.head)
     variables = [variable.value for network in networks for variable in network.non_trainable_variables]
     copies = [strategy.experimental_local_results(variable) for variable in variables]
-    return np.stack([flat(copy) for copy in zip(*copies, strict=True)]) if copies else np.zeros((1, 0))
+    num_replicas = len(strategy.experimental_local_results(trainer.generator.trainable_variables[0].value))
+    return np.stack([flat(copy) for copy in zip(*copies, strict=True)]) if copies else np.zeros((num_replicas, 0))
 
 
 def batches_of(strategy):

@@ -29,7 +29,7 @@ def networks(request, architecture):
 
 @pytest.fixture(scope="module")
 def images(networks):
-    shape = (4, *networks.discriminator.trunk.input_shape[1:])
+    shape = (4, *networks.discriminator.trunk.inputs[0].shape[1:])
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
