@@ -1,4 +1,4 @@
-"""Methods of GANs at equal wall time on the same shards: trained, judged, and put into a table.
+"""Methods of GANs at equal wall time on the same shards: trained, judged, put into tables and side by side.
 
     python -m benchmarks.method_comparison --shards=SHARDS --output=FOLDER --features=classifier:RUN --minutes=8
 
@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measuring import peak_megabytes
+from benchmarks.method_tables import tables, write_side_by_side
+from melgan.architectures import ARCHITECTURES
 from melgan.errors import look_up
 from melgan.methods import METHODS
 from tfrecords_tools.manifest import read_manifest
@@ -31,7 +33,8 @@ _EVALUATED = ("kid", "prdc", "ms_ssim", "memorisation", "memorisation_pixels")
 _FAR = 10_000_000  # steps that no run reaches
 _LOG_EVERY = 10
 # Schedules are to end when these shares of a run are over.
-_GROWN_AT, _BURNT_IN_AT = 0.5, 1 / 3
+_ENCODED_AT, _GROWN_AT, _BURNT_IN_AT = 0.25, 0.5, 1 / 3
+_TRIAL = 60.0  # seconds of training in which the speed is measured
 _LONGEST_START = 900  # seconds until a method must have logged its first steps
 
 
@@ -53,13 +56,17 @@ class Comparison:
     batch: int
     drawn: int = 2000  # images, to measure how long drawing takes
 
+    def folder(self, method: str, seed: int) -> Path:
+        """Returns the folder of a run."""
+        return self.output / f"{method}_{seed}"
+
 
 def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]) -> list[dict]:
     """Trains and judges every method with every seed; returns what was found, a dictionary a run."""
     results = []
     for seed in seeds:
         for method in methods:
-            folder = comparison.output / f"{method}_{seed}"
+            folder = comparison.folder(method, seed)
             if not (folder / RESULTS_FILE).is_file():
                 folder.mkdir(parents=True, exist_ok=True)
                 result = {"method": method, "seed": seed, **_measure(comparison, method, seed, folder)}
@@ -74,7 +81,7 @@ def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> di
     workdir = folder / "gan"
     settings |= schedules
     trained = _train_for(60 * comparison.minutes, workdir, settings)
-    settings["total_steps"] = trained["steps"]
+    settings["total_steps"] = _newest_step(workdir)
     _run("train_gan", workdir=workdir, **settings)
     judged = folder / "judged"
     _run(
@@ -88,7 +95,13 @@ def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> di
     )
     report = json.loads((judged / "report.json").read_text())
     drawn = _seconds_per_thousand(workdir, folder / "drawn", report["classes"][0], comparison.drawn)
-    return {**trained, "schedules": schedules, "seconds_per_thousand": drawn, "report": report}
+    return {
+        **trained,
+        "folder": str(workdir),
+        "settings": settings,
+        "seconds_per_thousand": drawn,
+        "report": report,
+    }
 
 
 def _settings(comparison: Comparison, method: str, seed: int) -> dict:
@@ -110,18 +123,24 @@ def _settings(comparison: Comparison, method: str, seed: int) -> dict:
 def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Path) -> dict:
     """Returns settings with which what a method changes over the images fits the time; none for most."""
     preset = look_up(METHODS, method, "method")
-    ends = {"phase_epochs": _GROWN_AT, "burn_in_epochs": _BURNT_IN_AT}
-    scheduled = [name for name in ends if preset.get(name)]
-    if not scheduled:
-        return {}
-    speed = _train_for(60.0, workdir, {**settings, "phase_epochs": 0})  # of grown networks, which are the slowest
-    steps = 60 * comparison.minutes * speed["steps_per_second"]
     manifest = read_manifest(as_path(comparison.shards))
     images = sum(shard.records for shard in manifest.split("train")) * (1 - 1 / comparison.num_folds)
-    epochs = steps * comparison.batch * preset["disc_steps"] / images
-    phases = 2 * ((comparison.image_size // 4).bit_length() - 1)
-    parts = {"phase_epochs": phases, "burn_in_epochs": 1}
-    return {name: round(ends[name] * epochs / parts[name], 3) for name in scheduled}
+    schedules = {}
+    if preset["autoencoder_epochs"]:
+        speed = _steps_per_second("autoencoder", workdir / "autoencoder", settings)
+        fitting = _ENCODED_AT * speed * 60 * comparison.minutes * comparison.batch / images
+        schedules["autoencoder_epochs"] = min(preset["autoencoder_epochs"], max(1, round(fitting)))
+    grows = ARCHITECTURES[preset["architecture"]].grows
+    if grows or preset.get("burn_in_epochs"):
+        # Of grown networks, which are the slowest.
+        speed = _steps_per_second("gan", workdir / "gan", settings | {"phase_epochs": 0})
+        epochs = speed * 60 * comparison.minutes * comparison.batch * preset["disc_steps"] / images
+        if grows:
+            phases = 2 * ((comparison.image_size // 4).bit_length() - 1)
+            schedules["phase_epochs"] = round(_GROWN_AT * epochs / phases, 3)
+        else:
+            schedules["burn_in_epochs"] = round(_BURNT_IN_AT * epochs, 3)
+    return schedules
 
 
 def _train_for(seconds: float, workdir: Path, settings: dict) -> dict:
@@ -134,14 +153,14 @@ def _train_for(seconds: float, workdir: Path, settings: dict) -> dict:
         process.send_signal(signal.SIGTERM)
         if process.wait(timeout=600) not in (0, 128 + signal.SIGTERM):
             raise RuntimeError(f"train_gan ended with {process.returncode}; its output is {workdir}.log")
+    return {"seconds": seconds, "megabytes": peak}
+
+
+def _steps_per_second(series: str, workdir: Path, settings: dict) -> float:
+    """Trains for a short time; returns how fast a part of a training goes."""
+    trained = _train_for(_TRIAL, workdir, settings)
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    steps = max((line["step"] for line in lines if line["series"] == "gan"), default=0)
-    return {
-        "steps": _newest_step(workdir),
-        "steps_per_second": steps / seconds,
-        "seconds": seconds,
-        "megabytes": peak,
-    }
+    return max(line["step"] for line in lines if line["series"] == series) / trained["seconds"]
 
 
 def _newest_step(workdir: Path) -> int:
@@ -195,40 +214,6 @@ def _run(stage: str, **settings: object) -> None:
             raise RuntimeError(f"{stage} ended with {process.returncode}: {settings}")
 
 
-def table(results: Sequence[dict]) -> str:
-    """Returns the results as a table in Markdown, a row a run."""
-    classes = results[0]["report"]["classes"]
-    header = ["method", "seed", "steps", "class", "KID", "precision", "recall", "density", "coverage", "MS-SSIM"]
-    header += ["suspicious, features", "pixels", "s / 1,000", "MB"]
-    lines = [f"| {' | '.join(header)} |", "| " + " | ".join(["---"] * len(header)) + " |"]
-    for result in sorted(results, key=lambda result: (list(METHODS).index(result["method"]), result["seed"])):
-        for label in classes:
-            own = [result["method"], str(result["seed"]), str(result["steps"])] if label == classes[0] else [""] * 3
-            after = (
-                [f"{result['seconds_per_thousand']:.1f}", f"{result['megabytes']:.0f}"]
-                if label == classes[0]
-                else ["", ""]
-            )
-            lines.append(f"| {' | '.join([*own, label, *_figures(result['report']['synthetic'], label), *after])} |")
-    for label in classes:
-        cells = _figures(results[0]["report"]["real"], label)
-        lines.append(f"| {' | '.join(['real' if label == classes[0] else '', '', '', label, *cells, '', ''])} |")
-    return "\n".join(lines)
-
-
-_FIGURES = ("kid", "precision", "recall", "density", "coverage", "ms_ssim", "copies_features", "copies_pixels")
-
-
-def _figures(rows: Sequence[dict], label: str) -> list[str]:
-    found = {row["figure"]: row for row in rows if row["scope"] == label and row["value"] is not None}
-    return [_cell(found[name]) if name in found else "" for name in _FIGURES]
-
-
-def _cell(row: dict) -> str:
-    reach = "" if row["low"] is None else f" ({row['low']:.2g} to {row['high']:.2g})"
-    return f"{row['value']:.3g}{reach}"
-
-
 def widths(text: str) -> dict[str, float]:
     """Returns the widths that a text such as 0.25,r3gan=0.125 gives."""
     pairs = [part.rpartition("=") for part in text.split(",")]
@@ -252,13 +237,15 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Compares, and prints the table."""
+    """Compares, prints the tables, and writes a picture of each class."""
     arguments = vars(_arguments())
     methods, seeds = arguments.pop("methods").split(","), [int(seed) for seed in arguments.pop("seeds").split(",")]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    results = compare(Comparison(**arguments), methods, seeds)
-    write_atomically(arguments["output"] / "table.md", table(results) + "\n")
-    print((arguments["output"] / "table.md").read_text())
+    comparison = Comparison(**arguments)
+    results = compare(comparison, methods, seeds)
+    write_side_by_side(results, comparison.output)
+    write_atomically(comparison.output / "tables.md", tables(results) + "\n")
+    print((comparison.output / "tables.md").read_text())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class AutoencoderTrainer:
         """What a checkpoint of this training holds; the decoder under its name from when it was the generator."""
         return {"encoder": self._encoder, "generator": self._decoder, "optimizer": self._optimizer}
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Takes `num_steps` steps from step number `step`; returns the mean error of each `[num_steps]`."""
 

@@ -136,7 +136,7 @@ def fit_class_gaussians(
 
 
 def _encoding(encoder: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def encode(images: tf.Tensor) -> tf.Tensor:
         return tf.cast(with_dropout(encoder, to_signed_float(images), None), keras.config.floatx())
 

@@ -75,10 +75,8 @@ class GanConfig:
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
         require(self.phase_epochs >= 0, "phase_epochs", self.phase_epochs, "0 or greater")
-        for name in ("disc_steps", "learning_rate", "discriminator_learning_rate", "latent_dim", "penalty_interval"):
-            value = getattr(self, name)
-            require(value is None or value > 0, name, value, "greater than 0")
-        for name in ("burn_in_epochs", "final_learning_rate"):
+        rates = ("learning_rate", "discriminator_learning_rate", "final_learning_rate")
+        for name in (*rates, "disc_steps", "latent_dim", "penalty_interval", "burn_in_epochs"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
         for name in ("penalty_weight", "final_penalty_weight", "autoencoder_epochs"):

@@ -126,7 +126,7 @@ def _exchange(strategy: tf.distribute.Strategy) -> Callable[[int], list[int]]:
         place = tf.distribute.get_replica_context().replica_id_in_sync_group
         return value * tf.one_hot(place, replicas, dtype=value.dtype)
 
-    @tf.function
+    @tf.function(autograph=False)
     def exchange(value: tf.Tensor) -> tf.Tensor:
         return strategy.reduce("SUM", strategy.run(in_own_place, args=(value,)), axis=None)
 

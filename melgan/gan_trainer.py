@@ -23,13 +23,13 @@ from melgan.boxes import rasterise
 from melgan.combinations import require_possible
 from melgan.config import GanConfig
 from melgan.distribution import compiles_gradients, per_replica_batch_size
+from melgan.fading import at_level, grow
 from melgan.gradients import dense_gradients
-from melgan.growing import at_level, grow
 from melgan.growth import growth_of
 from melgan.images import to_signed_float
 from melgan.labels import class_probabilities, labels_of_fakes, wrong_labels
 from melgan.objectives import OBJECTIVES
-from melgan.penalties import PENALTIES
+from melgan.penalties import PENALTIES, RealAndFake
 from melgan.precision import apply_gradients, layers_computing_in, make_adam, reset_moments, resolve_precision
 from melgan.randomness import Draws
 from melgan.schedules import Schedules
@@ -142,7 +142,7 @@ class GanTrainer:
             parts.append(trainer._take_steps(batches, tf.constant(first, tf.int64), tf.constant(count, tf.int64)))
         return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 
-    @tf.function
+    @tf.function(autograph=False)
     def _take_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Takes steps of one level."""
 
@@ -224,22 +224,15 @@ class GanTrainer:
         """
         real_images = self._augment(real_images, draws.fold(5))
         fake_images = self._augment(fake_images, draws.fold(6))
+        shown = RealAndFake(real_images, labels, fake_images, fake_labels)
         with tf.GradientTape() as tape:
-            losses, taken_for_real = self._discriminator_losses(real_images, labels, fake_images, fake_labels, draws)
+            losses, taken_for_real = self._discriminator_losses(shown, draws)
             loss = adversarial = self._reduce(losses)
             penalty = tf.zeros_like(loss)
             if penalised:
                 # A penalty that is due only now and then counts as often as it was left out.
-                penalty = self.config.penalty_interval * self._reduce(
-                    self._penalty(
-                        self.discriminator.dropping(draws.fold(9)),
-                        real_images,
-                        labels,
-                        fake_images,
-                        fake_labels,
-                        draws.fold(4),
-                    )
-                )
+                penalties = self._penalty(self.discriminator.dropping(draws.fold(9)), shown, draws.fold(4))
+                penalty = self.config.penalty_interval * self._reduce(penalties)
                 loss += self._penalty_weight * penalty
             scaled = self._discriminator_optimizer.scale_loss(loss)
         terms = (adversarial, penalty, self._reduce(tf.sign(taken_for_real)))
@@ -296,22 +289,20 @@ class GanTrainer:
         applied = apply_gradients(self._discriminator_optimizer, values, self.discriminator.trainable_variables)
         return tf.stack([*losses, *applied])
 
-    def _discriminator_losses(
-        self, real_images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor, draws: Draws
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _discriminator_losses(self, shown: RealAndFake, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns adversarial losses `[B]`, and what is positive of real images taken for real `[B]`.
 
         One pass over real images serves both labels.
         """
-        real_features = self.discriminator.dropping(draws.fold(7)).features(real_images)
-        fake_features = self.discriminator.dropping(draws.fold(8)).features(fake_images)
+        real_features = self.discriminator.dropping(draws.fold(7)).features(shown.real_images)
+        fake_features = self.discriminator.dropping(draws.fold(8)).features(shown.fake_images)
         if self._objective.has_fake_class:
-            return self._class_losses(real_features, labels, fake_features)
-        real_logits = self.discriminator.judge(real_features, labels)
-        fake_logits = self.discriminator.judge(fake_features, fake_labels)
+            return self._class_losses(real_features, shown.real_labels, fake_features)
+        real_logits = self.discriminator.judge(real_features, shown.real_labels)
+        fake_logits = self.discriminator.judge(fake_features, shown.fake_labels)
         wrong_label_logits = None
         if self.config.wrong_labels:
-            others = wrong_labels(draws.fold(3), labels, self.num_classes)
+            others = wrong_labels(draws.fold(3), shown.real_labels, self.num_classes)
             wrong_label_logits = self.discriminator.judge(real_features, others)
         return self._objective.discriminator(real_logits, fake_logits, wrong_label_logits), real_logits
 
@@ -375,7 +366,7 @@ class GanTrainer:
         if not self._compiles:
             return function
 
-        @tf.function(jit_compile=True)
+        @tf.function(autograph=False, jit_compile=True)
         def on_tensors(seed: tf.Tensor, replica_id: tf.Tensor, *tensors: tf.Tensor) -> tuple:
             return function(*tensors, self._draws(seed, replica_id))
 

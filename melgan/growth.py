@@ -14,7 +14,7 @@ import tensorflow as tf
 from melgan.architectures import ARCHITECTURES
 from melgan.config import GanConfig
 from melgan.errors import ConfigError
-from melgan.growing import INNERMOST
+from melgan.fading import INNERMOST
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,22 @@ from dataclasses import fields, replace
 from melgan.config import GanConfig
 from melgan.errors import look_up
 
+_PROGAN = {
+    "architecture": "progan",
+    "objective": "wasserstein_drift",
+    "penalty": "gradient_penalty",
+    "penalty_weight": 10.0,
+    "wrong_labels": False,
+    "label_sampling": "real",
+    "disc_steps": 1,
+    "fresh_batches": True,
+    "learning_rate": 1e-3,
+    "beta_1": 0.0,
+    "beta_2": 0.99,
+    "autoencoder_epochs": 0,
+    "latent_dim": 512,
+}
+
 # A row leaves out what its method does not have, such as schedules, or a learning rate of the discriminator's own.
 METHODS: dict[str, dict] = {
     # Goodfellow et al. 2014, "Generative adversarial nets", with the non-saturating loss of its section 3;
@@ -17,11 +33,9 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 0.0,
         "wrong_labels": False,
         "label_sampling": "real",
-        "batch_sampling": None,
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 2e-4,
-        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.999,
         "autoencoder_epochs": 0,
@@ -36,11 +50,9 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": False,
         "label_sampling": "real",
-        "batch_sampling": None,
         "disc_steps": 5,
         "fresh_batches": True,
         "learning_rate": 1e-4,
-        "discriminator_learning_rate": None,
         "beta_1": 0.0,
         "beta_2": 0.9,
         "autoencoder_epochs": 0,
@@ -56,11 +68,9 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": False,
         "label_sampling": "real",
-        "batch_sampling": None,
         "disc_steps": 5,
         "fresh_batches": False,
         "learning_rate": 2e-4,
-        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.9,
         "autoencoder_epochs": 0,
@@ -76,11 +86,9 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 10.0,
         "wrong_labels": True,
         "label_sampling": "balanced",
-        "batch_sampling": None,
         "disc_steps": 5,
         "fresh_batches": False,
         "learning_rate": 2e-4,
-        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.9,
         "autoencoder_epochs": 30,
@@ -95,7 +103,6 @@ METHODS: dict[str, dict] = {
         "penalty_weight": 0.0,
         "wrong_labels": False,
         "label_sampling": "real",
-        "batch_sampling": None,
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 1e-4,
@@ -107,23 +114,7 @@ METHODS: dict[str, dict] = {
     },
     # Karras et al. 2018, "Progressive growing of GANs for improved quality, stability, and variation", appendix A.1.
     # https://arxiv.org/abs/1710.10196
-    "progan": {
-        "architecture": "progan",
-        "objective": "wasserstein_drift",
-        "penalty": "gradient_penalty",
-        "penalty_weight": 10.0,
-        "wrong_labels": False,
-        "label_sampling": "real",
-        "batch_sampling": None,
-        "disc_steps": 1,
-        "fresh_batches": True,
-        "learning_rate": 1e-3,
-        "discriminator_learning_rate": None,
-        "beta_1": 0.0,
-        "beta_2": 0.99,
-        "autoencoder_epochs": 0,
-        "latent_dim": 512,
-    },
+    "progan": _PROGAN,
     # Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN", section 3, with the settings of the authors'
     # code (github.com/IBM/BAGAN: balancing_gan.py, run.sh). https://arxiv.org/abs/1803.09655
     # There the fakes are a class's share of a batch, while real images come as they are: batch_sampling real.
@@ -138,7 +129,6 @@ METHODS: dict[str, dict] = {
         "disc_steps": 1,
         "fresh_batches": True,
         "learning_rate": 5e-5,
-        "discriminator_learning_rate": None,
         "beta_1": 0.5,
         "beta_2": 0.999,
         "autoencoder_epochs": 150,
@@ -171,23 +161,7 @@ METHODS: dict[str, dict] = {
     # detection using highly-rough annotation on MR images", with the settings of `progan`. One number of the latents
     # chooses the boxes.
     # https://arxiv.org/abs/1902.09856
-    "cpggan": {
-        "architecture": "cpggan",
-        "objective": "wasserstein_drift",
-        "penalty": "gradient_penalty",
-        "penalty_weight": 10.0,
-        "wrong_labels": False,
-        "label_sampling": "real",
-        "batch_sampling": None,
-        "disc_steps": 1,
-        "fresh_batches": True,
-        "learning_rate": 1e-3,
-        "discriminator_learning_rate": None,
-        "beta_1": 0.0,
-        "beta_2": 0.99,
-        "autoencoder_epochs": 0,
-        "latent_dim": 513,
-    },
+    "cpggan": _PROGAN | {"architecture": "cpggan", "latent_dim": 513},
 }
 
 

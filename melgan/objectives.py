@@ -45,18 +45,22 @@ def sigmoid_cross_entropy_generator(fake_logits: tf.Tensor, real_logits: tf.Tens
     return tf.nn.softplus(-fake_logits)
 
 
+def linear_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
+    """-D(fake).
+
+    Of the Wasserstein distance: Gulrajani et al. 2017, algorithm 1. With the hinge: Zhang et al. 2018, eq. 4. Where
+    logits are log p(label | image), the cross-entropy to the class that was asked for: Mariani et al. 2018, section 3.
+    """
+    del real_logits
+    return -fake_logits
+
+
 def wasserstein_discriminator(
     real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
 ) -> tf.Tensor:
     """D(fake) - D(real), whose mean is minus the estimated distance. Gulrajani et al. 2017, eq. 3 without penalty."""
     del wrong_label_logits  # a distance is between two sets; a third has no place in it
     return fake_logits - real_logits
-
-
-def wasserstein_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
-    """-D(fake). Gulrajani et al. 2017, algorithm 1."""
-    del real_logits
-    return -fake_logits
 
 
 def wasserstein_drift_discriminator(
@@ -75,24 +79,12 @@ def hinge_discriminator(
     return loss if wrong_label_logits is None else loss + tf.nn.relu(1.0 + wrong_label_logits)
 
 
-def hinge_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
-    """-D(fake). Zhang et al. 2018, eq. 4."""
-    del real_logits
-    return -fake_logits
-
-
 def softmax_cross_entropy_discriminator(
     real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
 ) -> tf.Tensor:
     """-log p(label | real) - log p("fake" | fake). Mariani et al. 2018, section 3."""
     del wrong_label_logits  # every class that is not an image's own is a wrong label already
     return -real_logits - fake_logits
-
-
-def softmax_cross_entropy_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> tf.Tensor:
-    """-log p(label | fake), of the class that was asked for. Mariani et al. 2018, section 3."""
-    del real_logits
-    return -fake_logits
 
 
 def relativistic_discriminator(
@@ -113,16 +105,14 @@ def relativistic_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None
 
 OBJECTIVES: dict[str, Objective] = {
     "sigmoid_cross_entropy": Objective(sigmoid_cross_entropy_discriminator, sigmoid_cross_entropy_generator),
-    "wasserstein": Objective(
-        wasserstein_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
-    ),
+    "wasserstein": Objective(wasserstein_discriminator, linear_generator, takes_wrong_labels=False, needs_penalty=True),
     "wasserstein_drift": Objective(
-        wasserstein_drift_discriminator, wasserstein_generator, takes_wrong_labels=False, needs_penalty=True
+        wasserstein_drift_discriminator, linear_generator, takes_wrong_labels=False, needs_penalty=True
     ),
-    "hinge": Objective(hinge_discriminator, hinge_generator),
+    "hinge": Objective(hinge_discriminator, linear_generator),
     "softmax_cross_entropy": Objective(
         softmax_cross_entropy_discriminator,
-        softmax_cross_entropy_generator,
+        linear_generator,
         takes_wrong_labels=False,
         has_fake_class=True,
     ),

@@ -130,39 +130,44 @@ def run(config: EvaluateGanConfig) -> None:
     workdir = stage.open_workdir(output, "evaluate_gan", config)
     if workdir is None:
         return
-    chosen_by = _chosen_by(subject, shards, held_out)
     metrics = tuple(dict.fromkeys(config.metrics)) or tuple(METRICS)
-    sides = _gather(config, subject, shards, seen, held_out, FeatureStore(feature_dir, extractor), metrics)
-    classes = shards.manifest.classes
-    synthetic = Comparison(sides.synthetic, sides.reference, training=sides.training, seed=config.seed)
-    rows = _evaluate("synthetic", synthetic, classes, metrics)
-    own_metrics = tuple(name for name in metrics if name not in _OF_SYNTHETIC_ALONE)
-    baseline = Comparison(sides.baseline, sides.reference, seed=config.seed)
-    real_rows = _evaluate("real", baseline, classes, own_metrics)
-    _write_pictures(workdir.path, sides, subject, classes, config.seed)
-    if sides.training is not None and set(metrics) & set(_OF_SYNTHETIC_ALONE):
-        _write_copies(workdir.path, synthetic, classes, metrics)
-    _write_table(workdir.path / METRICS_TABLE, extractor.name, {"synthetic": rows, "real": real_rows})
-    report = {
+    facts = {
         "generator": subject.sha256,
         "method": subject.method,
-        "classes": classes,
+        "classes": shards.manifest.classes,
         "image_size": subject.image_size,
         "features": extractor.name,
         "features_identity": extractor.identity,
         "held_out": [shard.file for shard in held_out],
-        "chosen_by": chosen_by,
+        "chosen_by": _chosen_by(subject, shards, held_out),
         "shards_digest": stage.digest(shards.folder),
-        "synthetic": [_plain(row) for row in rows],
-        "real": [_plain(row) for row in real_rows],
         "curves": subject.curves,
     }
-    settings = {"stage": "evaluate_gan", **asdict(config)}
-    section = evaluation_section(Run(workdir.path, settings, report))
+    sides = _gather(config, subject, shards, seen, held_out, FeatureStore(feature_dir, extractor), metrics)
+    rows = _judge(config, workdir.path, sides, shards.manifest.classes, metrics)
+    _write_pictures(workdir.path, sides, subject, shards.manifest.classes, config.seed)
+    _write_table(workdir.path / METRICS_TABLE, extractor.name, rows)
+    report = facts | {what: [_plain(row) for row in own] for what, own in rows.items()}
+    section = evaluation_section(Run(workdir.path, {"stage": "evaluate_gan", **asdict(config)}, report))
     write_atomically(workdir.path / PAGE, render(f"melgan: {workdir.path.name}", [section]))
     workdir.complete(report)
-    _log(rows, extractor.name)
+    _log(rows["synthetic"], extractor.name)
     logging.info("report: %s", workdir.path / PAGE)
+
+
+def _judge(
+    config: EvaluateGanConfig, folder: Path, sides: Sides, classes: Sequence[str], metrics: Sequence[str]
+) -> dict[str, list[Row]]:
+    """Returns the figures of synthetic images, and of real ones beside them; writes which images may be copies."""
+    synthetic = Comparison(sides.synthetic, sides.reference, training=sides.training, seed=config.seed)
+    real = Comparison(sides.baseline, sides.reference, seed=config.seed)
+    rows = {
+        "synthetic": _evaluate("synthetic", synthetic, classes, metrics),
+        "real": _evaluate("real", real, classes, [name for name in metrics if name not in _OF_SYNTHETIC_ALONE]),
+    }
+    if sides.training is not None and set(metrics) & set(_OF_SYNTHETIC_ALONE):
+        _write_copies(folder, synthetic, classes, metrics)
+    return rows
 
 
 def _open_subject(config: EvaluateGanConfig) -> Subject:

@@ -141,8 +141,8 @@ def _scopes(report: dict) -> list[str]:
 
 def _line(report: dict, what: str, figure: str) -> list[str]:
     """Returns the cells of a figure for all classes, and each."""
-    found = {row["scope"]: row for row in report[what] if row["figure"] == figure}
-    return [_cell(found[scope]) if scope in found else "" for scope in _scopes(report)]
+    rows = [_row(report, what, scope, figure) for scope in _scopes(report)]
+    return ["" if row is None else _cell(row) for row in rows]
 
 
 def _cell(row: dict) -> str:

@@ -1,7 +1,5 @@
 """Where lesions lie in synthetic images: in boxes that a user gives, or in those that the generator chooses."""
 
-import csv
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +9,8 @@ from melgan.sampling import chosen_boxes
 from pipelines import stage
 from pipelines.generator_file import LoadedGenerator
 from tfrecords_tools.boxes import Box, problem_of_boxes
-from tfrecords_tools.sources.box_table import CORNERS
-from tfrecords_tools.storage import as_path, file_sha256, is_file, read_bytes
-
-_REMEDY = f"--boxes takes a CSV with the columns {', '.join(CORNERS)}, shares of the sides from 0 to 1, a row an image"
+from tfrecords_tools.sources.box_table import CORNERS, box_rows
+from tfrecords_tools.storage import as_path, file_sha256
 
 
 @dataclass(frozen=True)
@@ -68,17 +64,11 @@ def stored(boxes: np.ndarray) -> tuple[Box, ...]:
 
 def _read(path: str) -> list[list[float]]:
     """Returns the box of every row."""
-    file = as_path(path)
-    if not is_file(file):
-        raise stage.StageError(f"--boxes={path}: no such file; {_REMEDY}")
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_bytes(file).decode("utf-8-sig"), newline="")))
-        boxes = [[float(row[column]) for column in CORNERS] for row in rows]
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
-        raise stage.StageError(f"--boxes={path}: not such a table ({error}); {_REMEDY}") from error
-    if not boxes:
-        raise stage.StageError(f"--boxes={path}: no row; {_REMEDY}")
-    for number, box in enumerate(boxes, start=1):
+    boxes = []
+    for line, _, box in box_rows(as_path(path), CORNERS):
         if problem := problem_of_boxes(box):
-            raise stage.StageError(f"--boxes={path}: row {number} {problem}; {_REMEDY}")
+            raise stage.StageError(f"{path} line {line} {problem}; corners are shares of the sides, from 0 to 1")
+        boxes.append(box)
+    if not boxes:
+        raise stage.StageError(f"{path}: no row; --boxes of synthesize takes one for every image")
     return boxes

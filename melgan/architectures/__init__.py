@@ -9,14 +9,14 @@ from melgan.errors import look_up
 
 ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
-    "cpggan": Architecture(cpggan.build, judges_alone=False, bounded_images=False, grows=True, takes_boxes=True),
-    "dcgan": Architecture(dcgan.build, judges_alone=False, takes_penalty=False),
+    "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True),
+    "dcgan": Architecture(dcgan.build, takes_penalty=False),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
     # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
-    "progan": Architecture(progan.build, judges_alone=False, bounded_images=False, grows=True),
+    "progan": Architecture(progan.build, grows=True),
     "sagan": Architecture(sagan.build),
     "bagan": Architecture(bagan.build, has_encoder=True, reconstruction_error=tf.square, has_fake_class=True),
-    "r3gan": Architecture(r3gan.build, bounded_images=False),
+    "r3gan": Architecture(r3gan.build),
 }
 
 

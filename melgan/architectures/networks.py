@@ -93,10 +93,8 @@ class Networks:
 class Architecture:
     """A way to build a pair of networks, and what it allows.
 
-    `judges_alone`: the logit of an image depends on no other image of the batch.
     `takes_penalty`: a gradient penalty makes sense, because an image has a gradient of its own, nearly if not quite.
     `has_encoder`: the networks can be initialised by an autoencoder.
-    `bounded_images`: those of the generator lie in [-1, 1]; others may leave it, and are clipped when they are stored.
     `grows`: they begin at 4 px and have `levels`.
     `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
     `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
@@ -104,10 +102,8 @@ class Architecture:
     """
 
     build: Callable[[NetworkShape], Networks]
-    judges_alone: bool = True
     takes_penalty: bool = True
     has_encoder: bool = False
-    bounded_images: bool = True
     grows: bool = False
     reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
     has_fake_class: bool = False

@@ -19,7 +19,7 @@ from keras import layers
 from melgan.architectures.networks import Discriminator, Level, Networks, NetworkShape, require_image_size
 from melgan.box_table import BoxMap, BoxTable, require_room_for_choice
 from melgan.equalised import HE_GAIN, EqualisedConv2D, EqualisedDense, EqualisedEmbedding
-from melgan.growing import INNERMOST, FadeIn
+from melgan.fading import INNERMOST, FadeIn
 from melgan.layers import LeakyReLU, scaled_filters
 from melgan.minibatch import MinibatchStddev
 from melgan.pixel_norm import PixelNorm

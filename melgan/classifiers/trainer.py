@@ -88,7 +88,7 @@ class ClassifierTrainer:
             "dropout_states": _dropout_states(self._model),  # Keras leaves them out of the model's own checkpoint
         }
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
         """Takes `num_steps` steps from step number `step`; returns the losses of each, `[num_steps]`."""
 
@@ -139,7 +139,7 @@ class Predictor:
         """Returns class probabilities `[N, num_classes]` of batches with uint8 images `[B, H, W, 3]` under "image"."""
         return np.concatenate([self._probabilities(batch["image"]).numpy() for batch in batches])
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def _probabilities(self, images: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32)
         logits = [self._model(dihedral_view(images, view), training=False)[0] for view in range(self._views)]

@@ -74,13 +74,15 @@ def _all_hits(whole: Comparison, trained_on_judged: bool) -> list[tuple[np.ndarr
 
     Nothing but all, if a class would be missing without a part.
     """
-    training, tested = (whole.judged, whole.reference)[:: 1 if trained_on_judged else -1]
-    rows = np.arange(len(tested))
-    found = [(rows, transferred_hits(training, tested))]
-    without = [pair[:: 1 if trained_on_judged else -1] for pair in whole.leaving_parts_out()]
+    training, tested = (whole.judged, whole.reference) if trained_on_judged else (whole.reference, whole.judged)
+    found = [(np.arange(len(tested)), transferred_hits(training, tested))]
+    staying = [
+        (judged, reference) if trained_on_judged else (reference, judged)
+        for judged, reference in whole.leaving_parts_out()
+    ]
     needed = set(np.unique(tested.labels))
-    if all(needed <= set(training.labels[own]) & set(tested.labels[other]) for own, other in without):
-        found += [(other, transferred_hits(training.take(own), tested.take(other))) for own, other in without]
+    if all(needed <= set(training.labels[own]) & set(tested.labels[other]) for own, other in staying):
+        found += [(other, transferred_hits(training.take(own), tested.take(other))) for own, other in staying]
     return found
 
 

@@ -52,6 +52,5 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
         "recall": share_interval(found.within_judged, reference.groups),
         "coverage": share_interval(found.covered, reference.groups),
     }
-    density = by_parts["density"]
-    by_parts["density"] = replace(density, low=np.maximum(density.low, 0.0))  # which keeps NaN
-    return by_parts | {name: wider_share_interval(share, by_parts[name]) for name, share in shares.items()}
+    density = replace(by_parts["density"], low=np.maximum(by_parts["density"].low, 0.0))  # which keeps NaN
+    return {"density": density} | {name: wider_share_interval(share, by_parts[name]) for name, share in shares.items()}

@@ -4,17 +4,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, random_boxes, random_table, tiny_batch, tiny_batches
+from tiny_gan import CLASS_COUNTS, enlarge_weights, random_boxes, random_table, tiny_batch, tiny_batches
 from tiny_gan import tiny_config as config_of
 
 from melgan.architectures import cpggan
 from melgan.architectures.networks import NetworkShape
 from melgan.box_table import table_of, with_given_boxes
 from melgan.boxes import MAX_BOXES, rasterise
-from melgan.checkpoints import Checkpoints
 from melgan.errors import ConfigError
+from melgan.fading import grow
 from melgan.gan_trainer import GanTrainer
-from melgan.growing import grow
 from melgan.images import to_signed_float
 from melgan.sampling import chosen_boxes, sample_images
 
@@ -127,25 +126,6 @@ def test_the_gradient_penalty_counts_the_pixels_of_images_only(networks):
     gradients = tape.gradient(logits, shown)
     assert np.abs(gradients[..., :3]).max() > 1e-4
     assert not np.any(gradients[..., 3:])
-
-
-def test_training_goes_on_bitwise_with_the_boxes_of_the_checkpoint(tmp_path, one_device, op_determinism):
-    def train(trainer, step):
-        return trainer.train_steps(tiny_batches(step), tf.constant(step, tf.int64), tf.constant(1, tf.int64))
-
-    undisturbed = make_trainer(one_device, phase_epochs=1.0)
-    train(undisturbed, 2)
-    Checkpoints(tmp_path, undisturbed, one_device).save(3)
-    resumed = GanTrainer(undisturbed.config, CLASS_COUNTS, one_device)
-    assert Checkpoints(tmp_path, resumed, one_device).restore() == 3
-    np.testing.assert_array_equal(table_of(resumed.generator).table, random_table(2))
-    train(undisturbed, 3)
-    train(resumed, 3)
-    for before, after in (
-        (undisturbed.generator, resumed.generator),
-        (undisturbed.ema_generator, resumed.ema_generator),
-    ):
-        np.testing.assert_array_equal(flat(after.weights), flat(before.weights))
 
 
 def test_the_table_is_in_the_file_of_weights(networks, tmp_path):

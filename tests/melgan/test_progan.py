@@ -2,15 +2,22 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_batches, tiny_config
+from tiny_gan import (
+    CLASS_COUNTS,
+    enlarge_weights,
+    flat,
+    program_for_accelerator,
+    tiny_batch,
+    tiny_batches,
+    tiny_config,
+)
 
 from melgan.architectures import progan
 from melgan.architectures.networks import NetworkShape
 from melgan.checkpoints import Checkpoints
+from melgan.fading import grow
 from melgan.gan_trainer import GanTrainer
-from melgan.growing import grow
 from melgan.images import to_signed_float
-from melgan.randomness import Draws
 
 LABELS = tf.constant([2, 0, 2, 1])
 LATENTS = tf.constant(np.random.default_rng(0).normal(size=(4, 8)), tf.float32)
@@ -132,17 +139,7 @@ def test_projection_head_by_hand():
 def test_every_level_is_fit_for_an_accelerator(one_device, level):
     """As the whole networks are: static shapes and no call of a library in the program that XLA is given."""
     trainer = GanTrainer(tiny_config(method="progan", width=0.02), CLASS_COUNTS, one_device).levels[level]
-
-    @tf.function(jit_compile=True)
-    def compiled(images, labels, seed):
-        draws = Draws(seed, 0, len(labels), 1)
-        fakes = trainer.generate(labels, draws)
-        discriminator = trainer.discriminator_gradients(images, labels, *fakes, draws)
-        return discriminator, trainer.generator_gradients(images, labels, draws)
-
-    batch = tiny_batch()
-    inputs = to_signed_float(batch["image"]), tf.constant(batch["label"]), tf.constant([0, 1])
-    program = compiled.experimental_get_compiler_ir(*inputs)(stage="hlo")
+    program = program_for_accelerator(trainer)
     assert "[<=" not in program
     assert "custom-call" not in program
     assert f"[4,{4 * 2**level},{4 * 2**level}," in program

@@ -12,6 +12,7 @@ from melgan.architectures.networks import NetworkShape
 from melgan.gan_trainer import GanTrainer
 from melgan.grouped_convolution import GroupedConv2D
 from melgan.images import to_signed_float
+from melgan.penalties import RealAndFake
 
 LABELS = tf.constant([2, 0, 2, 1])
 GAIN = math.sqrt(2 / 1.04)  # of a leaky ReLU of slope 0.2
@@ -136,7 +137,7 @@ def test_first_and_last_settings_are_the_published_ones(trainer, step, weight, r
 
     zero = tf.UnconnectedGradients.ZERO  # the bias before the last activation decides about signs only
     with tf.GradientTape() as tape:
-        penalty = tf.reduce_mean(trainer._penalty(trainer.discriminator, images, labels, *fakes, draws))
+        penalty = tf.reduce_mean(trainer._penalty(trainer.discriminator, RealAndFake(images, labels, *fakes), draws))
     weights = [variable.value for variable in trainer.discriminator.trainable_variables]
     alone = flat(tape.gradient(penalty, weights, unconnected_gradients=zero))
     np.testing.assert_allclose(gradients(True) - gradients(False), weight * alone, atol=1e-4 * np.abs(alone).max())

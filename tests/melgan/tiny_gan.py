@@ -9,6 +9,7 @@ from melgan.box_table import ROWS
 from melgan.boxes import MAX_BOXES
 from melgan.config import GanConfig
 from melgan.methods import resolve
+from melgan.randomness import Draws
 
 CLASS_COUNTS = (6, 2)
 
@@ -56,3 +57,21 @@ def enlarge_weights(network, deviation=0.1):
     rng = np.random.default_rng(0)
     for variable in network.trainable_variables:
         variable.assign(variable + rng.normal(0, deviation, variable.shape))
+
+
+def program_for_accelerator(trainer, image_size=32):
+    """Returns the program that XLA is given for both gradient functions of a trainer, compiled from one trace."""
+
+    @tf.function(jit_compile=True)
+    def compiled(images, labels, seed):
+        draws = Draws(seed, 0, len(labels), 1)
+        fakes = trainer.generate(labels, draws)
+        discriminator = trainer.discriminator_gradients(images, labels, *fakes, draws)
+        return discriminator, trainer.generator_gradients(images, labels, draws)
+
+    batch = tiny_batch(image_size=image_size)
+    shown = trainer.as_shown(batch, 0)["image"]
+    inputs = shown, tf.constant(batch["label"]), tf.constant([0, 1])
+    program = compiled.experimental_get_compiler_ir(*inputs)(stage="hlo")
+    assert compiled.experimental_get_tracing_count() == 1
+    return program

@@ -119,6 +119,15 @@ def shards(line: Line, run_stage: Callable) -> Path:
 
 
 @pytest.fixture(scope="session")
+def boxed_shards(line: Line, shards: Path, run_stage: Callable) -> Path:
+    """The shards of the line with the true boxes of their images."""
+    images = shards.with_name("shards_images")
+    settings = {**PHANTOM, "input": images, "boxes": images / "boxes.csv"}
+    succeed(run_stage("make_shards", output=line.boxed_shards, **settings))
+    return line.boxed_shards
+
+
+@pytest.fixture(scope="session")
 def gan(line: Line, shards: Path, run_stage: Callable) -> Path:
     succeed(run_stage("train_gan", shards=shards, workdir=line.gan, **EVALUATED_GAN))
     return line.gan

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.checkpoints import whole_steps
 from melgan.dropout import with_dropout
 from melgan.images import to_signed_float
 from melgan.transfer import read_encoder
@@ -58,15 +57,14 @@ def test_the_generator_holds_the_gaussians_of_the_images_that_it_was_trained_on(
     assert np.abs(found[0] - found[1]).max() > 1e-4
 
 
-@pytest.mark.parametrize("kept", [0, 3], ids=["killed after the autoencoder", "killed between checkpoints"])
-def test_a_run_that_was_ended_goes_on_bit_for_bit(bagan: Path, shards: Path, run_stage, tmp_path: Path, kept: int):
+def test_a_run_that_ended_after_the_autoencoder_goes_on_bit_for_bit(
+    bagan: Path, shards: Path, run_stage, tmp_path: Path
+):
     folder = shutil.copytree(bagan, tmp_path / "gan")
-    for step in whole_steps(folder / "checkpoints" / "gan"):
-        if step > kept:
-            for path in (*folder.glob(f"checkpoints/gan/ckpt-{step}.*"), folder / "samples" / f"{step:07d}.png"):
-                path.unlink()
     for name in ("COMPLETED", "report.json"):
         (folder / name).unlink()
+    for name in ("checkpoints/gan", "samples"):
+        shutil.rmtree(folder / name)
     succeed(run_stage("train_gan", shards=shards, workdir=folder, **SETTINGS))
     digests = [json.loads((run / "report.json").read_text())["generator_sha256"] for run in (bagan, folder)]
     assert digests[0] == digests[1]

@@ -6,7 +6,7 @@ The numbers are pixels of the source image, upright as its EXIF tag says: x to t
 import csv
 import io
 import math
-from collections.abc import Set
+from collections.abc import Iterator, Sequence, Set
 
 from tfrecords_tools.boxes import describe_box
 from tfrecords_tools.errors import DataError
@@ -14,8 +14,6 @@ from tfrecords_tools.storage import AnyPath, is_file, read_bytes
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 COLUMNS = ("image_name", *CORNERS)
-
-_REMEDY = f"--boxes takes a CSV with the columns {', '.join(COLUMNS)}"
 
 
 def read_boxes(path: AnyPath, image_names: Set[str]) -> dict[str, list[list[float]]]:
@@ -31,22 +29,36 @@ def read_boxes(path: AnyPath, image_names: Set[str]) -> dict[str, list[list[floa
       DataError: for no such file or no CSV, a missing column, and for the first row that names an unknown image or
         holds something else than a box.
     """
-    if not is_file(path):
-        raise DataError(f"{path}: no such file; {_REMEDY}")
     boxes: dict[str, list[list[float]]] = {}
+    for line, row, box in box_rows(path, COLUMNS):
+        if problem := _problem(row, box, image_names):
+            raise DataError(f"{path} line {line}: {problem}")
+        boxes.setdefault(row["image_name"], []).append(box)
+    return boxes
+
+
+def box_rows(path: AnyPath, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str], list[float]]]:
+    """Yields every row of a CSV: its line, its cells, and its corners, NaN where there is no number.
+
+    Arguments:
+      path: of the CSV.
+      columns: that it must have, `CORNERS` among them.
+
+    Raises:
+      DataError: for no such file or no CSV, or a missing column.
+    """
+    remedy = f"--boxes takes a CSV with the columns {', '.join(columns)}"
+    if not is_file(path):
+        raise DataError(f"{path}: no such file; {remedy}")
     try:
         rows = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
-        missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+        missing = [column for column in columns if column not in (rows.fieldnames or ())]
         if missing:
-            raise DataError(f"{path}: no column {', '.join(missing)}; {_REMEDY}")
+            raise DataError(f"{path}: no column {', '.join(missing)}; {remedy}")
         for row in rows:
-            name, box = row["image_name"], [_number(row[column]) for column in CORNERS]
-            if problem := _problem(row, box, image_names):
-                raise DataError(f"{path} line {rows.line_num}: {problem}")
-            boxes.setdefault(name, []).append(box)
+            yield rows.line_num, row, [_number(row[column]) for column in CORNERS]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a CSV table ({error}); {_REMEDY}") from error
-    return boxes
+        raise DataError(f"{path}: not a CSV table ({error}); {remedy}") from error
 
 
 def _number(text: str | None) -> float:

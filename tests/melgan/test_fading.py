@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.growing import FadeIn, at_level, grow
+from melgan.fading import FadeIn, at_level, grow
 
 OLD, NEW = (np.random.default_rng(seed).normal(size=(2, 4, 4, 3)).astype(np.float32) for seed in range(2))
 IMAGES = np.random.default_rng(2).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)

@@ -1,0 +1,39 @@
+"""Every method as a run that ends between two checkpoints: it is finished bit for bit as if nothing had."""
+
+import os
+import shutil
+import signal
+
+import pytest
+
+from melgan.architectures import ARCHITECTURES
+from melgan.checkpoints import whole_steps
+from melgan.methods import METHODS
+from tests.pipelines.conftest import GAN, start_stage, succeed
+from tests.pipelines.test_train_gan_going_on import assert_equal, wait_while_running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+SETTINGS = {**GAN, "width": 0.02, "disc_steps": 1, "total_steps": 5, "checkpoint_every": 2, "log_every": 1}
+SETTINGS |= {"autoencoder_epochs": 0, "phase_epochs": 0.0, "steps_per_call": 1}
+
+
+def settings_of(method: str) -> dict:
+    """Those of every method, and an autoencoder for those that begin with one."""
+    has_encoder = ARCHITECTURES[METHODS[method]["architecture"]].has_encoder
+    return SETTINGS | {"method": method, "autoencoder_epochs": int(has_encoder)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_that_ends_anywhere_is_finished_as_the_undisturbed_one(method, boxed_shards, run_stage, tmp_path):
+    """What SIGKILL would leave on the disk is copied from a run that is held for the moment, and then goes on."""
+    settings, undisturbed, ended = {**settings_of(method), "shards": boxed_shards}, tmp_path / "a", tmp_path / "b"
+    run = start_stage("train_gan", tmp_path / "log", workdir=undisturbed, **settings)
+    wait_while_running(run, lambda: bool(whole_steps(undisturbed / "checkpoints" / "gan")), pause=0.005)
+    os.killpg(run.pid, signal.SIGSTOP)
+    shutil.copytree(undisturbed, ended)
+    assert whole_steps(ended / "checkpoints" / "gan") == [2]
+    os.killpg(run.pid, signal.SIGCONT)
+    assert run.wait() == 0, (tmp_path / "log").read_text()
+    succeed(run_stage("train_gan", workdir=ended, **settings))
+    assert_equal(ended, undisturbed)
