@@ -27,6 +27,7 @@ from melgan.images import to_signed_float
 from melgan.labels import class_probabilities, wrong_labels
 from melgan.layers import scaled_filters
 from melgan.methods import resolve
+from melgan.penalties import RealAndFake
 from melgan.randomness import Draws
 from tests.melgan.published_step import DiscriminatorNumbers, PublishedStep, StepNumbers
 from tests.melgan.step_numbers import step_numbers
@@ -66,14 +67,13 @@ class InARow(keras.layers.Layer):
 class PassForEveryLabel(GanTrainer):
     """Shows the real images to the discriminator once with the right labels, and once more with wrong ones."""
 
-    def _discriminator_losses(
-        self, real_images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor, draws: Draws
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        real_logits = self.discriminator(real_images, labels)
+    def _discriminator_losses(self, shown: RealAndFake, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        real_logits = self.discriminator(shown.real_images, shown.real_labels)
+        wrong = wrong_labels(draws.fold(3), shown.real_labels, self.num_classes)
         losses = self._objective.discriminator(
             real_logits,
-            self.discriminator(fake_images, fake_labels),
-            self.discriminator(real_images, wrong_labels(draws.fold(3), labels, self.num_classes)),
+            self.discriminator(shown.fake_images, shown.fake_labels),
+            self.discriminator(shown.real_images, wrong),
         )
         return losses, real_logits
 

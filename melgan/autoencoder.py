@@ -1,6 +1,6 @@
 """The autoencoder that initialises a generator: training it trains the generator's initial weights.
 
-Mariani et al. 2018, section 3: the decoder is the generator but for what makes its latents; squared error.
+Mariani et al. 2018, the paper's first step: the decoder is the generator but for what makes its latents; squared error.
 Huang and Jafari 2021, section 3.1: a supervised one. The encoder's latents are multiplied by the label embedding and
 decoded; embedding and decoder are the generator; absolute error.
 """

@@ -1,6 +1,6 @@
 """One Gaussian a class over the latents of an encoder, from which a generator takes its latents.
 
-Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN", section 3 (https://arxiv.org/abs/1803.09655): mean
+Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN" (https://arxiv.org/abs/1803.09655): mean
 and covariance of the latents of all training images of a class. The authors take the covariance as it is, of rank n - 1
 at most for a class of n images; here it is shrunk towards a multiple of the identity by the rule of Ledoit and Wolf
 2004, "A well-conditioned estimator for large-dimensional covariance matrices", section 3.3, which shrinks the less the

@@ -115,7 +115,7 @@ METHODS: dict[str, dict] = {
     # Karras et al. 2018, "Progressive growing of GANs for improved quality, stability, and variation", appendix A.1.
     # https://arxiv.org/abs/1710.10196
     "progan": _PROGAN,
-    # Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN", section 3, with the settings of the authors'
+    # Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN", with the settings of the authors'
     # code (github.com/IBM/BAGAN: balancing_gan.py, run.sh). https://arxiv.org/abs/1803.09655
     # There the fakes are a class's share of a batch, while real images come as they are: batch_sampling real.
     "bagan": {

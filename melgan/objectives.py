@@ -49,7 +49,7 @@ def linear_generator(fake_logits: tf.Tensor, real_logits: tf.Tensor | None) -> t
     """-D(fake).
 
     Of the Wasserstein distance: Gulrajani et al. 2017, algorithm 1. With the hinge: Zhang et al. 2018, eq. 4. Where
-    logits are log p(label | image), the cross-entropy to the class that was asked for: Mariani et al. 2018, section 3.
+    logits are log p(label | image), the cross-entropy to the class that was asked for: Mariani et al. 2018.
     """
     del real_logits
     return -fake_logits
@@ -82,7 +82,7 @@ def hinge_discriminator(
 def softmax_cross_entropy_discriminator(
     real_logits: tf.Tensor, fake_logits: tf.Tensor, wrong_label_logits: tf.Tensor | None
 ) -> tf.Tensor:
-    """-log p(label | real) - log p("fake" | fake). Mariani et al. 2018, section 3."""
+    """-log p(label | real) - log p("fake" | fake). Mariani et al. 2018."""
     del wrong_label_logits  # every class that is not an image's own is a wrong label already
     return -real_logits - fake_logits
 

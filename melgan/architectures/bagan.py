@@ -1,6 +1,6 @@
 """The networks of BAGAN at 32, 64, 128 and 256 px: an autoencoder, and the GAN that begins as its two halves.
 
-Mariani et al. 2018, section 3, and the authors' code (github.com/IBM/BAGAN), whose filters, kernels and dropout are
+Mariani et al. 2018, and the authors' code (github.com/IBM/BAGAN), whose filters, kernels and dropout are
 these at width 1; there, too, convolutions go down to 8 x 8, and more of them for larger images. The generator is the
 decoder behind one Gaussian a class over the encoder's latents; the discriminator is the encoder's convolutions with a
 softmax over the classes and one more, "fake".

@@ -62,7 +62,7 @@ def enlarge_weights(network, deviation=0.1):
 def program_for_accelerator(trainer, image_size=32):
     """Returns the program that XLA is given for both gradient functions of a trainer, compiled from one trace."""
 
-    @tf.function(jit_compile=True)
+    @tf.function(autograph=False, jit_compile=True)
     def compiled(images, labels, seed):
         draws = Draws(seed, 0, len(labels), 1)
         fakes = trainer.generate(labels, draws)

@@ -32,8 +32,8 @@ def test_a_run_that_ends_anywhere_is_finished_as_the_undisturbed_one(method, box
     wait_while_running(run, lambda: bool(whole_steps(undisturbed / "checkpoints" / "gan")), pause=0.005)
     os.killpg(run.pid, signal.SIGSTOP)
     shutil.copytree(undisturbed, ended)
-    assert whole_steps(ended / "checkpoints" / "gan") == [2]
     os.killpg(run.pid, signal.SIGCONT)
+    assert whole_steps(ended / "checkpoints" / "gan") == [2]
     assert run.wait() == 0, (tmp_path / "log").read_text()
     succeed(run_stage("train_gan", workdir=ended, **settings))
     assert_equal(ended, undisturbed)

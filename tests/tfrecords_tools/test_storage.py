@@ -54,6 +54,18 @@ def test_what_was_written_is_read(folder):
     assert file_sha256(path) == "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
 
 
+@pytest.mark.parametrize("size", [1, 1000, (5 << 20) + 1])
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", b"x"])
+def test_whatever_a_file_ends_with_arrives(folder, tmp_path, end, size):
+    """The last bytes of TFRecord files are a checksum; it may look like the end of a line."""
+    data = b"\r" * (size - len(end)) + end
+    write_atomically(folder / "written", data)
+    file = tmp_path / "file"
+    file.write_bytes(data)
+    publish(file, folder / "published")
+    assert read_bytes(folder / "written") == read_bytes(folder / "published") == data
+
+
 def test_files_are_listed_by_name_with_their_size_and_a_version_that_changes(folder):
     for name, content in (("b.txt", b"12"), ("a.txt", b"1"), ("inner/c.txt", b"123")):
         write_atomically(folder / name, content)
