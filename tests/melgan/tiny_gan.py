@@ -64,7 +64,7 @@ def program_for_accelerator(trainer, image_size=32):
 
     @tf.function(autograph=False, jit_compile=True)
     def compiled(images, labels, seed):
-        draws = Draws(seed, 0, len(labels), 1)
+        draws = Draws(seed, 0, labels.shape[0], 1)
         fakes = trainer.generate(labels, draws)
         discriminator = trainer.discriminator_gradients(images, labels, *fakes, draws)
         return discriminator, trainer.generator_gradients(images, labels, draws)
