@@ -70,14 +70,13 @@ def write_side_by_side(results: Sequence[dict], output: Path) -> None:
     shards = open_shards(settings["shards"], "shards")
     _, held_out = split_fold(shards.manifest, settings["num_folds"], settings["fold"])
     real = read_images(shards, held_out, settings["image_size"], _SHOWN)
-    generators = {
-        f"{result['method']} {result['seed']}": load_generator(result["folder"], "gan") for result in in_order(results)
-    }
+    results = in_order(results)
+    generators = [load_generator(result["folder"], "gan") for result in results]
+    names = [result["method"] if not result["seed"] else f"seed {result['seed']}" for result in results]
     for label, class_name in enumerate(shards.manifest.classes):
-        columns = {"real": real.images[real.labels == label]}
-        for name, generator in generators.items():
-            columns[name] = draw_images(generator.network, generator.sha256, np.full(_SHOWN, label), 0).images
-        write_grid(output / f"{class_name}.png", list(columns.values()), list(columns), [])
+        labels = np.full(_SHOWN, label)
+        drawn = [draw_images(generator.network, generator.sha256, labels, 0).images for generator in generators]
+        write_grid(output / f"{class_name}.png", [real.images[real.labels == label], *drawn], ["real", *names], [])
 
 
 def in_order(results: Sequence[dict]) -> list[dict]:
