@@ -51,11 +51,13 @@ class Schedules:
     def average_decay(self, decay: float, step: tf.Tensor | int) -> tf.Tensor:
         """Returns the decay of a moving average at a step `[]`, which grows to the given one.
 
-        Over a burn-in its half-life does, from zero on, so that the average soon forgets where it started.
+        Over a burn-in its half-life grows from zero on. Where a burn-in is so short that it would soon outlast all
+        steps taken so far, it is bounded as without one.
         """
+        warmed_up = warmed_up_decay(decay, step)
         if not self._burn_in_images:
-            return warmed_up_decay(decay, step)
-        return decay_of_half_life(decay, self._progress(step))
+            return warmed_up
+        return tf.minimum(decay_of_half_life(decay, self._progress(step)), warmed_up)
 
     def _progress(self, step: tf.Tensor | int) -> tf.Tensor:
         images_seen = tf.cast(step, keras.config.floatx()) * self._images_per_step

@@ -41,6 +41,22 @@ def test_average_of_no_half_life_forgets_all():
 
 
 def test_average_follows_the_burn_in_if_there_is_one():
+    """Halfway through a hundred steps of 8 images the half-life is half of that of 0.5."""
     step = tf.constant(50, tf.int64)
-    assert float(Schedules(800.0, 8).average_decay(0.999, step)) == pytest.approx(0.999**2, rel=1e-5)
-    assert float(Schedules(0.0, 8).average_decay(0.999, step)) == pytest.approx(51 / 60, rel=1e-5)
+    assert float(Schedules(800.0, 8).average_decay(0.5, step)) == pytest.approx(0.5**2, rel=1e-5)
+    assert float(Schedules(0.0, 8).average_decay(0.5, step)) == 0.5
+
+
+def test_average_never_outlasts_the_steps_taken_after_a_short_burn_in():
+    """0.999 has a half-life of 693 steps, so after 100 steps the average would be that of the first ones."""
+    for step, expected in ((100, 101 / 110), (8981, 8982 / 8991), (8999, 0.999)):
+        decay = Schedules(800.0, 8).average_decay(0.999, tf.constant(step, tf.int64))
+        assert float(decay) == pytest.approx(expected, rel=1e-6)
+
+
+def test_published_burn_in_is_never_bounded():
+    """Huang 2024: 20 million images in batches of 256, a half-life of 500,000 images at their end."""
+    schedules, decay = Schedules(20e6, 256), 0.5 ** (256 / 500_000)
+    for step in (1_000, 10_000, 78_125, 200_000):
+        half_life = -np.log(2) / np.log(float(schedules.average_decay(decay, tf.constant(step, tf.int64))))
+        assert half_life == pytest.approx(1953.125 * np.sin(np.pi / 2 * min(1, step / 78_125)) ** 2, rel=0.01)
