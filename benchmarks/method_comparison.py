@@ -29,7 +29,8 @@ from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.storage import as_path, write_atomically
 
 RESULTS_FILE = "results.json"
-_EVALUATED = ("kid", "prdc", "ms_ssim", "memorisation", "memorisation_pixels")
+_ACCURACIES = ("accuracy_score", "accuracy_reverse")
+_EVALUATED = ("kid", "prdc", "ms_ssim", *_ACCURACIES, "memorisation", "memorisation_pixels")
 _FAR = 10_000_000  # steps that no run reaches
 _LOG_EVERY = 10
 # Schedules are to end when these shares of a run are over.

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from melgan.methods import METHODS
+from melgan.metrics.evaluation import ALL_CLASSES
 from pipelines.generator_file import load_generator
 from pipelines.grids import write_grid
 from pipelines.image_sets import draw_images, read_images
@@ -24,6 +25,8 @@ _FIGURES = {
     "density": "density",
     "coverage": "coverage",
     "ms_ssim": "MS-SSIM",
+    "accuracy_score": "accuracy score",
+    "accuracy_reverse": "reverse",
     "copies_features": "suspicious by features",
     "copies_pixels": "by pixels",
 }
@@ -31,10 +34,10 @@ _SHOWN = 10  # images of each class, side by side
 
 
 def tables(results: Sequence[dict]) -> str:
-    """Returns the results in Markdown: a table for each class with a row a run, and one of what the runs cost."""
+    """Returns the results in Markdown: tables of each class, of all, and of what the runs cost, with a row a run."""
     results = in_order(results)
     parts = []
-    for label in results[0]["report"]["classes"]:
+    for label in [*results[0]["report"]["classes"], ALL_CLASSES]:
         rows = [
             [result["method"], result["seed"], *_figures(result["report"]["synthetic"], label)] for result in results
         ]

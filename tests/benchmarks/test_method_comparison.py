@@ -14,6 +14,7 @@ def row(figure, label, value, low=None, high=None):
 
 def result(method, seed, kid):
     synthetic = [row("kid", "ring", kid, kid - 0.1, kid + 0.1), row("recall", "ring", 0.5), row("kid", "normal", None)]
+    synthetic.append(row("accuracy_reverse", "all classes", 0.75))
     report = {"classes": ["ring", "normal"], "synthetic": synthetic, "real": [row("kid", "ring", 0.01)]}
     settings = {"width": 0.25, "total_steps": 70}
     costs = {"seconds_per_thousand": 1.26, "megabytes": 900.4}
@@ -29,13 +30,14 @@ def test_widths_of_single_methods(text, expected):
 
 
 def test_every_class_has_a_table_of_all_runs_and_of_real_images():
-    ring, normal, cost = tables([result("sagan", 1, 0.3), result("gan", 0, 0.2)]).split("\n\n### ")
+    ring, normal, every, cost = tables([result("sagan", 1, 0.3), result("gan", 0, 0.2)]).split("\n\n### ")
     _, _, header, _, first, second, real = ring.splitlines()
     assert header.startswith("| method | seed | KID | precision | recall |")
     assert first.startswith("| gan | 0 | 0.2 (0.1 to 0.3) |  | 0.5 |")
     assert second.startswith("| sagan | 1 | 0.3 (0.2 to 0.4) |")
     assert real.startswith("| real |  | 0.01 |")
     assert normal.splitlines()[4].startswith("| gan | 0 |  |  |")
+    assert every.splitlines()[4] == "| gan | 0 |  |  |  |  |  |  |  | 0.75 |  |  |"
     assert cost.splitlines()[-2:] == ["| gan | 0 | 0.25 | 70 | 1.3 | 900 |", "| sagan | 1 | 0.25 | 70 | 1.3 | 900 |"]
 
 
@@ -57,7 +59,7 @@ def test_a_method_is_trained_for_a_time_and_judged_and_not_again(tmp_path, run_s
     (found,) = compare(comparison, ["gan"], [3])
     assert found["settings"]["total_steps"] > 10
     assert found["seconds"] == 3.0
-    assert {row["figure"] for row in found["report"]["synthetic"]} >= {"kid", "recall", "ms_ssim", "copies_pixels"}
+    assert {row["figure"] for row in found["report"]["synthetic"]} >= {"kid", "recall", "ms_ssim", "accuracy_reverse"}
     assert compare(comparison, ["gan"], [3]) == [found]
     write_side_by_side([found], tmp_path / "compared")
     with Image.open(tmp_path / "compared" / "malignant.png") as picture:
