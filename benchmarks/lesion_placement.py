@@ -2,9 +2,10 @@
 
     python -m benchmarks.lesion_placement --shards=SYNTHETIC,SHARDS
 
-A lesion is looked for in every image as by `--boxes=auto` of make_shards, and compared with the image's first box: of
-synthetic shards that which the generator was given, of real ones where the lesion is. It is compared with the box of
-the next image, too: so well keeps a generator to its boxes that does not see them, but knows where lesions lie.
+A lesion is looked for in every image as by `--boxes=auto` of make_shards, and compared with the image's largest box: of
+synthetic shards that which the generator was given, of real ones where the lesion is (boxes of `--boxes=auto` are what
+is looked for, and tell nothing). It is compared with the box of the next image, too: so well keeps a generator to its
+boxes that does not see them, but knows where lesions lie.
 """
 
 import pipelines.quiet_tensorflow  # noqa: F401
@@ -75,7 +76,11 @@ def _place(boxes: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def read_boxed_images(path: str, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first images with a box `[N, H, W, 3]`, of training or synthetic shards, and the boxes `[N, 4]`."""
+    """Returns the first images with a box `[N, H, W, 3]`, of training or synthetic shards, and the boxes `[N, 4]`.
+
+    Raises:
+      ValueError: if no image has a box.
+    """
     shards = open_shards(path, "shards")
     labelled = shards.read(tuple(shard for shard in shards.manifest.shards if shard.split != "test"))
     batches = evaluation_batches(labelled, image_size=shards.manifest.image_size, batch_size=64, max_boxes=1)
@@ -86,6 +91,8 @@ def read_boxed_images(path: str, most: int) -> tuple[np.ndarray, np.ndarray]:
         boxes.extend(batch["boxes"].numpy()[boxed, 0])
         if len(images) >= most:
             break
+    if not images:
+        raise ValueError(f"{path} has no boxes; make its shards with --boxes, or draw it by a generator that has them")
     return np.array(images[:most]), np.array(boxes[:most])
 
 

@@ -4,20 +4,23 @@
 
 Every method trains for so many minutes by the clock on the cores it is given, whatever it needs for a step; its
 autoencoder counts. Time runs from the first line of metrics on, so that starting and compiling do not count. Then the
-run is ended as a cluster would end it, and finished at the step it has reached. Schedules that count passes over the
-images are made to fit what a method reaches: a short run measures its speed. What is finished is not done again.
+run is ended as a cluster would end it, and finished at the step it has reached. Of a method with an autoencoder the
+compiling of the GAN behind it counts. Schedules that count passes over the images are made to fit what a method
+reaches: a short run measures its speed. What is finished is not done again, what was interrupted begins anew; tables
+and pictures are of all runs in the folder, so that several processes can share it, each with seeds of its own.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.measuring import peak_megabytes
@@ -29,6 +32,7 @@ from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.storage import as_path, write_atomically
 
 RESULTS_FILE = "results.json"
+_COMPARISON_FILE = "comparison.json"
 _ACCURACIES = ("accuracy_score", "accuracy_reverse")
 _EVALUATED = ("kid", "prdc", "ms_ssim", *_ACCURACIES, "memorisation", "memorisation_pixels")
 _FAR = 10_000_000  # steps that no run reaches
@@ -63,17 +67,34 @@ class Comparison:
 
 
 def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]) -> list[dict]:
-    """Trains and judges every method with every seed; returns what was found, a dictionary a run."""
-    results = []
+    """Trains and judges every method with every seed; returns what is in the folder, a dictionary a run.
+
+    Raises:
+      ValueError: if the folder holds a comparison with other settings.
+    """
+    _require_same_comparison(comparison)
     for seed in seeds:
         for method in methods:
             folder = comparison.folder(method, seed)
             if not (folder / RESULTS_FILE).is_file():
-                folder.mkdir(parents=True, exist_ok=True)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                folder.mkdir(parents=True)
                 result = {"method": method, "seed": seed, **_measure(comparison, method, seed, folder)}
                 write_atomically(folder / RESULTS_FILE, json.dumps(result, indent=1) + "\n")
-            results.append(json.loads((folder / RESULTS_FILE).read_text()))
-    return results
+    return [json.loads(path.read_text()) for path in sorted(comparison.output.glob(f"*/{RESULTS_FILE}"))]
+
+
+def _require_same_comparison(comparison: Comparison) -> None:
+    settings = {name: value for name, value in asdict(comparison).items() if name != "output"}
+    path = comparison.output / _COMPARISON_FILE
+    if not path.is_file():
+        comparison.output.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(settings, indent=1) + "\n")
+    before = json.loads(path.read_text())
+    other = {name: (before.get(name), value) for name, value in settings.items() if before.get(name) != value}
+    if other:
+        raise ValueError(f"{path} was made with other settings, then and now: {other}; give another --output")
 
 
 def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> dict:
@@ -128,7 +149,7 @@ def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Pat
     images = sum(shard.records for shard in manifest.split("train")) * (1 - 1 / comparison.num_folds)
     schedules = {}
     if preset["autoencoder_epochs"]:
-        speed = _steps_per_second("autoencoder", workdir / "autoencoder", settings)
+        speed = _steps_per_second("autoencoder", workdir / "autoencoder", settings | {"autoencoder_epochs": _FAR})
         fitting = _ENCODED_AT * speed * 60 * comparison.minutes * comparison.batch / images
         schedules["autoencoder_epochs"] = min(preset["autoencoder_epochs"], max(1, round(fitting)))
     grows = ARCHITECTURES[preset["architecture"]].grows
@@ -216,9 +237,19 @@ def _run(stage: str, **settings: object) -> None:
 
 
 def widths(text: str) -> dict[str, float]:
-    """Returns the widths that a text such as 0.25,r3gan=0.125 gives."""
+    """Returns the widths that a text such as 0.25,r3gan=0.125 gives; "" is that of all other methods.
+
+    Raises:
+      ConfigError: if a method is unknown.
+      ValueError: if there is no width for all others.
+    """
     pairs = [part.rpartition("=") for part in text.split(",")]
-    return {method: float(width) for method, _, width in pairs}
+    given = {method: float(width) for method, _, width in pairs}
+    if "" not in given:
+        raise ValueError(f"--widths={text} has none for all other methods; begin with one, such as 0.25,{text}")
+    for method in given.keys() - {""}:
+        look_up(METHODS, method, "method of --widths")
+    return given
 
 
 def _arguments() -> argparse.Namespace:
@@ -229,10 +260,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=8.0, help="of training, each run")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--num_folds", type=int, default=5)
+    parser.add_argument("--num_folds", type=int, default=5, help="two or more; one is held out to judge by")
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--image_size", type=int, default=64)
-    parser.add_argument("--widths", type=widths, default="0.25", help="0.25, or 0.25,r3gan=0.125 for single methods")
+    parser.add_argument("--widths", default="0.25", help="0.25, or 0.25,r3gan=0.125 for single methods")
     parser.add_argument("--batch", type=int, default=32)
     return parser.parse_args()
 
@@ -241,8 +272,10 @@ def main() -> None:
     """Compares, prints the tables, and writes a picture of each class."""
     arguments = vars(_arguments())
     methods, seeds = arguments.pop("methods").split(","), [int(seed) for seed in arguments.pop("seeds").split(",")]
+    for method in methods:
+        look_up(METHODS, method, "method")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    comparison = Comparison(**arguments)
+    comparison = Comparison(**arguments | {"widths": widths(arguments["widths"])})
     results = compare(comparison, methods, seeds)
     write_side_by_side(results, comparison.output)
     write_atomically(comparison.output / "tables.md", tables(results) + "\n")

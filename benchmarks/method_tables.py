@@ -75,7 +75,11 @@ def write_side_by_side(results: Sequence[dict], output: Path) -> None:
     real = read_images(shards, held_out, settings["image_size"], _SHOWN)
     results = in_order(results)
     generators = [load_generator(result["folder"], "gan") for result in results]
-    names = [result["method"] if not result["seed"] else f"seed {result['seed']}" for result in results]
+    before = [None, *(result["method"] for result in results)]
+    names = [
+        f"seed {result['seed']}" if result["method"] == previous else result["method"]
+        for result, previous in zip(results, before, strict=False)
+    ]
     for label, class_name in enumerate(shards.manifest.classes):
         labels = np.full(_SHOWN, label)
         drawn = [draw_images(generator.network, generator.sha256, labels, 0).images for generator in generators]

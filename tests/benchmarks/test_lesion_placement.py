@@ -54,6 +54,8 @@ def test_images_without_a_lesion_count_as_not_found():
 def test_true_boxes_of_shards_hold_their_lesions(tmp_path, run_stage):
     images = tmp_path / "images"
     succeed(run_stage("make_shards", input=images, output=tmp_path / "plain", **PHANTOM))
+    with pytest.raises(ValueError, match="plain has no boxes"):
+        read_boxed_images(str(tmp_path / "plain"), most=60)
     settings = {**PHANTOM, "input": images, "boxes": images / "boxes.csv"}
     succeed(run_stage("make_shards", output=tmp_path / "shards", **settings))
     images, boxes = read_boxed_images(str(tmp_path / "shards"), most=60)

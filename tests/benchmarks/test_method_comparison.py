@@ -1,5 +1,7 @@
 """The comparison of methods: its widths, its table, and one short run with real processes."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
@@ -29,6 +31,14 @@ def test_widths_of_single_methods(text, expected):
     assert widths(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "message"), [("gan=0.1", "begin with one, such as 0.25,gan=0.1"), ("0.25,bagen=1", "'bagen'; known are")]
+)
+def test_widths_that_leave_methods_out_or_name_unknown_ones_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        widths(text)
+
+
 def test_every_class_has_a_table_of_all_runs_and_of_real_images():
     ring, normal, every, cost = tables([result("sagan", 1, 0.3), result("gan", 0, 0.2)]).split("\n\n### ")
     _, _, header, _, first, second, real = ring.splitlines()
@@ -56,11 +66,16 @@ def test_a_method_is_trained_for_a_time_and_judged_and_not_again(tmp_path, run_s
         batch=4,
         drawn=20,
     )
+    interrupted = tmp_path / "compared" / "gan_3" / "gan" / "metrics.jsonl"
+    interrupted.parent.mkdir(parents=True)
+    interrupted.write_text("of a run that was not finished")
     (found,) = compare(comparison, ["gan"], [3])
     assert found["settings"]["total_steps"] > 10
     assert found["seconds"] == 3.0
     assert {row["figure"] for row in found["report"]["synthetic"]} >= {"kid", "recall", "ms_ssim", "accuracy_reverse"}
     assert compare(comparison, ["gan"], [3]) == [found]
+    with pytest.raises(ValueError, match=r"other settings, then and now: \{'minutes': \(0.05, 0.1\)\}"):
+        compare(replace(comparison, minutes=0.1), ["gan"], [3])
     write_side_by_side([found], tmp_path / "compared")
     with Image.open(tmp_path / "compared" / "malignant.png") as picture:
         assert picture.width > 2 * 64
