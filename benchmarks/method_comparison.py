@@ -28,13 +28,21 @@ from benchmarks.method_tables import tables, write_side_by_side
 from melgan.architectures import ARCHITECTURES
 from melgan.errors import look_up
 from melgan.methods import METHODS
-from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.storage import as_path, write_atomically
+from pipelines.inputs import open_shards, split_fold
+from pipelines.stage import require_equal
+from tfrecords_tools.storage import write_atomically
 
 RESULTS_FILE = "results.json"
 _COMPARISON_FILE = "comparison.json"
-_ACCURACIES = ("accuracy_score", "accuracy_reverse")
-_EVALUATED = ("kid", "prdc", "ms_ssim", *_ACCURACIES, "memorisation", "memorisation_pixels")
+_EVALUATED = (
+    "kid",
+    "prdc",
+    "ms_ssim",
+    "accuracy_score",
+    "accuracy_reverse",
+    "memorisation",
+    "memorisation_pixels",
+)
 _FAR = 10_000_000  # steps that no run reaches
 _LOG_EVERY = 10
 # Schedules are to end when these shares of a run are over.
@@ -70,7 +78,7 @@ def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]
     """Trains and judges every method with every seed; returns what is in the folder, a dictionary a run.
 
     Raises:
-      ValueError: if the folder holds a comparison with other settings.
+      StageError: if the folder holds a comparison with other settings.
     """
     _require_same_comparison(comparison)
     for seed in seeds:
@@ -91,10 +99,7 @@ def _require_same_comparison(comparison: Comparison) -> None:
     if not path.is_file():
         comparison.output.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(settings, indent=1) + "\n")
-    before = json.loads(path.read_text())
-    other = {name: (before.get(name), value) for name, value in settings.items() if before.get(name) != value}
-    if other:
-        raise ValueError(f"{path} was made with other settings, then and now: {other}; give another --output")
+    require_equal(path, json.loads(path.read_text()), settings)
 
 
 def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> dict:
@@ -145,8 +150,9 @@ def _settings(comparison: Comparison, method: str, seed: int) -> dict:
 def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Path) -> dict:
     """Returns settings with which what a method changes over the images fits the time; none for most."""
     preset = look_up(METHODS, method, "method")
-    manifest = read_manifest(as_path(comparison.shards))
-    images = sum(shard.records for shard in manifest.split("train")) * (1 - 1 / comparison.num_folds)
+    manifest = open_shards(comparison.shards, "shards").manifest
+    training, _ = split_fold(manifest, comparison.num_folds, comparison.fold)
+    images = sum(shard.records for shard in training)
     schedules = {}
     if preset["autoencoder_epochs"]:
         speed = _steps_per_second("autoencoder", workdir / "autoencoder", settings | {"autoencoder_epochs": _FAR})
@@ -260,7 +266,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=8.0, help="of training, each run")
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--num_folds", type=int, default=5, help="two or more; one is held out to judge by")
+    parser.add_argument("--num_folds", type=int, default=5)
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--image_size", type=int, default=64)
     parser.add_argument("--widths", default="0.25", help="0.25, or 0.25,r3gan=0.125 for single methods")

@@ -17,7 +17,7 @@ import sys
 import time
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -239,7 +239,16 @@ def _is_of_a_killed_run(name: str) -> bool:
 
 def _require_same(path: AnyPath, found: dict, wanted: dict, config: Any) -> None:
     free = {field.name for field in fields(config) if not field.metadata["changes_result"]}
-    names = [name for name in {**found, **wanted} if name not in free and found.get(name) != wanted.get(name)]
+    require_equal(path, *({name: of[name] for name in of if name not in free} for of in (found, wanted)))
+
+
+def require_equal(path: AnyPath, found: Mapping, wanted: Mapping) -> None:
+    """Does nothing if the settings that a folder was made with are those that are wanted.
+
+    Raises:
+      StageError: naming every setting that differs.
+    """
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
     if names:
         differences = "; ".join(f"{name} was {found.get(name)!r}, now {wanted.get(name)!r}" for name in names)
         raise StageError(f"{path}: made with other settings ({differences}); give those again, or another folder")
