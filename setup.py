@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["melgan*", "pipelines*", "tfrecords_tools*"]),
-    package_data={"pipelines": ["templates/*.html"]},
+    package_data={"pipelines.pages": ["templates/*.html"]},
     install_requires=[
         TENSORFLOW,
         "keras>=3.8,<4",

@@ -6,7 +6,7 @@ Answers every step with a line of JSON: CPU seconds, losses, and the most memory
 from the weights, images and random numbers of the folder, which the name `inputs` writes.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import json
 import sys
@@ -17,20 +17,20 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-
-from benchmarks.measuring import peak_megabytes, stay_on_one_core
-from melgan.architectures import bagan_gp
-from melgan.config import GanConfig
-from melgan.distribution import make_strategy
-from melgan.gan_trainer import GanTrainer
-from melgan.images import to_signed_float
-from melgan.labels import class_probabilities, wrong_labels
-from melgan.layers import scaled_filters
-from melgan.methods import resolve
-from melgan.penalties import RealAndFake
-from melgan.randomness import Draws
 from tests.melgan.published_step import DiscriminatorNumbers, PublishedStep, StepNumbers
 from tests.melgan.step_numbers import step_numbers
+
+from benchmarks.measuring import peak_megabytes, stay_on_one_core
+from melgan.gans.architectures import bagan_gp
+from melgan.gans.architectures.filters import scaled_filters
+from melgan.gans.config import GanConfig
+from melgan.gans.labels import class_probabilities, wrong_labels
+from melgan.gans.methods import resolve
+from melgan.gans.penalties import RealAndFake
+from melgan.gans.trainer import GanTrainer
+from melgan.images import to_signed_float
+from melgan.training.distribution import make_strategy
+from melgan.training.randomness import Draws
 
 # Takes a step; returns discriminator loss, penalty (means over the discriminator steps) and generator loss.
 Step = Callable[[int], Sequence[float]]

@@ -4,7 +4,7 @@ Measured around a narrow network, where it stands out, and set against a step at
 takes its time from the training; beside an accelerator it runs meanwhile.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import statistics
 import subprocess
@@ -19,13 +19,13 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.measuring import Figure, print_figures, stay_on_one_core
-from melgan.checkpoints import Checkpoints
-from melgan.config import GanConfig
-from melgan.distribution import make_strategy
-from melgan.gan_trainer import GanTrainer
-from melgan.loop import LoopConfig, run_loop
-from melgan.methods import resolve
-from pipelines.inputs import open_shards
+from melgan.gans.config import GanConfig
+from melgan.gans.methods import resolve
+from melgan.gans.trainer import GanTrainer
+from melgan.training.checkpoints import Checkpoints
+from melgan.training.distribution import make_strategy
+from melgan.training.loop import LoopConfig, run_loop
+from pipelines.artefacts.shards import open_shards
 from tfrecords_tools.reading import ShardSet, training_batches
 
 _CLASS_COUNTS = (1, 1)

@@ -7,7 +7,7 @@ statistics of batch normalisation travel too, but are small. What two replicas t
 each is the exchange, and that one waits for the other.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import json
 import os
@@ -22,12 +22,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.measuring import Figure, print_figures
-from melgan.architectures import bagan_gp
-from melgan.architectures.networks import NetworkShape
-from melgan.config import GanConfig
-from melgan.distribution import make_strategy
-from melgan.gan_trainer import GanTrainer
-from melgan.methods import resolve
+from melgan.gans.architectures import bagan_gp
+from melgan.gans.architectures.networks import NetworkShape
+from melgan.gans.config import GanConfig
+from melgan.gans.methods import resolve
+from melgan.gans.trainer import GanTrainer
+from melgan.training.distribution import make_strategy
 
 _CLASS_COUNTS = (1, 1)
 _DISC_STEPS = 5

@@ -8,14 +8,14 @@ is looked for, and tell nothing). It is compared with the box of the next image,
 boxes that does not see them, but knows where lesions lie.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import argparse
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.inputs import open_shards
+from pipelines.artefacts.shards import open_shards
 from tfrecords_tools.lesion_box import find_lesion
 from tfrecords_tools.reading import evaluation_batches
 

@@ -25,12 +25,12 @@ from pathlib import Path
 
 from benchmarks.measuring import peak_megabytes
 from benchmarks.method_tables import tables, write_side_by_side
-from melgan.architectures import ARCHITECTURES
-from melgan.errors import look_up
-from melgan.methods import METHODS
-from pipelines.inputs import open_shards, split_fold
-from pipelines.stage import require_equal
-from tfrecords_tools.storage import write_atomically
+from melgan.gans.architectures import ARCHITECTURES
+from melgan.gans.methods import METHODS
+from pipelines.artefacts.shards import open_shards, split_fold
+from pipelines.contract.workdir import require_equal
+from tfrecords_tools.foundation.errors import look_up
+from tfrecords_tools.foundation.files import write_atomically
 
 RESULTS_FILE = "results.json"
 _COMPARISON_FILE = "comparison.json"
@@ -78,7 +78,7 @@ def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]
     """Trains and judges every method with every seed; returns what is in the folder, a dictionary a run.
 
     Raises:
-      StageError: if the folder holds a comparison with other settings.
+      CommandError: if the folder holds a comparison with other settings.
     """
     _require_same_comparison(comparison)
     for seed in seeds:

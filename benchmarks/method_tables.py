@@ -4,19 +4,19 @@ A result is a dictionary that `method_comparison` wrote: method, seed, settings,
 its evaluation and what it cost.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from melgan.methods import METHODS
+from melgan.gans.methods import METHODS
 from melgan.metrics.evaluation import ALL_CLASSES
-from pipelines.generator_file import load_generator
-from pipelines.grids import write_grid
-from pipelines.image_sets import draw_images, read_images
-from pipelines.inputs import open_shards, split_fold
+from pipelines.artefacts.generator_run import load_generator
+from pipelines.artefacts.image_sets import draw_images, read_images
+from pipelines.artefacts.shards import open_shards, split_fold
+from pipelines.pages.grids import write_grid
 
 _FIGURES = {
     "kid": "KID",

@@ -37,7 +37,7 @@ def main(name: str, folder: Path) -> None:
 
 def ours() -> Compute:
     """Returns our metrics; KID is that of all pairs, and shares one pass over them with precision and recall."""
-    import pipelines.quiet_tensorflow  # noqa: F401
+    import pipelines.contract.quiet_tensorflow  # noqa: F401
 
     from scipy.special import softmax
 

@@ -4,7 +4,7 @@ What makes ours fast: DCT scaling in the decoder (`ratio` of `tf.io.decode_jpeg`
 twice the size asked for, uint8 all the way, and no copies of serialized records for the sake of slicing.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import io
 import tarfile

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.box_table import table_of, with_given_boxes
+from melgan.gans.boxes import table_of, with_given_boxes
 from melgan.images import to_uint8
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from absl import logging
 
-from melgan.config import setting
-from pipelines import stage
-from pipelines.progress import format_seconds
+from pipelines.contract.main import main
+from pipelines.contract.progress import format_seconds
+from pipelines.contract.workdir import read_run
+from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.settings import setting
 
 _NUM_FOLDS = 3
 # Stage -> settings; WORKDIR stands for the demo's folder. The GAN never sees fold 0, by which it is judged and on which
@@ -107,15 +109,15 @@ def run(config: DemoConfig) -> None:
         logging.info("[%d/%d] python -m pipelines.%s %s", number, len(STAGES), name, shlex.join(flags))
         code = subprocess.run([sys.executable, "-m", f"pipelines.{name}", *flags], check=False).returncode
         if code:
-            raise stage.StageError(f"stage {name} ended with exit code {code}; its message stands above")
+            raise CommandError(f"stage {name} ended with exit code {code}; its message stands above")
     _print_summary(workdir, time.monotonic() - started)
 
 
 def _print_summary(workdir: Path, seconds: float) -> None:
     for name in ("real_only", "with_synthetic"):
-        auc = stage.read_run(workdir / name)[1]["figures"]["auc"]
+        auc = read_run(workdir / name)[1]["figures"]["auc"]
         print(f"{name:>15}: AUC {auc['value']:.3f} (95 % interval {auc['low']:.3f} to {auc['high']:.3f})")
-    for comparison in stage.read_run(workdir / "report")[1]["comparisons"]:
+    for comparison in read_run(workdir / "report")[1]["comparisons"]:
         figures = "AUC {value:+.3f} (95 % interval {low:+.3f} to {high:+.3f})".format(**comparison)
         print(f"     difference: {figures} on {comparison['images']} drawn images")
     print(f"     submission: {(workdir / 'submission' / 'submission.csv').resolve()}")
@@ -124,4 +126,4 @@ def _print_summary(workdir: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    stage.main(DemoConfig, run)
+    main(DemoConfig, run)

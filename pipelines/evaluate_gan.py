@@ -9,7 +9,7 @@ pictures: real beside synthetic, the most suspicious images beside their nearest
 steps between two images of a class. Features are kept in features/ by digest, so more metrics cost little.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,27 +19,29 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from melgan.config import require, setting
-from melgan.errors import look_up
 from melgan.metrics import METRICS
 from melgan.metrics.comparison import Comparison
 from melgan.metrics.evaluation import Row, evaluate
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.metrics.memorisation import FEATURES, PIXELS
 from melgan.metrics.samples import Samples
-from pipelines import evaluation_pictures as pictures
-from pipelines import stage
-from pipelines.evaluation_page import evaluation_section
-from pipelines.evaluation_watch import read_curves
-from pipelines.feature_store import FeatureStore, make_extractor, require_known_features
-from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
-from pipelines.image_sets import MOST_PER_CLASS, ImageSet, draw_images, read_images
-from pipelines.inputs import Shards, open_shards, open_synthetic, split_seen
-from pipelines.nearest_images import ROW_COLUMNS, nearest_table
-from pipelines.page import Run, render
-from pipelines.progress import Progress
+from pipelines.artefacts.feature_store import FeatureStore, make_extractor, require_known_features
+from pipelines.artefacts.generator_run import CHECKPOINTS, LoadedGenerator, load_generator
+from pipelines.artefacts.image_sets import MOST_PER_CLASS, ImageSet, draw_images, read_images
+from pipelines.artefacts.nearest_images import ROW_COLUMNS, nearest_table
+from pipelines.artefacts.seen import split_seen
+from pipelines.artefacts.shards import Shards, open_shards, open_synthetic
+from pipelines.contract.main import main
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import digest, local_folder, open_workdir
+from pipelines.pages import evaluation_pictures as pictures
+from pipelines.pages.evaluation_page import evaluation_section
+from pipelines.pages.page import Run, render
+from pipelines.watches.evaluation import read_curves
+from tfrecords_tools.foundation.errors import CommandError, look_up
+from tfrecords_tools.foundation.files import as_path, is_remote, write_atomically
+from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.storage import as_path, is_remote, write_atomically
 
 METRICS_TABLE, NEAREST_TABLE, PAGE = "metrics.csv", "nearest.csv", "report.html"
 _LOGGED = ("kid", "recall", "copies_features")
@@ -78,9 +80,9 @@ class EvaluateGanConfig:
             look_up(METRICS, name, "metrics")
         require_known_features(self.features, "features")
         if bool(self.gan) == bool(self.synthetic):
-            raise stage.StageError("say what to judge: either --gan, or --synthetic")
+            raise CommandError("say what to judge: either --gan, or --synthetic")
         if self.synthetic and (self.checkpoint != "last" or self.images_per_class):
-            raise stage.StageError(
+            raise CommandError(
                 "--checkpoint and --images_per_class choose what is drawn of --gan; the images of --synthetic are drawn"
             )
 
@@ -124,10 +126,10 @@ def run(config: EvaluateGanConfig) -> None:
     subject = _open_subject(config)
     _require_same_classes(subject, shards)
     seen, held_out = split_seen(shards, subject.trained_on, "shards")
-    output = stage.local_folder(config.output, "output")
-    feature_dir = stage.local_folder(config.feature_dir or str(output / "features"), "feature_dir")
+    output = local_folder(config.output, "output")
+    feature_dir = local_folder(config.feature_dir or str(output / "features"), "feature_dir")
     extractor = make_extractor(config.features, config.weights, shards, held_out)
-    workdir = stage.open_workdir(output, "evaluate_gan", config)
+    workdir = open_workdir(output, "evaluate_gan", config)
     if workdir is None:
         return
     metrics = tuple(dict.fromkeys(config.metrics)) or tuple(METRICS)
@@ -140,7 +142,7 @@ def run(config: EvaluateGanConfig) -> None:
         "features_identity": extractor.identity,
         "held_out": [shard.file for shard in held_out],
         "chosen_by": _chosen_by(subject, shards, held_out),
-        "shards_digest": stage.digest(shards.folder),
+        "shards_digest": digest(shards.folder),
         "curves": subject.curves,
     }
     sides = _gather(config, subject, shards, seen, held_out, FeatureStore(feature_dir, extractor), metrics)
@@ -198,7 +200,7 @@ def _open_subject(config: EvaluateGanConfig) -> Subject:
 
 def _require_same_classes(subject: Subject, shards: Shards) -> None:
     if subject.classes != shards.manifest.classes:
-        raise stage.StageError(
+        raise CommandError(
             f"the generator knows the classes {', '.join(subject.classes)}, those of {shards.folder} are "
             f"{', '.join(shards.manifest.classes)}; give the shards that it was trained on"
         )
@@ -318,4 +320,4 @@ def _plain(row: Row) -> dict:
 
 
 if __name__ == "__main__":
-    stage.main(EvaluateGanConfig, run)
+    main(EvaluateGanConfig, run)

@@ -16,20 +16,20 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from melgan.config import require, setting
-from pipelines import stage
-from pipelines.contact_sheet import Section, Tile, write_contact_sheet
-from pipelines.progress import Progress
-from pipelines.shard_tables import class_table, feature_table, format_bytes, label_text
+from pipelines.contract.main import main
+from pipelines.contract.progress import Progress
+from pipelines.pages.contact_sheet import Section, Tile, write_contact_sheet
+from pipelines.pages.shard_tables import class_table, feature_table, format_bytes, label_text
 from tfrecords_tools import example
 from tfrecords_tools.boxes import problem_of_boxes, whole_boxes
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import CommandError, DataError
+from tfrecords_tools.foundation.files import AnyPath, as_path, file_size, is_file, list_files, read_text
+from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.inspecting import FeatureStats, Summary, split_of
 from tfrecords_tools.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, ShardEntry, read_manifest
 from tfrecords_tools.record_images import decode_image, find_image_feature, is_encoded, raw_image
 from tfrecords_tools.records import ScannedRecord
-from tfrecords_tools.storage import AnyPath, as_path, file_size, is_file, list_files, read_text
 from tfrecords_tools.verifying import (
     FileCheck,
     Problem,
@@ -106,7 +106,7 @@ class _Group:
 def run(config: InspectShardsConfig) -> None:
     """Inspects files."""
     if not config.paths:
-        raise stage.StageError("no path given; name TFRecord files, or folders of them")
+        raise CommandError("no path given; name TFRecord files, or folders of them")
     files, problems = _find_all(config.paths)
     groups, found = _read_all(files, config)
     problems += found
@@ -354,4 +354,4 @@ def _count(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    stage.main(InspectShardsConfig, run, positional="paths")
+    main(InspectShardsConfig, run, positional="paths")

@@ -18,8 +18,8 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from melgan.config import require, setting
-from pipelines import stage
+from pipelines.contract.main import main
+from tfrecords_tools.foundation.settings import require, setting
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 15.0  # the others see a worker fail, and end by themselves with a better message
@@ -115,4 +115,4 @@ def _end(processes: list[subprocess.Popen]) -> None:
 
 
 if __name__ == "__main__":
-    stage.main(LocalWorkersConfig, run, positional="settings")
+    main(LocalWorkersConfig, run, positional="settings")

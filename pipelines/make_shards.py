@@ -16,15 +16,16 @@ from functools import partial
 import pandas as pd
 from absl import logging
 
-from melgan.config import require, setting
-from melgan.errors import look_up
-from pipelines import stage
-from pipelines.progress import Progress
+from pipelines.contract.main import main
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import open_workdir
 from tfrecords_tools import example
 from tfrecords_tools.balance import balance_table, format_balance
 from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import ENGINES, EngineOptions
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import CommandError, DataError, look_up
+from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
+from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.images import FITS, Encoding
 from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, write_manifest
 from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
@@ -39,7 +40,6 @@ from tfrecords_tools.shards import (
 from tfrecords_tools.sources import SOURCES, SourceOptions
 from tfrecords_tools.sources.box_table import read_boxes
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
-from tfrecords_tools.storage import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 
 FIND_BOXES = "auto"  # the value of --boxes that stands for no file
 SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv", "rejected.csv", "duplicates.csv"
@@ -89,7 +89,7 @@ def run(config: MakeShardsConfig) -> None:
     """Converts one or several data sets."""
     inputs = _inputs(config)
     output = _absolute(as_path(config.output))
-    workdir = stage.open_workdir(output, "make_shards", config)
+    workdir = open_workdir(output, "make_shards", config)
     if workdir is None:
         remove_parts(output)  # of a run that was killed between its two last lines
         return
@@ -125,7 +125,7 @@ def _inputs(config: MakeShardsConfig) -> tuple[str, ...]:
     if not inputs and config.source == ("phantom",):
         inputs = (f"{config.output.rstrip('/')}_images",)
     if len(inputs) != len(config.source):
-        raise stage.StageError(
+        raise CommandError(
             f"--input names {len(inputs)} folder(s), --source {len(config.source)}; every source needs its folder"
         )
     return inputs
@@ -306,4 +306,4 @@ def _describe_duplicates(found: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    stage.main(MakeShardsConfig, run)
+    main(MakeShardsConfig, run)

@@ -7,7 +7,7 @@ Predicts the test split with every fold of every run, takes the mean of the prob
 not finite are refused.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import io
 from collections import Counter
@@ -18,14 +18,16 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from melgan.classifiers.trainer import Predictor
-from melgan.config import setting
-from pipelines import stage
-from pipelines.classifier_file import load_classifier, read_classifier_run
-from pipelines.inputs import Shards, open_shards
-from pipelines.predictions import predictions_table
-from pipelines.progress import Progress
-from tfrecords_tools.storage import AnyPath, as_path, is_file, read_bytes, write_atomically
+from melgan.classifiers.prediction import Predictor
+from pipelines.artefacts.classifier_run import load_classifier, read_classifier_run
+from pipelines.artefacts.predictions import predictions_table
+from pipelines.artefacts.shards import Shards, open_shards
+from pipelines.contract.main import main
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import digest, local_folder, open_workdir, require_completed
+from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, read_bytes, write_atomically
+from tfrecords_tools.foundation.settings import setting
 
 SUBMISSION_FILE = "submission.csv"
 
@@ -44,19 +46,19 @@ class MakeSubmissionConfig:
 
 def run(config: MakeSubmissionConfig) -> None:
     """Writes the submission."""
-    runs = [stage.require_completed(path, "runs") for path in config.runs]
+    runs = [require_completed(path, "runs") for path in config.runs]
     shards = open_shards(config.shards or read_classifier_run(runs[0])[1]["shards"], "shards", config.cache_dir)
     if not shards.manifest.split("test"):
-        raise stage.StageError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
+        raise CommandError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
     wanted = read_wanted_names(_sample_submission(config, shards))
-    workdir = stage.open_workdir(stage.local_folder(config.output, "output"), "make_submission", config)
+    workdir = open_workdir(local_folder(config.output, "output"), "make_submission", config)
     if workdir is None:
         return
     label = config.label or shards.manifest.classes[-1]
     predictions, models = _mean_predictions(runs, shards, label)
     submission = arrange(predictions, wanted)
     write_atomically(workdir.path / SUBMISSION_FILE, submission.to_csv(index=False))
-    digests = {str(folder): stage.digest(folder) for folder in runs}
+    digests = {str(folder): digest(folder) for folder in runs}
     workdir.complete({"rows": len(submission), "label": label, "models": models, "runs": digests})
     logging.info("%d rows, mean of %d models: %s", len(submission), models, workdir.path / SUBMISSION_FILE)
 
@@ -71,13 +73,13 @@ def read_wanted_names(path: AnyPath) -> list[str]:
     """Returns the image names of a sample submission, in its order.
 
     Raises:
-      StageError: if there is no such file or it has no column image_name.
+      CommandError: if there is no such file or it has no column image_name.
     """
     if not is_file(path):
-        raise stage.StageError(f"{path}: no such file; give --sample_submission")
+        raise CommandError(f"{path}: no such file; give --sample_submission")
     table = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str)
     if "image_name" not in table:
-        raise stage.StageError(f"{path}: no column image_name; it has {', '.join(table.columns)}")
+        raise CommandError(f"{path}: no column image_name; it has {', '.join(table.columns)}")
     return table["image_name"].tolist()
 
 
@@ -89,7 +91,7 @@ def arrange(predictions: pd.Series, wanted: list[str]) -> pd.DataFrame:
       wanted: image names of the sample submission.
 
     Raises:
-      StageError: naming missing, extra or repeated names, or values that are not finite.
+      CommandError: naming missing, extra or repeated names, or values that are not finite.
     """
     names = predictions.index.tolist()
     problems = {
@@ -101,7 +103,7 @@ def arrange(predictions: pd.Series, wanted: list[str]) -> pd.DataFrame:
     }
     found = [f"{len(bad)} {what}: {', '.join(bad[:5])}" for what, bad in problems.items() if bad]
     if found:
-        raise stage.StageError("the submission would be wrong; names " + "; ".join(found))
+        raise CommandError("the submission would be wrong; names " + "; ".join(found))
     return pd.DataFrame({"image_name": wanted, "target": predictions.loc[wanted].to_numpy()})
 
 
@@ -113,7 +115,7 @@ def _mean_predictions(runs: list[Path], shards: Shards, label: str) -> tuple[pd.
     for done, (folder, fold) in enumerate(folds, start=1):
         report = read_classifier_run(folder)[1]
         if label not in report["classes"] or tuple(report["classes"]) != shards.manifest.classes:
-            raise stage.StageError(f"{folder}: its classes {', '.join(report['classes'])} do not fit label {label!r}")
+            raise CommandError(f"{folder}: its classes {', '.join(report['classes'])} do not fit label {label!r}")
         model, config = load_classifier(folder, fold)
         predictor = Predictor(model, config.test_time_views)
         table = predictions_table(predictor, config.image_size, shards, shards.manifest.split("test"), fold)
@@ -124,4 +126,4 @@ def _mean_predictions(runs: list[Path], shards: Shards, label: str) -> tuple[pd.
 
 
 if __name__ == "__main__":
-    stage.main(MakeSubmissionConfig, run)
+    main(MakeSubmissionConfig, run)

@@ -6,7 +6,7 @@ Runs are folders of any stage, in any order. Classifiers that differ in nothing 
 compared on the images that both predicted.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import json
 from collections.abc import Callable
@@ -15,19 +15,21 @@ from dataclasses import dataclass
 import pandas as pd
 from absl import logging
 
-from melgan.collapse import COLLAPSED_BELOW
-from melgan.config import setting
-from pipelines import charts, stage
-from pipelines.diversity_watch import SERIES as DIVERSITY
-from pipelines.diversity_watch import read_judgements
-from pipelines.evaluation_page import NAMES, compared_sections, evaluation_section
-from pipelines.evaluation_watch import SERIES as EVALUATION
-from pipelines.evaluation_watch import read_curves
-from pipelines.metrics_file import read_metrics
-from pipelines.page import Picture, Run, Section, Table, interval_text, render
-from pipelines.predictions import auc_difference, read_predictions, scores
+from melgan.metrics.diversity import COLLAPSED_BELOW
+from pipelines.artefacts.metrics_file import read_metrics
+from pipelines.artefacts.predictions import auc_difference, read_predictions, scores
+from pipelines.contract.main import main
+from pipelines.contract.workdir import digest, local_folder, open_workdir, read_run, require_completed
+from pipelines.pages import charts
+from pipelines.pages.evaluation_page import NAMES, compared_sections, evaluation_section
+from pipelines.pages.page import Picture, Run, Section, Table, interval_text, render
+from pipelines.watches.diversity import SERIES as DIVERSITY
+from pipelines.watches.diversity import read_judgements
+from pipelines.watches.evaluation import SERIES as EVALUATION
+from pipelines.watches.evaluation import read_curves
+from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.settings import setting
 from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.storage import write_atomically
 
 REPORT_PAGE = "report.html"
 # Settings in which classifiers may differ and still be the same baseline, with and without synthetic images.
@@ -46,9 +48,9 @@ class ReportConfig:
 
 def run(config: ReportConfig) -> None:
     """Writes the page."""
-    folders = [stage.require_completed(path, "runs") for path in config.runs]
-    runs = [Run(folder, *stage.read_run(folder)) for folder in folders]
-    workdir = stage.open_workdir(stage.local_folder(config.output, "output"), "report", config)
+    folders = [require_completed(path, "runs") for path in config.runs]
+    runs = [Run(folder, *read_run(folder)) for folder in folders]
+    workdir = open_workdir(local_folder(config.output, "output"), "report", config)
     if workdir is None:
         return
     by_stage = {name: [run for run in runs if run.settings["stage"] == name] for name in SECTIONS}
@@ -62,7 +64,7 @@ def run(config: ReportConfig) -> None:
             sections += compared_sections(by_stage[name])
     sections.append(provenance_section(runs))
     write_atomically(workdir.path / REPORT_PAGE, render(config.title, sections))
-    workdir.complete({"runs": {str(run.folder): stage.digest(run.folder) for run in runs}, "comparisons": comparisons})
+    workdir.complete({"runs": {str(run.folder): digest(run.folder) for run in runs}, "comparisons": comparisons})
     logging.info("report: %s", workdir.path / REPORT_PAGE)
 
 
@@ -195,7 +197,7 @@ def provenance_section(runs: list[Run]) -> Section:
     """What each run was made from, with which versions."""
     header = ("run", "stage", "seconds", "digest")
     rows = tuple(
-        (run.name, run.settings["stage"], f"{run.report['seconds']:g}", stage.digest(run.folder)[:16]) for run in runs
+        (run.name, run.settings["stage"], f"{run.report['seconds']:g}", digest(run.folder)[:16]) for run in runs
     )
     versions = {name: version for run in runs for name, version in run.report["versions"].items()}
     settings = tuple((run.name, json.dumps({k: v for k, v in run.settings.items() if k != "stage"})) for run in runs)
@@ -341,4 +343,4 @@ def _thinned(lines: list[dict]) -> list[dict]:
 
 
 if __name__ == "__main__":
-    stage.main(ReportConfig, run)
+    main(ReportConfig, run)

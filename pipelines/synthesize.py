@@ -9,7 +9,7 @@ weights, its method, seed and index; the manifest tells which real shards the ge
 whose weights it started from.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import os
 import tempfile
@@ -20,22 +20,24 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from melgan.config import require, setting
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.sampling import sample_images
-from pipelines import stage
-from pipelines.feature_store import require_known_features
-from pipelines.generator_file import CHECKPOINTS, LoadedGenerator, load_generator
-from pipelines.grids import SYNTHETIC, write_grid
-from pipelines.image_sets import QUALITY
-from pipelines.placing import Placing, place, stored
-from pipelines.progress import Progress
-from pipelines.rejecting import Drawn, copy_finder, draw_without_copies
+from pipelines.artefacts.feature_store import require_known_features
+from pipelines.artefacts.generator_run import CHECKPOINTS, LoadedGenerator, load_generator
+from pipelines.artefacts.image_sets import QUALITY
+from pipelines.contract.main import main
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import is_completed, open_workdir, read_run
+from pipelines.pages.grids import SYNTHETIC, write_grid
+from pipelines.synthesis.boxes import Placing, place, stored
+from pipelines.synthesis.copies import Drawn, copy_finder, draw_without_copies
 from tfrecords_tools import example
+from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.files import as_path, is_remote
+from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.manifest import Manifest, ShardEntry, write_manifest
 from tfrecords_tools.shards import ShardResult, read_part, remove_leftovers, remove_parts, write_examples, write_part
-from tfrecords_tools.storage import as_path, is_remote
 
 SPLIT = "synthetic"
 _GRID_ROWS = 8
@@ -86,8 +88,8 @@ def run(config: SynthesizeConfig) -> None:
     generator = load_generator(config.gan, "gan", config.checkpoint)
     placing = place(generator, config.boxes)
     labels = plan_labels(config, generator.report["classes"], generator.report["class_counts"])
-    drawn = None if stage.is_completed(as_path(config.output)) else _draw(config, generator, labels)
-    workdir = stage.open_workdir(as_path(config.output), "synthesize", config)
+    drawn = None if is_completed(as_path(config.output)) else _draw(config, generator, labels)
+    workdir = open_workdir(as_path(config.output), "synthesize", config)
     if workdir is None:
         return
     entries = _write_shards(config, placing, drawn)
@@ -113,17 +115,17 @@ def plan_labels(config: SynthesizeConfig, classes: list[str], class_counts: list
     """Returns the class of every image to draw `[N]`; classes follow each other, each in one run of indices.
 
     Raises:
-      StageError: if the settings do not say what to draw, or name a class that the generator does not know.
+      CommandError: if the settings do not say what to draw, or name a class that the generator does not know.
     """
     if config.balance == bool(config.label or config.count):
-        raise stage.StageError("say what to draw: either --balance, or --label with --count")
+        raise CommandError("say what to draw: either --balance, or --label with --count")
     if config.balance:
         missing = max(class_counts) - np.asarray(class_counts)
         return np.repeat(np.arange(len(classes)), missing)
     if config.label not in classes:
-        raise stage.StageError(f"--label={config.label!r} is no class of this generator; it has {', '.join(classes)}")
+        raise CommandError(f"--label={config.label!r} is no class of this generator; it has {', '.join(classes)}")
     if not config.count:
-        raise stage.StageError("--count is missing: how many images of --label to draw")
+        raise CommandError("--count is missing: how many images of --label to draw")
     return np.full(config.count, classes.index(config.label))
 
 
@@ -135,7 +137,7 @@ def _draw(config: SynthesizeConfig, generator: LoadedGenerator, labels: np.ndarr
         find_copies = copy_finder(
             generator,
             labels,
-            shards_path=config.shards or stage.read_run(as_path(config.gan))[0]["shards"],
+            shards_path=config.shards or read_run(as_path(config.gan))[0]["shards"],
             features=config.features,
             weights=config.weights,
             cache_dir=config.cache_dir,
@@ -225,4 +227,4 @@ def _write_grid(config: SynthesizeConfig, placing: Placing, drawn: Drawn) -> Non
 
 
 if __name__ == "__main__":
-    stage.main(SynthesizeConfig, run)
+    main(SynthesizeConfig, run)

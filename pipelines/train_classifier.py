@@ -9,7 +9,7 @@ out-of-fold predictions), metrics.jsonl and tensorboard/. Synthetic images never
 shard whose generator saw a shard of the validation fold is refused.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,23 +19,26 @@ import pandas as pd
 import tensorflow as tf
 from absl import logging
 
-from melgan.checkpoints import Checkpoints, model_of
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.backbones import BACKBONES
+from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.trainer import ClassifierTrainer
-from melgan.config import ClassifierConfig, require, setting
-from melgan.distribution import make_strategy
-from melgan.errors import look_up
-from melgan.loop import LoopConfig, run_loop
 from melgan.metrics.classification import classification_metrics
-from pipelines import stage
-from pipelines.classifier_file import BEST_WEIGHTS_FILE
-from pipelines.inputs import Shards, open_shards, open_synthetic, refuse_leaks, split_fold
-from pipelines.metrics_file import MetricsWriter, read_metrics
-from pipelines.predictions import judge, predictions_table, read_predictions, scores
-from pipelines.progress import Progress
+from melgan.training.checkpoints import Checkpoints, model_of
+from melgan.training.distribution import make_strategy
+from melgan.training.loop import LoopConfig, run_loop
+from pipelines.artefacts.classifier_run import BEST_WEIGHTS_FILE
+from pipelines.artefacts.metrics_file import MetricsWriter, read_metrics
+from pipelines.artefacts.predictions import judge, predictions_table, read_predictions, scores
+from pipelines.artefacts.seen import refuse_leaks
+from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
+from pipelines.contract.main import main, stop_on_sigterm
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import Workdir, digest, local_folder, open_workdir
+from tfrecords_tools.foundation.errors import CommandError, look_up
+from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.reading import join, training_batches
-from tfrecords_tools.storage import write_atomically
 
 PREDICTIONS_FILE, OOF_FILE = "predictions.csv", "oof.csv"
 
@@ -60,9 +63,9 @@ class TrainClassifierConfig(ClassifierConfig):
         require(0 <= self.synthetic_fraction < 1, "synthetic_fraction", self.synthetic_fraction, "from 0 up to 1")
         require(self.steps_per_call >= 1, "steps_per_call", self.steps_per_call, "at least 1")
         if bool(self.synthetic) != bool(self.synthetic_fraction):
-            raise stage.StageError("--synthetic and --synthetic_fraction go together: give both, or neither")
+            raise CommandError("--synthetic and --synthetic_fraction go together: give both, or neither")
         if not all(fold.isdigit() and int(fold) < self.num_folds for fold in self.folds):
-            raise stage.StageError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {self.num_folds - 1}")
+            raise CommandError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {self.num_folds - 1}")
 
 
 def run(config: TrainClassifierConfig) -> None:
@@ -74,10 +77,10 @@ def run(config: TrainClassifierConfig) -> None:
     shards = open_shards(config.shards, "shards", config.cache_dir)
     folds = [int(fold) for fold in config.folds] or list(range(config.num_folds))
     synthetic = {fold: _open_synthetic(config, shards, fold) for fold in folds}  # refuse before training anything
-    workdir = stage.open_workdir(stage.local_folder(config.workdir, "workdir"), "train_classifier", config)
+    workdir = open_workdir(local_folder(config.workdir, "workdir"), "train_classifier", config)
     if workdir is None:
         return
-    strategy, stop_requested = make_strategy(config.strategy), stage.stop_on_sigterm()
+    strategy, stop_requested = make_strategy(config.strategy), stop_on_sigterm()
     for fold in folds:
         if not (workdir.path / f"fold{fold}" / PREDICTIONS_FILE).is_file():
             FoldRun(config, shards, synthetic[fold], fold, workdir.path, strategy, stop_requested).run()
@@ -205,7 +208,7 @@ def _complete(
     shards: Shards,
     synthetic: dict[int, list[Shards]],
     folds: list[int],
-    workdir: stage.Workdir,
+    workdir: Workdir,
 ) -> None:
     """Joins the folds' predictions, judges them and writes the report."""
     classes = shards.manifest.classes
@@ -224,7 +227,7 @@ def _complete(
             "best_epochs": {str(fold): line["epoch"] for fold, line in best.items()},
             "fold_auc": {str(fold): line["validation_auc"] for fold, line in best.items()},
             "shards": str(shards.folder),
-            "shards_digest": stage.digest(shards.folder),
+            "shards_digest": digest(shards.folder),
             "folds_fingerprint": shards.manifest.folds_fingerprint,
             "source_fingerprint": shards.manifest.source_fingerprint,
             "synthetic": {
@@ -243,4 +246,4 @@ def _auc(line: dict) -> float:
 
 
 if __name__ == "__main__":
-    stage.main(TrainClassifierConfig, run)
+    main(TrainClassifierConfig, run)

@@ -9,7 +9,7 @@ validated on them. Ended by whatever, it goes on from the last checkpoint when t
 --strategy=multi_worker on each.
 """
 
-import pipelines.quiet_tensorflow  # noqa: F401
+import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,12 +18,16 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from melgan.autoencoder import AutoencoderTrainer
-from melgan.checkpoints import Checkpoints, model_of
-from melgan.class_gaussians import fit_class_gaussians
-from melgan.combinations import require_possible
-from melgan.config import GanConfig, require, setting
-from melgan.distribution import (
+from melgan.gans.autoencoder import AutoencoderTrainer
+from melgan.gans.combinations import require_possible
+from melgan.gans.config import GanConfig
+from melgan.gans.gaussian_fitting import fit_class_gaussians
+from melgan.gans.growth import require_grown
+from melgan.gans.methods import resolve
+from melgan.gans.trainer import GanTrainer
+from melgan.metrics.extractors import EXTRACTORS
+from melgan.training.checkpoints import Checkpoints, model_of
+from melgan.training.distribution import (
     STRATEGIES,
     is_chief,
     make_strategy,
@@ -32,26 +36,27 @@ from melgan.distribution import (
     require_same_on_workers,
     watched_workers,
 )
-from melgan.gan_trainer import GanTrainer
-from melgan.growth import require_grown
-from melgan.loop import LoopConfig, Trainer, run_loop
-from melgan.methods import resolve
-from melgan.metrics.extractors import EXTRACTORS
-from pipelines import resuming, stage
-from pipelines.diversity_watch import IMAGES_PER_CLASS, DiversityWatch
-from pipelines.evaluation_watch import FEATURES_FOLDER, EvaluationWatch, read_best
-from pipelines.feature_store import FeatureStore, make_extractor, require_known_features
-from pipelines.gan_artefacts import CheckpointArtefacts, last_metrics, shards_used, training_facts
-from pipelines.generator_file import GENERATOR_FILE, write_generator
-from pipelines.image_sets import read_images
-from pipelines.inputs import Shards, first_images, open_shards, split_fold
-from pipelines.metrics_file import MetricsWriter
-from pipelines.mirroring import Mirror
-from pipelines.progress import Progress
-from pipelines.training_boxes import boxes_to_read, fill_table, require_boxes
+from melgan.training.loop import LoopConfig, Trainer, run_loop
+from pipelines.artefacts.feature_store import FeatureStore, make_extractor, require_known_features
+from pipelines.artefacts.generator_run import GENERATOR_FILE, write_generator
+from pipelines.artefacts.image_sets import read_images
+from pipelines.artefacts.metrics_file import MetricsWriter
+from pipelines.artefacts.shards import Shards, first_images, open_shards, split_fold
+from pipelines.artefacts.training_facts import last_metrics, shards_used, training_facts
+from pipelines.contract.main import main, stop_on_sigterm
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import Workdir, open_workdir
+from pipelines.training import transfer as resuming
+from pipelines.training.boxes import boxes_to_read, fill_table, require_boxes
+from pipelines.watches.diversity import IMAGES_PER_CLASS, DiversityWatch
+from pipelines.watches.evaluation import FEATURES_FOLDER, EvaluationWatch, read_best
+from pipelines.watches.mirroring import Mirror
+from pipelines.watches.samples import CheckpointArtefacts
+from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.files import as_path, is_remote
+from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import ShardSet, evaluation_batches, training_batches
-from tfrecords_tools.storage import as_path, is_remote
 
 _MAX_ROLLBACKS = 3
 
@@ -116,7 +121,7 @@ def run(config: TrainGanConfig) -> None:
     config = resolve(config)
     mirror = Mirror(config.workdir, config.scratch_dir)
     if config.strategy == "multi_worker" and is_remote(as_path(config.workdir)):
-        raise stage.StageError(
+        raise CommandError(
             f"--workdir={config.workdir}: several workers need a folder that all of them share; mount one"
         )
     if config.deterministic:
@@ -137,7 +142,7 @@ def _run_here(config: TrainGanConfig, mirror: Mirror) -> None:
     require_possible(config, shards.class_counts(entries))
     require_grown(config, shards.class_counts(entries), config.total_steps)
     require_boxes(config, shards, entries)
-    workdir = stage.open_workdir(as_path(config.workdir), "train_gan", config, writable=is_chief(strategy))
+    workdir = open_workdir(as_path(config.workdir), "train_gan", config, writable=is_chief(strategy))
     if workdir is None:
         return
     mirror.fetch()
@@ -151,7 +156,7 @@ class GanRun:
         self,
         config: TrainGanConfig,
         shards: Shards,
-        workdir: stage.Workdir,
+        workdir: Workdir,
         mirror: Mirror,
         strategy: tf.distribute.Strategy,
     ) -> None:
@@ -162,7 +167,7 @@ class GanRun:
         self._data = shards.read(self._entries)
         self._class_counts = shards.class_counts(self._entries)
         self._trainer = GanTrainer(config, self._class_counts, strategy)
-        self._stop_requested = on_any_worker(strategy, stage.stop_on_sigterm())
+        self._stop_requested = on_any_worker(strategy, stop_on_sigterm())
 
     def run(self) -> None:
         """Trains the autoencoder, then the GAN, and writes the generator."""
@@ -332,7 +337,7 @@ def _held_out_entries(config: TrainGanConfig, shards: Shards) -> tuple[ShardEntr
 def _require_every_class(classes: tuple[str, ...], class_counts: tuple[int, ...]) -> None:
     absent = [name for name, count in zip(classes, class_counts, strict=True) if not count]
     if absent:
-        raise stage.StageError(
+        raise CommandError(
             f"no training image of class {', '.join(absent)} in these shards; choose other shards or folds"
         )
 
@@ -364,4 +369,4 @@ def _distributed_batches(
 
 
 if __name__ == "__main__":
-    stage.main(TrainGanConfig, run)
+    main(TrainGanConfig, run)

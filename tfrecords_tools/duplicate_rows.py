@@ -14,10 +14,10 @@ import pandas as pd
 from tfrecords_tools import example
 from tfrecords_tools.duplicates import bits_from_first, find_duplicates
 from tfrecords_tools.folds import group_rows
+from tfrecords_tools.foundation.files import AnyPath, ListedFile
 from tfrecords_tools.scanning import FILES_PER_SCAN, ScanJob, ScanResult, scan_files
 from tfrecords_tools.shards import PARTS_FOLDER
 from tfrecords_tools.sources.merging import MergedTable
-from tfrecords_tools.storage import AnyPath, ListedFile
 
 # Runs jobs on an engine: (jobs, work) -> results in any order.
 RunJobs = Callable[[Sequence[ScanJob], Callable[[ScanJob], ScanResult]], Sequence[ScanResult]]

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 
 if TYPE_CHECKING:
     from distributed import Client

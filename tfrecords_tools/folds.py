@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 
 _COST_LIMIT = 2**49  # sums of 16 such terms are exact in float64, of 16,384 in int64
 _EXCHANGE_CANDIDATES = 200  # groups of a shard that a trial looks at

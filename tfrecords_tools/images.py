@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never filled with grey
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tfrecords_tools.errors import DataError
-from tfrecords_tools.storage import AnyPath, file_crc32c, file_size, is_file, read_text, write_atomically
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, read_text, write_atomically
 
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 2

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from tfrecords_tools import example
-from tfrecords_tools.errors import DataError
 from tfrecords_tools.folds import assign_shards, group_rows
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_bytes
 from tfrecords_tools.rows import Row, read_rows, write_rows
 from tfrecords_tools.shards import read_part, rows_path
 from tfrecords_tools.sources.merging import MergedTable
-from tfrecords_tools.storage import AnyPath, crc32c, is_file, read_bytes
 
 _CATEGORIES = {
     "sex": (example.SEX_CODES, {}),

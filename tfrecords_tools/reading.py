@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import tensorflow as tf
 
 from tfrecords_tools.example import BOXES_FEATURE, MISSING
+from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import Manifest, ShardEntry
-from tfrecords_tools.storage import AnyPath
 
 SHUFFLE_WINDOW = 8192
 _CYCLE_LENGTH = 16

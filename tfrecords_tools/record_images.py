@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.images import RefusedImage, refusing, to_rgb
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")  # JPEG, PNG, GIF; WebP has a length before its own

@@ -12,8 +12,8 @@ from typing import BinaryIO, Protocol
 
 import google_crc32c
 
-from tfrecords_tools.errors import DataError
-from tfrecords_tools.storage import AnyPath, open_bytes
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, open_bytes
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")

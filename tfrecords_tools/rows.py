@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 
-from tfrecords_tools.storage import AnyPath, is_remote, read_text, write_atomically
+from tfrecords_tools.foundation.files import AnyPath, is_remote, read_text, write_atomically
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from tfrecords_tools.errors import DataError
-from tfrecords_tools.hashing import perceptual_hash
-from tfrecords_tools.storage import (
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import (
     AnyPath,
     ListedFile,
     MissingFileError,
@@ -22,6 +21,7 @@ from tfrecords_tools.storage import (
     read_text,
     write_atomically,
 )
+from tfrecords_tools.hashing import perceptual_hash
 
 FILES_PER_SCAN = 1000
 

@@ -19,12 +19,8 @@ import numpy as np
 
 from tfrecords_tools import example
 from tfrecords_tools.boxes import Box, boxes_in_stored, describe_box, first_outside
-from tfrecords_tools.errors import DataError
-from tfrecords_tools.images import Converted, Encoding, RefusedImage, convert
-from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_entry, shard_file_name
-from tfrecords_tools.records import frame
-from tfrecords_tools.rows import Row, read_rows
-from tfrecords_tools.storage import (
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import (
     AnyPath,
     MissingFileError,
     as_path,
@@ -43,6 +39,10 @@ from tfrecords_tools.storage import (
     remove_folder,
     write_atomically,
 )
+from tfrecords_tools.images import Converted, Encoding, RefusedImage, convert
+from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_entry, shard_file_name
+from tfrecords_tools.records import frame
+from tfrecords_tools.rows import Row, read_rows
 
 PARTS_FOLDER = "parts"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, open_bytes
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.records import Readable, ScannedRecord, decompressed, scan_records
-from tfrecords_tools.storage import AnyPath, file_crc32c, file_size, is_file, open_bytes
 
 _CHUNK = 1 << 20
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from melgan.errors import ConfigError
+from tfrecords_tools.foundation.errors import ConfigError
 
 # Keras ships a momentum of 0.99, with which moving statistics lag hundreds of steps behind the weights.
 _MOMENTUM = 0.9

@@ -4,41 +4,21 @@ AdamW with linear warm-up and cosine decay; label smoothing; a moving average of
 and kept; auxiliary targets; dihedral views averaged in prediction. He et al. 2019, "Bag of tricks", tables 2 and 4.
 """
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
-from melgan.classifiers.augmentation import AUGMENTATIONS, dihedral_view
-from melgan.classifiers.auxiliary import NUM_OUTPUTS, auxiliary_losses, auxiliary_targets
-from melgan.classifiers.backbones import BACKBONES, prepare_normalization
-from melgan.config import ClassifierConfig
-from melgan.distribution import per_replica_batch_size
-from melgan.ema import warmed_up_decay
-from melgan.errors import ConfigError, look_up
-from melgan.stepping import take_steps
-
-_HEADS = ("logits", "auxiliary")
-
-
-def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
-    """Returns a network from images `[N, H, W, 3]` in [0, 255] to [class logits, auxiliary logits].
-
-    Raises:
-      ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
-    """
-    backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
-    prepare_normalization(backbone)
-    features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
-    logits = layers.Dense(num_classes, name="logits")(features)
-    auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary")(features)
-    model = keras.Model(backbone.input, [logits, auxiliary], name=config.backbone)
-    if config.weights not in ("none", "imagenet"):
-        _load_backbone(model, config.weights)
-    return model
+from melgan.classifiers.augmentation import AUGMENTATIONS
+from melgan.classifiers.auxiliary import auxiliary_losses, auxiliary_targets
+from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.network import build_classifier
+from melgan.classifiers.prediction import Predictor
+from melgan.training.averaging import warmed_up_decay
+from melgan.training.distribution import per_replica_batch_size
+from melgan.training.stepping import take_steps
+from tfrecords_tools.foundation.errors import look_up
 
 
 def balancing_weights(class_counts: Sequence[int], class_balance: float) -> np.ndarray:
@@ -129,23 +109,6 @@ class ClassifierTrainer:
                 average.assign(decay * average.value + (1.0 - decay) * value.value)
 
 
-class Predictor:
-    """Predicts with a model of `build_classifier`, averaging over the first `views` (1 to 8) dihedral views."""
-
-    def __init__(self, model: keras.Model, views: int) -> None:
-        self._model, self._views = model, views
-
-    def predict(self, batches: Iterable[dict[str, tf.Tensor]]) -> np.ndarray:
-        """Returns class probabilities `[N, num_classes]` of batches with uint8 images `[B, H, W, 3]` under "image"."""
-        return np.concatenate([self._probabilities(batch["image"]).numpy() for batch in batches])
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        images = tf.cast(images, tf.float32)
-        logits = [self._model(dihedral_view(images, view), training=False)[0] for view in range(self._views)]
-        return tf.reduce_mean(tf.nn.softmax(tf.stack(logits)), axis=0)
-
-
 def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
     warmup_steps = int(config.warmup_fraction * total_steps)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -162,18 +125,3 @@ def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Mod
 
 def _dropout_states(model: keras.Model) -> list[tf.Variable]:
     return [variable.value for variable in model.variables if variable.path.endswith("seed_generator_state")]
-
-
-def _load_backbone(model: keras.Model, path: str) -> None:
-    """Loads the backbone of a file of weights, and the head if it has as many classes; else that starts afresh."""
-    backbone = [v for layer in model.layers if layer.name not in _HEADS for v in layer.weights if v.dtype == "float32"]
-    for variable in backbone:
-        variable.assign(tf.fill(variable.shape, np.nan))  # stays where the file has nothing that fits
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is skipped, Keras prints every number
-            model.load_weights(path, skip_mismatch=True)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"weights is {path!r}, which cannot be loaded ({str(error).splitlines()[0]})") from error
-    if any(np.isnan(variable.numpy()).any() for variable in backbone):
-        raise ConfigError(f"weights is {path!r}, which does not hold the weights of {model.name}")

@@ -1,7 +1,7 @@
 """Metrics: those of images, METRICS table (features -> statistics -> metric), and those of classifiers.
 
 A metric of images takes a `Comparison` of judged images with real ones, of all classes or of one, and returns its
-figures by name, each with a 95 % interval. Where the images do not allow it, it raises `CannotJudge`.
+figures by name, each with a 95 % interval. Where the images do not allow it, it raises `MetricUnavailable`.
 """
 
 from collections.abc import Callable

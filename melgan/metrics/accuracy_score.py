@@ -5,8 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import (
     Interval,
     bootstrap_interval,
@@ -24,11 +24,11 @@ def transferred_hits(training: Samples, judged: Samples) -> np.ndarray:
     standardised features, whose classes weigh the same, because classes of tens of images allow no more.
 
     Raises:
-      CannotJudge: if a class of the judged images is missing among those to train on, or there is only one.
+      MetricUnavailable: if a class of the judged images is missing among those to train on, or there is only one.
     """
     missing = set(np.unique(judged.labels)) - set(np.unique(training.labels))
     if missing or len(np.unique(training.labels)) < 2:
-        raise CannotJudge("a classifier needs images of every class, and of two at least, on both sides")
+        raise MetricUnavailable("a classifier needs images of every class, and of two at least, on both sides")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
     classifier.fit(training.features, training.labels)
     return classifier.predict(judged.features) == judged.labels

@@ -58,7 +58,7 @@ class Comparison:
         return self._known[name]
 
     def require_finite(self) -> None:
-        """Raises `CannotJudge` if features of either side are not finite."""
+        """Raises `MetricUnavailable` if features of either side are not finite."""
         require_finite(self.judged.features, "judged")
         require_finite(self.reference.features, "real")
 

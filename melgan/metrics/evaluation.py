@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melgan.errors import CannotJudge
 from melgan.metrics import METRICS
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval
 from melgan.metrics.samples import Samples
 
@@ -62,14 +62,14 @@ def _rows(name: str, scope: str, comparison: Comparison) -> list[Row]:
     counts = (len(comparison.judged), len(comparison.reference))
     try:
         if scope == ALL_CLASSES and not counts[0]:
-            raise CannotJudge("not every class of the real images is among those to judge")
+            raise MetricUnavailable("not every class of the real images is among those to judge")
         if min(counts if metric.reads_real else counts[:1]) < 2:
             real = f", real ones: {counts[1]}; two of each" if metric.reads_real else "; two"
-            raise CannotJudge(f"images to judge: {counts[0]}{real} are the least")
+            raise MetricUnavailable(f"images to judge: {counts[0]}{real} are the least")
         if metric.reads_features:
             comparison.require_finite()
         figures = metric.estimate(comparison)
-    except CannotJudge as reason:
+    except MetricUnavailable as reason:
         return [Row(name, name, scope, metric.better, *counts, None, str(reason))]
     return [Row(name, figure, scope, metric.better, *counts, interval) for figure, interval in figures.items()]
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.errors import ConfigError
+from tfrecords_tools.foundation.errors import ConfigError
 
 _PIXEL_SIDE = 32
 _INCEPTION_SIDE = 299

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval, jackknife_interval
 from melgan.metrics.samples import Samples
 
@@ -61,7 +61,9 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
 def estimate_extrapolated(comparison: Comparison) -> dict[str, Interval]:
     """Returns the distance extrapolated to endless images, which may be less than 0."""
     if min(len(comparison.judged), len(comparison.reference)) < 2 * _PARTS[-1]:
-        raise CannotJudge(f"the line goes through quarters of the images, so it needs {2 * _PARTS[-1]} on both sides")
+        raise MetricUnavailable(
+            f"the line goes through quarters of the images, so it needs {2 * _PARTS[-1]} on both sides"
+        )
     return {"fid_infinity": _with_interval(extrapolated_distance, comparison)}
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval, jackknife_interval
 
 # A split of fewer images says more about their number than about them.
@@ -26,7 +26,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     """Returns the score, in up to ten splits of a thousand images and more."""
     probabilities = comparison.judged.probabilities
     if probabilities is None:
-        raise CannotJudge("these features come without classes; use the features inception or classifier:RUN")
+        raise MetricUnavailable("these features come without classes; use the features inception or classifier:RUN")
     splits = int(np.clip(len(probabilities) // _IMAGES_PER_SPLIT, 1, _MAX_SPLITS))
     order, parts = comparison.order[0], comparison.judged_parts
     selections = (order, *(order[parts[order] != part] for part in range(parts.max() + 1)))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
 from melgan.metrics.dihedral import views_of
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.intervals import Interval, share_interval
 from melgan.metrics.neighbours import nearest
@@ -127,7 +127,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     test, one-sided).
     """
     if comparison.training is None or comparison.judged.views is None:
-        raise CannotJudge(_NO_TRAINING)
+        raise MetricUnavailable(_NO_TRAINING)
     require_finite(comparison.training.features, "training")
     require_finite(comparison.judged.views, "judged")
     require_finite(comparison.reference.views, "real")
@@ -137,7 +137,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
 def estimate_pixels(comparison: Comparison) -> dict[str, Interval]:
     """Returns the same in pixels, at 32 px."""
     if comparison.training is None:
-        raise CannotJudge(_NO_TRAINING)
+        raise MetricUnavailable(_NO_TRAINING)
     return _figures(comparison, PIXELS)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval, jackknife_interval
 
 # Wang et al. 2003, section 3.2: the weights of five scales, from the finest on.
@@ -62,7 +62,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     Odena et al. 2017, section 4.2.
     """
     if min(comparison.judged.images.shape[1:3]) < _WINDOW:
-        raise CannotJudge(f"images of less than {_WINDOW} px have no structure to compare")
+        raise MetricUnavailable(f"images of less than {_WINDOW} px have no structure to compare")
     parts, pairs, similarities = comparison.judged_parts, [], []
     for label in np.unique(comparison.judged.labels):
         rows = np.flatnonzero(comparison.judged.labels == label)
@@ -70,7 +70,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
         pairs.append(rows[own])
         similarities.append(values)
     if not any(len(own) for own in pairs):
-        raise CannotJudge("no class has two images to compare")
+        raise MetricUnavailable("no class has two images to compare")
     left_out = [
         _mean_of_classes(similarities, [(parts[own] != part).all(axis=1) for own in pairs])
         for part in range(parts.max() + 1)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import NEAREST, Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval, jackknife_interval, share_interval, wider_share_interval
 from melgan.metrics.similarities import Neighbourhoods, compare
 
@@ -39,7 +39,7 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
     """
     judged, reference = comparison.judged, comparison.reference
     if min(len(judged), len(reference)) <= NEAREST:
-        raise CannotJudge(f"a neighbourhood of {NEAREST} needs more than {NEAREST} images on both sides")
+        raise MetricUnavailable(f"a neighbourhood of {NEAREST} needs more than {NEAREST} images on both sides")
     found, left_out = comparison.similarities.neighbourhoods, comparison.similarities.left_out
     enough = all(min(len(part.balls_around), len(part.covered)) > NEAREST for part in left_out)
     figures = [shares_from(part, NEAREST) for part in left_out] if enough else []

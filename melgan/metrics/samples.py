@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from melgan.errors import CannotJudge
+from melgan.metrics.errors import MetricUnavailable
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Samples:
 
 
 def require_finite(features: np.ndarray, what: str) -> None:
-    """Raises `CannotJudge` if features `[N, ..., F]` of images, which are named by what they are, are not finite."""
+    """Raises `MetricUnavailable`, which says what the images are, if features `[N, ..., F]` are not finite."""
     bad = ~np.isfinite(features).reshape(len(features), -1).all(axis=1)
     if bad.any():
-        raise CannotJudge(f"the features of {bad.sum()} of {len(bad)} {what} images are not finite")
+        raise MetricUnavailable(f"the features of {bad.sum()} of {len(bad)} {what} images are not finite")

@@ -7,8 +7,8 @@ from PIL import Image
 
 from benchmarks.method_comparison import Comparison, compare, widths
 from benchmarks.method_tables import tables, write_side_by_side
-from pipelines.stage import StageError
 from tests.pipelines.conftest import PHANTOM, succeed
+from tfrecords_tools.foundation.errors import CommandError
 
 
 def row(figure, label, value, low=None, high=None):
@@ -77,7 +77,7 @@ def test_a_method_is_trained_for_a_time_and_judged_and_not_again(tmp_path, run_s
     assert figures >= {"kid", "recall", "ms_ssim", "copies_pixels", "accuracy_reverse"}
     assert compare(comparison, ["gan"], [3]) == [found]
     assert not interrupted.read_text().startswith("of a run")
-    with pytest.raises(StageError, match=r"comparison.json: made with other settings \(minutes was 0.05, now 0.1\)"):
+    with pytest.raises(CommandError, match=r"comparison.json: made with other settings \(minutes was 0.05, now 0.1\)"):
         compare(replace(comparison, minutes=0.1), ["gan"], [3])
     write_side_by_side([found], tmp_path / "compared")
     with Image.open(tmp_path / "compared" / "malignant.png") as picture:

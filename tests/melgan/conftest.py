@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
-from melgan.distribution import make_strategy
+from melgan.training.distribution import make_strategy
 
 
 @pytest.fixture(scope="session")

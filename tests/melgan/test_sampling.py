@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tiny_gan import CLASS_COUNTS, enlarge_weights, tiny_config
 
-from melgan.gan_trainer import GanTrainer
+from melgan.gans.trainer import GanTrainer
 from melgan.sampling import latents_at, sample_images
 
 LABELS = np.arange(10) % 2

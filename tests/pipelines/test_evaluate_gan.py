@@ -10,20 +10,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from melgan.errors import ConfigError
 from melgan.metrics import METRICS
 from pipelines import evaluate_gan, synthesize
+from pipelines.artefacts.generator_run import load_generator
+from pipelines.artefacts.image_sets import draw_images, read_images
+from pipelines.artefacts.seen import refuse_leaks, split_seen
+from pipelines.artefacts.shards import open_shards, open_synthetic
 from pipelines.evaluate_gan import EvaluateGanConfig
-from pipelines.evaluation_page import summary
-from pipelines.evaluation_watch import read_best, read_curves
-from pipelines.generator_file import load_generator
-from pipelines.image_sets import draw_images, read_images
-from pipelines.inputs import open_shards, open_synthetic, refuse_leaks, split_seen
-from pipelines.stage import StageError
+from pipelines.pages.evaluation_page import summary
 from pipelines.synthesize import SynthesizeConfig
+from pipelines.watches.evaluation import read_best, read_curves
 from tests.pipelines.conftest import FOLDER, PHANTOM, draw_folder, only_error, succeed
+from tfrecords_tools.foundation.errors import CommandError, ConfigError
+from tfrecords_tools.foundation.files import file_sha256
 from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.storage import file_sha256
 
 pytestmark = pytest.mark.slow
 
@@ -155,9 +155,9 @@ def test_a_generator_that_saw_everything_is_judged_but_not_for_copies(gan: Path,
     assert {row["value"] for row in rows_of(tmp_path / "out", "synthetic", metric="memorisation")} == {None}
     assert not (tmp_path / "out" / "nearest.csv").exists()
     wanted = {"gan": str(tmp_path / "gan"), "output": str(tmp_path / "synthetic"), "label": "malignant", "count": 2}
-    with pytest.raises(StageError, match="train it with --num_folds and --fold"):
+    with pytest.raises(CommandError, match="train it with --num_folds and --fold"):
         synthesize.run(SynthesizeConfig(**wanted, reject_copies=True))
-    with pytest.raises(StageError, match="kept no best generator; train with --eval_interval"):
+    with pytest.raises(CommandError, match="kept no best generator; train with --eval_interval"):
         synthesize.run(SynthesizeConfig(**wanted, checkpoint="best"))
 
 
@@ -187,7 +187,7 @@ def test_a_generator_chosen_by_held_out_images_must_not_be_validated_by_them(
     trained_on = json.loads((gan / "report.json").read_text())["trained_on"]
     seen, held_out = split_seen(opened, trained_on, "shards")
     assert synthetic.manifest.provenance["selected_on"]["shards"] == [shard.file for shard in held_out]
-    with pytest.raises(StageError, match=f"chosen by its figures on {held_out[0].file}.*--checkpoint=last"):
+    with pytest.raises(CommandError, match=f"chosen by its figures on {held_out[0].file}.*--checkpoint=last"):
         refuse_leaks(synthetic, opened, held_out)
     caplog.set_level("WARNING", logger="absl")
     judge(gan=gan, shards=shards, checkpoint="best", metrics=("kid",), output=tmp_path / "out")
@@ -238,7 +238,7 @@ def test_what_cannot_be_judged_is_said(settings, message, gan: Path, shards: Pat
     settings = {
         name: value.replace("GAN", str(gan)) if isinstance(value, str) else value for name, value in settings.items()
     }
-    with pytest.raises((ConfigError, StageError), match=re.escape(message)):
+    with pytest.raises((ConfigError, CommandError), match=re.escape(message)):
         judge(**{"shards": shards, "output": tmp_path / "out", **settings})
 
 
@@ -256,11 +256,11 @@ def test_an_error_is_one_line(gan: Path, shards: Path, tmp_path: Path, run_stage
 )
 def test_shards_of_other_sizes_or_folds_are_refused(settings, message, gan: Path, tmp_path: Path, run_stage):
     succeed(run_stage("make_shards", output=tmp_path / "shards", **{**PHANTOM, **settings}))
-    with pytest.raises(StageError, match=message):
+    with pytest.raises(CommandError, match=message):
         judge(gan=gan, shards=tmp_path / "shards", output=tmp_path / "out")
 
 
 def test_shards_of_other_classes_are_refused(gan: Path, tmp_path: Path, run_stage):
     succeed(run_stage("make_shards", input=draw_folder(tmp_path / "images"), output=tmp_path / "shards", **FOLDER))
-    with pytest.raises(StageError, match="the generator knows the classes benign, malignant"):
+    with pytest.raises(CommandError, match="the generator knows the classes benign, malignant"):
         judge(gan=gan, shards=tmp_path / "shards", output=tmp_path / "out")

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines.contact_sheet import TILE, Section, Tile, write_contact_sheet
-from pipelines.shard_tables import describe_values, format_bytes, shape
+from pipelines.pages.contact_sheet import TILE, Section, Tile, write_contact_sheet
+from pipelines.pages.shard_tables import describe_values, format_bytes, shape
 from tests.conftest import ROOT
 from tfrecords_tools import example
 from tfrecords_tools.images import encode_jpeg

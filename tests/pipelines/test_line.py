@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from pipelines.metrics_file import read_metrics
+from pipelines.artefacts.metrics_file import read_metrics
 from tests.conftest import ROOT, stage_command
 from tests.pipelines.conftest import CLASSIFIER, EVALUATED_GAN, GAN, PHANTOM
 from tfrecords_tools import example
+from tfrecords_tools.foundation.files import file_sha256
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
-from tfrecords_tools.storage import file_sha256
 
 pytestmark = pytest.mark.slow
 

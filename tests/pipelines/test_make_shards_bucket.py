@@ -22,9 +22,9 @@ from tests.pipelines.conftest import (
     start_stage,
     succeed,
 )
-from tfrecords_tools.locking import FolderLock
+from tfrecords_tools.foundation.files import as_path, is_file, list_files, read_bytes, write_atomically
+from tfrecords_tools.foundation.locking import FolderLock
 from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.storage import as_path, is_file, list_files, read_bytes, write_atomically
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipelines.make_submission import arrange, read_wanted_names
-from pipelines.stage import StageError
+from tfrecords_tools.foundation.errors import CommandError
 
 
 def _predictions(**targets: float) -> pd.Series:
@@ -28,13 +28,13 @@ def test_rows_follow_the_sample_submission():
     ],
 )
 def test_a_submission_that_would_be_wrong_is_refused_by_name(predictions, wanted, message):
-    with pytest.raises(StageError, match=message):
+    with pytest.raises(CommandError, match=message):
         arrange(predictions, wanted)
 
 
 def test_a_sample_submission_without_names_is_refused(tmp_path):
     (tmp_path / "sample.csv").write_text("id,target\n1,0\n")
-    with pytest.raises(StageError, match="no column image_name; it has id, target"):
+    with pytest.raises(CommandError, match="no column image_name; it has id, target"):
         read_wanted_names(tmp_path / "sample.csv")
-    with pytest.raises(StageError, match="no such file; give --sample_submission"):
+    with pytest.raises(CommandError, match="no such file; give --sample_submission"):
         read_wanted_names(tmp_path / "nothing.csv")

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipelines.metrics_file import MetricsWriter
-from pipelines.page import Picture, Run, Section, Table, render
+from pipelines.artefacts.metrics_file import MetricsWriter
+from pipelines.pages.page import Picture, Run, Section, Table, render
 from pipelines.report import gan_section
 
 pytestmark = pytest.mark.slow

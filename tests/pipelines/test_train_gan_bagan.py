@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.dropout import with_dropout
+from melgan.gans.transfer import read_encoder
 from melgan.images import to_signed_float
-from melgan.transfer import read_encoder
-from pipelines.generator_file import load_generator
-from pipelines.inputs import open_shards, split_fold
+from melgan.layers.dropout import with_dropout
+from pipelines.artefacts.generator_run import load_generator
+from pipelines.artefacts.shards import open_shards, split_fold
 from tests.pipelines.conftest import FOLDER, GAN, draw_folder, only_error, succeed
 from tfrecords_tools.reading import evaluation_batches
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from melgan.box_table import table_of
-from pipelines.generator_file import load_generator
-from pipelines.placing import place
-from pipelines.stage import StageError
+from melgan.gans.boxes import table_of
+from pipelines.artefacts.generator_run import load_generator
+from pipelines.synthesis.boxes import place
 from tests.pipelines.conftest import GAN, only_error, succeed
 from tfrecords_tools import example
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
 
@@ -100,7 +99,7 @@ def test_a_table_that_cannot_be_meant_is_refused_in_one_line(boxed_gan, tmp_path
     path = tmp_path / "where.csv"
     if text is not None:
         path.write_text(text)
-    with pytest.raises((StageError, DataError), match=message) as refusal:
+    with pytest.raises((CommandError, DataError), match=message) as refusal:
         place(load_generator(str(boxed_gan), "gan"), str(path))
     assert "\n" not in str(refusal.value)
 
@@ -108,7 +107,7 @@ def test_a_table_that_cannot_be_meant_is_refused_in_one_line(boxed_gan, tmp_path
 @pytest.mark.slow
 def test_a_generator_without_boxes_cannot_be_told_of_any(gan):
     generator = load_generator(str(gan), "gan")
-    with pytest.raises(StageError, match="a generator of METHOD=bagan_gp cannot be told where lesions lie; leave"):
+    with pytest.raises(CommandError, match="a generator of METHOD=bagan_gp cannot be told where lesions lie; leave"):
         place(generator, "where.csv")
     placing = place(generator, "")
     assert placing.source == {}

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.checkpoints import whole_steps
-from pipelines.metrics_file import read_metrics
+from melgan.training.checkpoints import whole_steps
+from pipelines.artefacts.metrics_file import read_metrics
 from tests.bucket_server import BucketServer
 from tests.conftest import ROOT, stage_command
 from tests.pipelines.conftest import GAN, only_error, start_stage, succeed
 from tests.pipelines.test_make_shards_bucket import FaultWhen
+from tfrecords_tools.foundation.files import as_path, is_file, list_files, read_bytes
 from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.storage import as_path, is_file, list_files, read_bytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from melgan.architectures import ARCHITECTURES
-from melgan.checkpoints import whole_steps
-from melgan.methods import METHODS
+from melgan.gans.architectures import ARCHITECTURES
+from melgan.gans.methods import METHODS
+from melgan.training.checkpoints import whole_steps
 from tests.pipelines.conftest import GAN, start_stage, succeed
 from tests.pipelines.test_train_gan_going_on import assert_equal, wait_while_running
 

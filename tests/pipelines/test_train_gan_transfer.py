@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.distribution import make_strategy
-from melgan.errors import ConfigError
-from melgan.gan_trainer import GanTrainer
-from pipelines import resuming, stage
-from pipelines.generator_file import load_generator
-from pipelines.inputs import Shards, open_shards, refuse_leaks, refuse_seen
-from pipelines.metrics_file import read_metrics
+from melgan.gans.trainer import GanTrainer
+from melgan.training.distribution import make_strategy
+from pipelines.artefacts.generator_run import load_generator
+from pipelines.artefacts.metrics_file import read_metrics
+from pipelines.artefacts.seen import refuse_leaks, refuse_seen
+from pipelines.artefacts.shards import Shards, open_shards
+from pipelines.contract.workdir import Workdir, digest
 from pipelines.report import Run, gan_section, synthetic_section
+from pipelines.training import transfer as resuming
 from tests.pipelines.conftest import GAN, jpeg, only_error, picture, succeed
-from tfrecords_tools.locking import FolderLock
+from tfrecords_tools.foundation.errors import CommandError, ConfigError
+from tfrecords_tools.foundation.locking import FolderLock
 from tfrecords_tools.manifest import Manifest, ShardEntry, read_manifest
 
 CLASSES = ("benign", "malignant", "nevus")
@@ -66,13 +68,13 @@ def synthetic(*ancestors: dict) -> Shards:
 
 def test_what_an_earlier_generator_saw_of_the_same_folds_is_refused_by_name():
     refuse_leaks(synthetic(trained_on(SHARDS, 0), trained_on(SHARDS, 1)), SHARDS, HELD_OUT)
-    with pytest.raises(stage.StageError, match="started from the weights of another, which was trained on train03-9"):
+    with pytest.raises(CommandError, match="started from the weights of another, which was trained on train03-9"):
         refuse_leaks(synthetic(trained_on(SHARDS, 0), trained_on(SHARDS, 1, 3)), SHARDS, HELD_OUT)
 
 
 def test_what_an_earlier_generator_saw_of_the_same_images_in_other_folds_is_refused():
     other_folds = shards_of("two", SHARDS.manifest.source_fingerprint)
-    with pytest.raises(stage.StageError, match="was trained on the images of /data/one in other folds"):
+    with pytest.raises(CommandError, match="was trained on the images of /data/one in other folds"):
         refuse_leaks(synthetic(trained_on(other_folds, 0)), SHARDS, HELD_OUT)
 
 
@@ -83,7 +85,7 @@ def test_what_an_earlier_generator_saw_of_other_images_is_warned_about(caplog):
 
 
 def test_a_generator_of_other_folds_is_refused_whatever_its_ancestors():
-    with pytest.raises(stage.StageError, match="trained on shards of other folds"):
+    with pytest.raises(CommandError, match="trained on shards of other folds"):
         refuse_leaks(synthetic(trained_on(SHARDS, 0)), shards_of("two"), HELD_OUT)
 
 
@@ -134,8 +136,8 @@ def transferred(line, gan, three_classes, run_stage) -> Path:
 
 
 @pytest.fixture
-def workdir(tmp_path) -> stage.Workdir:
-    return stage.Workdir(tmp_path, time.time(), FolderLock(tmp_path))
+def workdir(tmp_path) -> Workdir:
+    return Workdir(tmp_path, time.time(), FolderLock(tmp_path))
 
 
 def trainer_of(gan: Path, num_classes: int = 3) -> GanTrainer:
@@ -164,7 +166,7 @@ def test_weights_are_those_of_the_last_checkpoint_by_name_of_the_class(gan, work
         np.testing.assert_array_equal(embeddings(new)[1:], [malignant, benign])
         np.testing.assert_allclose(embeddings(new)[0], (benign + malignant) / 2, rtol=1e-6, atol=1e-9)
     provenance = resuming.read_provenance(workdir.path)
-    assert provenance["resumed_from"] == {"path": str(gan), "digest": stage.digest(gan), "discriminator": True}
+    assert provenance["resumed_from"] == {"path": str(gan), "digest": digest(gan), "discriminator": True}
 
 
 @pytest.mark.slow
@@ -187,12 +189,12 @@ def test_sources_that_do_not_fit_are_refused(gan, shards, three_classes, tmp_pat
     resuming.check_source(config, str(gan), opened, ())
     with pytest.raises(ConfigError, match=r"\(image_size was 32, now 64; latent_dim was 128, now 64\)"):
         resuming.check_source(replace(config, image_size=64, latent_dim=64), str(gan), opened, ())
-    with pytest.raises(stage.StageError, match="^--resume_from=.*: made by make_shards, not by train_gan"):
+    with pytest.raises(CommandError, match="^--resume_from=.*: made by make_shards, not by train_gan"):
         resuming.check_source(config, str(shards), opened, ())
-    with pytest.raises(stage.StageError, match="^--resume_from=gs://b/gan: lies in a bucket; copy the run"):
+    with pytest.raises(CommandError, match="^--resume_from=gs://b/gan: lies in a bucket; copy the run"):
         resuming.check_source(config, "gs://b/gan", opened, ())
     unfinished = shutil.copytree(gan, tmp_path / "unfinished", ignore=shutil.ignore_patterns("COMPLETED"))
-    with pytest.raises(stage.StageError, match="not complete"):
+    with pytest.raises(CommandError, match="not complete"):
         resuming.check_source(config, str(unfinished), opened, ())
 
 
@@ -219,7 +221,7 @@ def test_a_transferred_run_trains_no_autoencoder_and_tells_its_origin(gan, trans
     assert "no autoencoder is trained" in log
     assert "has no class nevus: each starts from the mean of its classes" in log
     report, source = (json.loads((folder / "report.json").read_text()) for folder in (transferred, gan))
-    assert report["resumed_from"]["digest"] == stage.digest(gan)
+    assert report["resumed_from"]["digest"] == digest(gan)
     assert report["classes"] == list(CLASSES)
     assert report["ancestors"] == [source["trained_on"]]
     assert report["trained_on"]["folds_fingerprint"] == read_manifest(three_classes).folds_fingerprint

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from melgan.checkpoints import whole_steps
+from melgan.training.checkpoints import whole_steps
 from tests.conftest import ROOT, stage_command
 from tests.pipelines.conftest import GAN
 from tests.pipelines.test_train_gan_going_on import assert_equal

@@ -11,7 +11,7 @@ import pytest
 from tiny_shards import shard_jobs
 
 from tfrecords_tools.engines import ENGINES, EngineOptions, run_dask, run_local
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.shards import ShardJob, ShardResult, write_shard
 
 pytestmark = pytest.mark.timeout(120)

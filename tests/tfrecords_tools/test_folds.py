@@ -12,8 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from tests.conftest import ROOT
 from tfrecords_tools.balance import balance_table
-from tfrecords_tools.errors import DataError
 from tfrecords_tools.folds import _fill, assign_shards, fold_shards, group_rows
+from tfrecords_tools.foundation.errors import DataError
 
 
 def made_up_table(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import get_sampling
 from tiny_shards import decoded, encoded, plain
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.images import FITS, Encoding, RefusedImage, convert, encode_jpeg, to_jpeg, to_rgb
 
 ORIENTATION = 0x0112

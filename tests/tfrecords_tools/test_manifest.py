@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import as_path, list_files, read_bytes, write_atomically
 from tfrecords_tools.manifest import (
     MANIFEST_FILE,
     Manifest,
@@ -15,7 +16,6 @@ from tfrecords_tools.manifest import (
     shard_file_name,
     write_manifest,
 )
-from tfrecords_tools.storage import as_path, list_files, read_bytes, write_atomically
 
 
 def entry(split: str, index: int, class_counts: tuple[int, ...]) -> ShardEntry:

@@ -15,15 +15,15 @@ from tiny_shards import SIZE, encoded, plain
 
 from tests.conftest import ROOT
 from tfrecords_tools import example
-from tfrecords_tools.errors import DataError
 from tfrecords_tools.folds import group_rows
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, as_path, crc32c, list_files, write_atomically
 from tfrecords_tools.images import Encoding
 from tfrecords_tools.planning import Plan, plan_shards, write_plan
 from tfrecords_tools.rows import read_rows
 from tfrecords_tools.shards import ShardJob, rows_path, write_shard
 from tfrecords_tools.sources.merging import MergedTable
 from tfrecords_tools.sources.table import image_table
-from tfrecords_tools.storage import AnyPath, as_path, crc32c, list_files, write_atomically
 
 TWO_ROOTS = (Path("new"), Path("old"))
 

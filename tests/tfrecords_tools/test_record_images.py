@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_shards import decoded, encoded, plain
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.record_images import (
     ImageHeader,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.records import decompressed, frame, read_records, scan_records
 
 # 12 bytes of header and 4 of checksum each: the records begin at 0, 26 and 62, the file ends at 108.

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tfrecords_tools.foundation.files import as_path, read_text
 from tfrecords_tools.rows import Row, read_rows, write_rows
-from tfrecords_tools.storage import as_path, read_text
 
 ROWS = [
     Row(source=0, file="jpeg/a.jpg", size=12, version=2**60, crc32c="e3069283", fields={"image_name": "a", "sex": -1}),

@@ -8,10 +8,18 @@ import pytest
 from made_up_tables import drawn_lesion
 from tiny_shards import encoded
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import (
+    AnyPath,
+    ListedFile,
+    as_path,
+    crc32c,
+    list_files,
+    read_text,
+    write_atomically,
+)
 from tfrecords_tools.hashing import perceptual_hash
 from tfrecords_tools.scanning import ScanJob, scan_files
-from tfrecords_tools.storage import AnyPath, ListedFile, as_path, crc32c, list_files, read_text, write_atomically
 
 IMAGES = {f"{number}.jpg": encoded(drawn_lesion(number), quality=90) for number in range(3)}
 

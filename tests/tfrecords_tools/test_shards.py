@@ -13,8 +13,8 @@ from made_up_tables import drawn_lesion
 from tiny_shards import decoded, encoded, plain, row, shard_job, shard_jobs
 
 from tfrecords_tools.engines import ENGINES, EngineOptions
-from tfrecords_tools.errors import DataError
 from tfrecords_tools.example import Example, parse
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.images import Encoding
 from tfrecords_tools.lesion_box import find_lesion
 from tfrecords_tools.manifest import Manifest

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from tiny_shards import shard_jobs
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import file_crc32c
 from tfrecords_tools.records import frame, read_records
 from tfrecords_tools.shards import write_shard
-from tfrecords_tools.storage import file_crc32c
 from tfrecords_tools.verifying import (
     FileCheck,
     expected_records,

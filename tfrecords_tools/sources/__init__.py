@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.sources import cells, image_folder, isic_archive, phantom, siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
-from tfrecords_tools.storage import AnyPath
 
 SOURCES: dict[str, Callable[[AnyPath, SourceOptions], SourceTable]] = {
     "siim_isic": siim_isic.load,

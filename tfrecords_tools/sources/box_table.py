@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterator, Sequence, Set
 
 from tfrecords_tools.boxes import describe_box
-from tfrecords_tools.errors import DataError
-from tfrecords_tools.storage import AnyPath, is_file, read_bytes
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, is_file, read_bytes
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 COLUMNS = ("image_name", *CORNERS)

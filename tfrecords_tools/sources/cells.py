@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_file, list_files, list_folders, read_bytes
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
-from tfrecords_tools.storage import AnyPath, ListedFile, is_file, list_files, list_folders, read_bytes
 
 CLASSES = ("red blood cell", "ring", "schizont", "trophozoite")
 

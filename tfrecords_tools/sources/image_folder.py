@@ -2,9 +2,9 @@
 
 from pathlib import PurePosixPath
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
-from tfrecords_tools.storage import AnyPath, list_files, list_folders
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 

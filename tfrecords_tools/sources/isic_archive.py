@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
 from tfrecords_tools.sources.siim_isic import CLASSES
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv
-from tfrecords_tools.storage import AnyPath, list_files, list_folders
 
 _DIAGNOSES = ("MEL", "NV", "BCC", "AK", "AKIEC", "BKL", "DF", "VASC", "SCC", "UNK")  # each year has its own of these
 

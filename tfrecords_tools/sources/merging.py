@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.sources.table import COLUMNS, SourceTable
-from tfrecords_tools.storage import AnyPath
 
 
 @dataclass(frozen=True, kw_only=True)

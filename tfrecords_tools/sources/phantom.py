@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from tfrecords_tools.errors import DataError
 from tfrecords_tools.example import SITE_CODES
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, is_remote
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.sources import box_table, siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
-from tfrecords_tools.storage import AnyPath, is_remote
 
 IMAGE_SIZE = 128
 MALIGNANT_SHARE = 0.05

@@ -5,10 +5,10 @@ https://www.kaggle.com/competitions/siim-isic-melanoma-classification/data
 
 import pandas as pd
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, is_file
 from tfrecords_tools.sources.table import COLUMNS, METADATA_COLUMNS, SourceOptions, SourceTable, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv
-from tfrecords_tools.storage import AnyPath, is_file
 
 CLASSES = ("benign", "malignant")
 _TEST_COLUMNS = ("image_name", *(column for column in METADATA_COLUMNS if column != "diagnosis"))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrecords_tools.errors import DataError
-from tfrecords_tools.storage import AnyPath, ListedFile, is_folder, is_remote
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_folder, is_remote
 
 METADATA_COLUMNS = ("patient_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis")
 FILE_COLUMNS = ("file", "size", "version")

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from melgan.classifiers.backbones import BACKBONES, efficientnet, prepare_normalization
-from melgan.errors import ConfigError
+from tfrecords_tools.foundation.errors import ConfigError
 
 BUILT = ("small_cnn", "efficientnet_b0", "efficientnet_v2_b0")
 

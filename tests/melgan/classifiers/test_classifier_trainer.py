@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.checkpoints import Checkpoints
-from melgan.classifiers.trainer import ClassifierTrainer, balancing_weights, build_classifier
-from melgan.config import ClassifierConfig
-from melgan.errors import ConfigError
+from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.network import build_classifier
+from melgan.classifiers.trainer import ClassifierTrainer, balancing_weights
+from melgan.training.checkpoints import Checkpoints
+from tfrecords_tools.foundation.errors import ConfigError
 
 
 def tiny_config(**settings):

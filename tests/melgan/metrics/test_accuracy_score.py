@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
 from melgan.metrics import accuracy_score
 from melgan.metrics.accuracy_score import estimate, estimate_reverse, transferred_hits
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from tests.melgan.metrics.made_up_samples import made_up
 
 
@@ -50,7 +50,7 @@ def test_units_of_features_do_not_matter():
     ("training", "judged"), [([0, 1, 0, 1], [0, 1, 2]), ([0, 0, 0], [0, 0])], ids=["a class is missing", "only one"]
 )
 def test_a_class_that_cannot_be_learnt_is_refused(training, judged):
-    with pytest.raises(CannotJudge, match="^a classifier needs images of every class, and of two at least"):
+    with pytest.raises(MetricUnavailable, match="^a classifier needs images of every class, and of two at least"):
         transferred_hits(separable(training), separable(judged))
 
 
@@ -96,5 +96,5 @@ def test_a_class_is_judged_by_the_classifier_of_all_which_is_trained_once(monkey
 def test_features_of_another_class_that_are_not_finite_are_named():
     judged = separable(IN_TURNS)
     judged.features[2, 0] = np.nan
-    with pytest.raises(CannotJudge, match="^the features of 1 of 60 judged images are not finite$"):
+    with pytest.raises(MetricUnavailable, match="^the features of 1 of 60 judged images are not finite$"):
         estimate(Comparison(judged, separable(RARE)).of_class(0))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
 from melgan.metrics import comparison as comparison_module
 from melgan.metrics.comparison import NEAREST, Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.similarities import compare
 from tests.melgan.metrics.made_up_samples import made_up
 
@@ -90,5 +90,5 @@ def test_features_that_are_not_finite_are_named_by_side(side):
     judged, reference = made_up(8), made_up(8)
     Comparison(judged, reference).require_finite()
     (judged if side == "judged" else reference).features[[1, 4]] = np.nan
-    with pytest.raises(CannotJudge, match=f"^the features of 2 of 8 {side} images are not finite$"):
+    with pytest.raises(MetricUnavailable, match=f"^the features of 2 of 8 {side} images are not finite$"):
         Comparison(judged, reference).require_finite()

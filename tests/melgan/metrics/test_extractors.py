@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from melgan.classifiers.trainer import build_classifier
-from melgan.config import ClassifierConfig
-from melgan.errors import ConfigError
+from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.network import build_classifier
 from melgan.metrics import extractors
 from melgan.metrics.extractors import EXTRACTORS, inception, of_classifier, pixel_vectors, pixels, random, resize
+from tfrecords_tools.foundation.errors import ConfigError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
 NOT_DOWNLOADED = "URL fetch failure on https://storage.googleapis.com/weights.h5: None -- [Errno -2] Name not known"

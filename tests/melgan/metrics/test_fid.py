@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.fid import estimate, estimate_extrapolated, extrapolated_distance, frechet_distance
 from melgan.metrics.intervals import jackknife_interval
 from tests.melgan.metrics.made_up_samples import made_up
@@ -164,6 +164,6 @@ def test_seven_images_have_no_extrapolated_distance_but_the_plain_one():
     for sides in ((made_up(7), made_up(30)), (made_up(30), made_up(7))):
         assert np.isfinite(estimate(Comparison(*sides))["fid"].value)
         with pytest.raises(
-            CannotJudge, match="^the line goes through quarters of the images, so it needs 8 on both sides$"
+            MetricUnavailable, match="^the line goes through quarters of the images, so it needs 8 on both sides$"
         ):
             estimate_extrapolated(Comparison(*sides))

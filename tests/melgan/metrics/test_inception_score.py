@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.inception_score import estimate, inception_score
 from tests.melgan.metrics.made_up_samples import made_up
 
@@ -58,5 +58,5 @@ def test_fewer_than_two_thousand_images_are_one_split():
 
 
 def test_features_without_classes_have_no_score():
-    with pytest.raises(CannotJudge, match="without classes; use the features inception or classifier:RUN"):
+    with pytest.raises(MetricUnavailable, match="without classes; use the features inception or classifier:RUN"):
         estimate(Comparison(replace(made_up(10), probabilities=None), made_up(10)))

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
 from melgan.metrics import memorisation
 from melgan.metrics.comparison import Comparison
 from melgan.metrics.dihedral import views_of
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.memorisation import (
     FEATURES,
@@ -182,7 +182,7 @@ def test_probabilities_have_no_interval():
 
 
 def test_unknown_training_images_cannot_be_copied():
-    with pytest.raises(CannotJudge, match="training images are known$"):
+    with pytest.raises(MetricUnavailable, match="training images are known$"):
         estimate(Comparison(HELD_OUT, HELD_OUT))
 
 
@@ -190,5 +190,5 @@ def test_unknown_training_images_cannot_be_copied():
 def test_features_that_are_not_finite_are_refused_wherever_they_are(which):
     sides = {name: samples_of(pictures(6, seed)) for seed, name in enumerate(("training", "judged", "real"))}
     sides[which].views[3, 7, 0] = sides[which].features[3, 0] = np.nan
-    with pytest.raises(CannotJudge, match=f"^the features of 1 of 6 {which} images are not finite$"):
+    with pytest.raises(MetricUnavailable, match=f"^the features of 1 of 6 {which} images are not finite$"):
         figures_of(sides["judged"], sides["real"], sides["training"])

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import convolve1d
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.ms_ssim import WEIGHTS, draw_pairs, estimate, ms_ssim, num_scales
 from tests.melgan.metrics.made_up_samples import made_up
 
@@ -156,10 +156,10 @@ def test_a_class_of_one_image_has_no_pairs_and_does_not_count():
     judged = replace(made_up(6, labels=labels), images=np.repeat(noise(1, 16), 6, axis=0))
     assert estimate(Comparison(judged, judged))["ms_ssim"].value == pytest.approx(1, abs=1e-6)
     alone = judged.take(np.array([4, 5]))
-    with pytest.raises(CannotJudge, match="^no class has two images to compare$"):
+    with pytest.raises(MetricUnavailable, match="^no class has two images to compare$"):
         estimate(Comparison(alone, alone))
 
 
 def test_images_smaller_than_the_window_cannot_be_judged():
-    with pytest.raises(CannotJudge, match="^images of less than 11 px have no structure to compare$"):
+    with pytest.raises(MetricUnavailable, match="^images of less than 11 px have no structure to compare$"):
         estimate(Comparison(made_up(4, side=10), made_up(4, side=10)))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
 from melgan.metrics.comparison import Comparison
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.prdc import estimate, prdc
 from tests.melgan.metrics.made_up_samples import made_up
 
@@ -102,5 +102,5 @@ def test_intervals_hold_the_mean_of_many_samples_although_one_side_is_small(coun
 
 @pytest.mark.parametrize(("count", "reference_count"), [(5, 30), (30, 5)])
 def test_as_many_images_as_neighbours_are_too_few(count, reference_count):
-    with pytest.raises(CannotJudge, match="^a neighbourhood of 5 needs more than 5 images on both sides$"):
+    with pytest.raises(MetricUnavailable, match="^a neighbourhood of 5 needs more than 5 images on both sides$"):
         estimate(Comparison(made_up(count), made_up(reference_count)))

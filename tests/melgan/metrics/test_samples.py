@@ -3,7 +3,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from melgan.errors import CannotJudge
+from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.samples import Samples, require_finite
 from tests.melgan.metrics.made_up_samples import made_up
 
@@ -55,7 +55,7 @@ def test_images_with_features_that_are_not_finite_are_counted(bad, shape):
     features = np.zeros(shape)
     require_finite(features, "real")
     features[2] = features[5, ..., -1] = bad
-    with pytest.raises(CannotJudge, match="^the features of 2 of 6 real images are not finite$"):
+    with pytest.raises(MetricUnavailable, match="^the features of 2 of 6 real images are not finite$"):
         require_finite(features, "real")
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import as_path, write_atomically
 from tfrecords_tools.sources.box_table import read_boxes
-from tfrecords_tools.storage import as_path, write_atomically
 
 NAMES = {"a", "b", "ä, c"}
 HEADER = "image_name,x_min,y_min,x_max,y_max\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import ListedFile
 from tfrecords_tools.sources.merging import merge_sources
 from tfrecords_tools.sources.table import COLUMNS, SourceTable, image_table
-from tfrecords_tools.storage import ListedFile
 
 CLASSES = ("benign", "malignant")
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import as_path, list_files
 from tfrecords_tools.sources import SOURCES, SourceOptions
 from tfrecords_tools.sources.box_table import read_boxes
 from tfrecords_tools.sources.phantom import BOXES_FILE, Traits, box_of, draw_lesion, write_data_set
 from tfrecords_tools.sources.table import COLUMNS
-from tfrecords_tools.storage import as_path, list_files
 
 OPTIONS = SourceOptions(num_images=200, seed=0)
 

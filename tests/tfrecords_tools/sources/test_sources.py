@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrecords_tools.errors import DataError
+from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.files import AnyPath, as_path, file_size, list_files, write_atomically
 from tfrecords_tools.sources import SOURCES, SourceOptions
 from tfrecords_tools.sources.table import COLUMNS, METADATA_COLUMNS
-from tfrecords_tools.storage import AnyPath, as_path, file_size, list_files, write_atomically
 
 OPTIONS = SourceOptions(num_images=200, seed=0)
 

@@ -1,0 +1,47 @@
+"""Classification networks: a backbone and its heads."""
+
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from melgan.classifiers.auxiliary import NUM_OUTPUTS
+from melgan.classifiers.backbones import BACKBONES, prepare_normalization
+from melgan.classifiers.config import ClassifierConfig
+from tfrecords_tools.foundation.errors import ConfigError, look_up
+
+_HEADS = ("logits", "auxiliary")
+
+
+def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
+    """Returns a network from images `[N, H, W, 3]` in [0, 255] to [class logits, auxiliary logits].
+
+    Raises:
+      ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
+    """
+    backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
+    prepare_normalization(backbone)
+    features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
+    logits = layers.Dense(num_classes, name="logits")(features)
+    auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary")(features)
+    model = keras.Model(backbone.input, [logits, auxiliary], name=config.backbone)
+    if config.weights not in ("none", "imagenet"):
+        _load_backbone(model, config.weights)
+    return model
+
+
+def _load_backbone(model: keras.Model, path: str) -> None:
+    """Loads the backbone of a file of weights, and the head if it has as many classes; else that starts afresh."""
+    backbone = [v for layer in model.layers if layer.name not in _HEADS for v in layer.weights if v.dtype == "float32"]
+    for variable in backbone:
+        variable.assign(tf.fill(variable.shape, np.nan))  # stays where the file has nothing that fits
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is skipped, Keras prints every number
+            model.load_weights(path, skip_mismatch=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"weights is {path!r}, which cannot be loaded ({str(error).splitlines()[0]})") from error
+    if any(np.isnan(variable.numpy()).any() for variable in backbone):
+        raise ConfigError(f"weights is {path!r}, which does not hold the weights of {model.name}")

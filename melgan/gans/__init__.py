@@ -1,0 +1,1 @@
+"""Generative adversarial networks that are conditional on a class."""

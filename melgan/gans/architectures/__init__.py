@@ -1,0 +1,32 @@
+"""Generator and discriminator pairs: one file each; ARCHITECTURES table."""
+
+import tensorflow as tf
+
+from melgan.gans.architectures import bagan, bagan_gp, cpggan, dcgan, progan, r3gan, sagan
+from melgan.gans.architectures.networks import Architecture, Networks, NetworkShape
+from melgan.gans.config import GanConfig
+from tfrecords_tools.foundation.errors import look_up
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
+    "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True),
+    "dcgan": Architecture(dcgan.build, takes_penalty=False),
+    "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
+    # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
+    "progan": Architecture(progan.build, grows=True),
+    "sagan": Architecture(sagan.build),
+    "bagan": Architecture(bagan.build, has_encoder=True, reconstruction_error=tf.square, has_fake_class=True),
+    "r3gan": Architecture(r3gan.build),
+}
+
+
+def build_networks(config: GanConfig, num_classes: int) -> Networks:
+    """Returns the networks of a resolved config.
+
+    Raises:
+      ConfigError: for an architecture that is not known, or not in this size.
+    """
+    shape = NetworkShape(
+        image_size=config.image_size, num_classes=num_classes, latent_dim=config.latent_dim, width=config.width
+    )
+    return look_up(ARCHITECTURES, config.architecture, "architecture").build(shape)

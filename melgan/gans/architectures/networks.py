@@ -1,0 +1,121 @@
+"""What every architecture takes and gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+import tensorflow as tf
+
+from melgan.layers.class_gaussians import ClassGaussians
+from melgan.layers.dropout import with_dropout
+from melgan.training.randomness import Draws
+from tfrecords_tools.foundation.settings import require
+
+IMAGE_SIZES = (32, 64, 128, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkShape:
+    """What decides the shape of the networks: sides in pixels, and a factor on the published number of filters."""
+
+    image_size: int
+    num_classes: int
+    latent_dim: int
+    width: float = 1.0
+
+
+@dataclass(frozen=True)
+class Discriminator:
+    """A conditional discriminator in two parts, so that one pass over an image can serve several labels.
+
+    `trunk` maps images `[N, H, W, C]` in [-1, 1], with a map of boxes as the fourth channel where these are taken, to
+    features; `head` maps [features, labels `[N]`] to logits `[N]`.
+    `draws` are what a trunk with dropout drops features by; without them it drops none.
+    """
+
+    trunk: keras.Model
+    head: keras.Model
+    draws: Draws | None = None
+
+    def dropping(self, draws: Draws) -> "Discriminator":
+        """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
+        return replace(self, draws=draws)
+
+    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the logits `[N]` of images with their labels."""
+        return self.judge(self.features(images), labels)
+
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns what the trunk makes of images."""
+        return with_dropout(self.trunk, images, self.draws)
+
+    def judge(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
+        return tf.cast(self.head([features, labels], training=True), keras.config.floatx())
+
+    @property
+    def trainable_variables(self) -> list:
+        """The weights of both parts."""
+        return self.trunk.trainable_variables + self.head.trainable_variables
+
+
+@dataclass(frozen=True)
+class Level:
+    """What growing networks are at one resolution: the same weights and sizes of images, but the work of that level."""
+
+    generator: keras.Model
+    discriminator: Discriminator
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A pair of networks.
+
+    `generator` maps [latents `[N, latent_dim]`, labels `[N]`] to images `[N, H, W, 3]` in [-1, 1]. `encoder` maps
+    images to latents; with it, the generator can be initialised as the decoder of an autoencoder. Some have none.
+    `levels` are those of networks that grow (`melgan/growing.py`), from 4 px on; others have none.
+
+    `decoder`, which shares its weights with the generator, maps what the encoder gives to images; a supervised one maps
+    [latents, labels]. `encoder_trunk` is the part of the encoder that the discriminator's trunk starts as, and
+    `class_gaussians` the part of the generator that is fitted to the encoder's latents, where there are such.
+    """
+
+    generator: keras.Model
+    discriminator: Discriminator
+    encoder: keras.Model | None
+    levels: tuple[Level, ...] = ()
+    decoder: keras.Model | None = None
+    encoder_trunk: keras.Model | None = None
+    class_gaussians: ClassGaussians | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A way to build a pair of networks, and what it allows.
+
+    `takes_penalty`: a gradient penalty makes sense, because an image has a gradient of its own, nearly if not quite.
+    `has_encoder`: the networks can be initialised by an autoencoder.
+    `grows`: they begin at 4 px and have `levels`.
+    `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
+    `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
+    `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
+    """
+
+    build: Callable[[NetworkShape], Networks]
+    takes_penalty: bool = True
+    has_encoder: bool = False
+    grows: bool = False
+    reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
+    has_fake_class: bool = False
+    takes_boxes: bool = False
+
+
+def require_image_size(image_size: int, architecture: str) -> None:
+    """Raises ConfigError unless the networks come in this size."""
+    sizes = ", ".join(map(str, IMAGE_SIZES))
+    require(
+        image_size in IMAGE_SIZES,
+        "image_size",
+        image_size,
+        f"one of {sizes}, which the architecture {architecture} has",
+    )

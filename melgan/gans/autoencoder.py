@@ -1,0 +1,94 @@
+"""The autoencoder that initialises a generator: training it trains the generator's initial weights.
+
+Mariani et al. 2018, the paper's first step: the decoder is the generator but for what makes its latents; squared error.
+Huang and Jafari 2021, section 3.1: a supervised one. The encoder's latents are multiplied by the label embedding and
+decoded; embedding and decoder are the generator; absolute error.
+"""
+
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from melgan.gans.architectures import ARCHITECTURES
+from melgan.gans.config import GanConfig
+from melgan.images import to_signed_float
+from melgan.layers.dropout import with_dropout
+from melgan.training.distribution import per_replica_batch_size
+from melgan.training.precision import apply_gradients, make_adam, resolve_precision
+from melgan.training.randomness import Draws
+from melgan.training.replica import dense_gradients
+from melgan.training.stepping import take_steps
+
+
+class AutoencoderTrainer:
+    """Trains encoder and decoder to reproduce images.
+
+    Arguments:
+      encoder: maps images to latents.
+      decoder: maps latents, or [latents, labels], to images.
+      config: resolved (`methods.resolve`); its architecture tells the error.
+      strategy: in whose scope the networks are.
+    """
+
+    batches_per_step = 1
+
+    def __init__(
+        self, encoder: keras.Model, decoder: keras.Model, config: GanConfig, strategy: tf.distribute.Strategy
+    ) -> None:
+        self._strategy, self._config = strategy, config
+        self._batch_size = per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
+        self._encoder, self._decoder = encoder, decoder
+        self._error = ARCHITECTURES[config.architecture].reconstruction_error
+        precision = resolve_precision(config.precision, strategy)
+        with strategy.scope():
+            self._optimizer = make_adam(
+                config.learning_rate, config.beta_1, config.beta_2, precision=precision, variables=self._variables
+            )
+
+    @property
+    def checkpointed(self) -> dict:
+        """What a checkpoint of this training holds; the decoder under its name from when it was the generator."""
+        return {"encoder": self._encoder, "generator": self._decoder, "optimizer": self._optimizer}
+
+    @tf.function(autograph=False)
+    def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Takes `num_steps` steps from step number `step`; returns the mean error of each `[num_steps]`."""
+
+        def take_step(number: tf.Tensor) -> tf.Tensor:
+            per_replica = self._strategy.run(self._replica_step, args=(next(batches), step + number))
+            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)[None]
+
+        return take_steps(num_steps, ("autoencoder_loss",), take_step)
+
+    def reconstruct(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns uint8 images `[N, H, W, 3]` passed through the autoencoder as float in [-1, 1]."""
+        latents = with_dropout(self._encoder, to_signed_float(images), None)
+        return self._decode(latents, labels, training=False)
+
+    def _decode(self, latents: tf.Tensor, labels: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Returns images; a supervised decoder is given the labels, too."""
+        inputs = [latents, labels][: len(self._decoder.inputs)]
+        return self._decoder(inputs if len(inputs) > 1 else latents, training=training)
+
+    def _draws(self, step: tf.Tensor) -> Draws:
+        """Returns the random numbers of a step, others than those of the GAN, which counts its attempts from 0."""
+        context = tf.distribute.get_replica_context()
+        seed = tf.constant([self._config.seed, -1])
+        replicas = self._strategy.num_replicas_in_sync
+        return Draws(seed, context.replica_id_in_sync_group, self._batch_size, replicas).fold(step)
+
+    def _replica_step(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+        images = to_signed_float(batch["image"])
+        with tf.GradientTape() as tape:
+            latents = with_dropout(self._encoder, images, self._draws(step))
+            decoded = tf.cast(self._decode(latents, batch["label"], training=True), images.dtype)
+            errors = tf.reduce_mean(self._error(decoded - images), axis=[1, 2, 3])
+            loss = tf.reduce_sum(errors) / self._config.global_batch_size
+            scaled = self._optimizer.scale_loss(loss)
+        apply_gradients(self._optimizer, dense_gradients(tape, scaled, self._variables), self._variables)
+        return loss
+
+    @property
+    def _variables(self) -> list:
+        return self._encoder.trainable_variables + self._decoder.trainable_variables

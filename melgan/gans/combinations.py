@@ -1,0 +1,98 @@
+"""Which settings of a GAN go together; what cannot work is refused with a reason before anything is built."""
+
+from collections.abc import Sequence
+
+from melgan.gans.architectures import ARCHITECTURES
+from melgan.gans.architectures.networks import Architecture, require_image_size
+from melgan.gans.augmentations import AUGMENTATIONS
+from melgan.gans.config import GanConfig
+from melgan.gans.labels import LABEL_SAMPLINGS
+from melgan.gans.objectives import OBJECTIVES, Objective
+from melgan.gans.penalties import PENALTIES
+from tfrecords_tools.foundation.errors import ConfigError, look_up
+
+
+def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
+    """Raises ConfigError for settings that cannot work, alone or together.
+
+    Arguments:
+      config: resolved (`methods.resolve`).
+      class_counts: real training images of each class `[num_classes]`.
+    """
+    architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
+    objective = look_up(OBJECTIVES, config.objective, "objective")
+    look_up(PENALTIES, config.penalty, "penalty")
+    look_up(LABEL_SAMPLINGS, config.label_sampling, "label_sampling")
+    look_up(AUGMENTATIONS, config.augmentation, "augmentation")
+    require_image_size(config.image_size, config.architecture)
+    if not sum(class_counts):
+        raise ConfigError("the shards hold no training image")
+    _require_place_for_wrong_labels(config, objective, len(class_counts))
+    _require_one_kind_of_logits(config, objective, architecture)
+    _require_penalty_that_fits(config, objective, architecture)
+    _require_burn_in(config)
+    if architecture.takes_boxes and config.augmentation != "none":
+        raise ConfigError(
+            f"augmentation is {config.augmentation}, which moves images, but not the boxes that the architecture "
+            f"{config.architecture} is told; give --augmentation=none"
+        )
+    if config.autoencoder_epochs and not architecture.has_encoder:
+        raise ConfigError(
+            f"autoencoder_epochs is {config.autoencoder_epochs}, but the architecture {config.architecture} has no "
+            "encoder; give --autoencoder_epochs=0"
+        )
+
+
+def _require_place_for_wrong_labels(config: GanConfig, objective: Objective, num_classes: int) -> None:
+    if not config.wrong_labels:
+        return
+    if num_classes < 2:
+        raise ConfigError(f"wrong_labels needs at least 2 classes; the shards have {num_classes}")
+    if not objective.takes_wrong_labels:
+        raise ConfigError(
+            f"wrong_labels is on, but the objective {config.objective} has no place for them; give --nowrong_labels"
+        )
+
+
+def _require_one_kind_of_logits(config: GanConfig, objective: Objective, architecture: Architecture) -> None:
+    """Refuses an objective and an architecture of which only one has a class for fakes."""
+    if objective.has_fake_class == architecture.has_fake_class:
+        return
+    objectives, architectures = (
+        ", ".join(name for name, entry in table.items() if entry.has_fake_class == objective.has_fake_class)
+        for table in (OBJECTIVES, ARCHITECTURES)
+    )
+    raise ConfigError(
+        f"the objective {config.objective} does not go with the architecture {config.architecture}, as only one of "
+        f"them has a class for fakes; for {objectives}, choose one of the architectures {architectures}"
+    )
+
+
+def _require_penalty_that_fits(config: GanConfig, objective: Objective, architecture: Architecture) -> None:
+    if objective.needs_penalty and not config.has_penalty:
+        raise ConfigError(
+            f"the objective {config.objective} needs a penalty: without one the discriminator lowers its loss without "
+            "end; give --penalty=gradient_penalty --penalty_weight=10"
+        )
+    if config.has_penalty and not architecture.takes_penalty:
+        others = ", ".join(
+            name
+            for name, other in ARCHITECTURES.items()
+            if other.takes_penalty and other.has_fake_class == objective.has_fake_class
+        )
+        raise ConfigError(
+            f"penalty is {config.penalty}, but the discriminator of {config.architecture} judges a batch together, so "
+            f"no image has a gradient of its own; choose one of the architectures {others}, or --penalty=none"
+        )
+    if config.penalty_interval > 1 and not config.has_penalty:
+        raise ConfigError(f"penalty_interval is {config.penalty_interval}, but there is no penalty; leave it at 1")
+
+
+def _require_burn_in(config: GanConfig) -> None:
+    """Refuses settings for the time after a burn-in that there is not."""
+    for name in ("final_learning_rate", "final_beta_2", "final_penalty_weight"):
+        value = getattr(config, name)
+        if value is not None and config.burn_in_epochs is None:
+            raise ConfigError(
+                f"{name} is {value}, but there is no burn-in after which to have it; give --burn_in_epochs"
+            )

@@ -1,0 +1,83 @@
+"""Settings of a conditional GAN."""
+
+from dataclasses import dataclass
+
+from tfrecords_tools.foundation.settings import require, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanConfig:
+    """A conditional GAN. Fields that are None take the value that `melgan/methods.py` lists for the method."""
+
+    method: str = setting("bagan_gp", "named method of melgan/methods.py; it presets the settings that are not given")
+    architecture: str | None = setting(None, "generator and discriminator pair of melgan/architectures")
+    objective: str | None = setting(None, "adversarial losses of melgan/objectives.py")
+    penalty: str | None = setting(None, "gradient penalty of melgan/penalties.py")
+    penalty_weight: float | None = setting(None, "factor of the gradient penalty")
+    penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
+    wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
+    label_sampling: str | None = setting(
+        None, "labels of fakes: drawn by balanced, sqrt or real frequencies, or paired with the real images"
+    )
+    batch_sampling: str | None = setting(
+        None, "how often real images of each class are shown: balanced, equally often; real, or none: as they come"
+    )
+    disc_steps: int | None = setting(None, "discriminator steps per generator step")
+    fresh_batches: bool | None = setting(None, "give every step that looks at real images some of its own")
+    learning_rate: float | None = setting(None, "Adam learning rate of the networks")
+    discriminator_learning_rate: float | None = setting(None, "that of the discriminator, where it has its own")
+    beta_1: float | None = setting(None, "Adam decay of the first moment")
+    beta_2: float | None = setting(None, "Adam decay of the second moment")
+    burn_in_epochs: float | None = setting(None, "passes over the real images until settings have their final_ values")
+    final_learning_rate: float | None = setting(None, "learning rate after the burn-in; none: as before")
+    final_beta_2: float | None = setting(None, "beta_2 after the burn-in; none: as before")
+    final_penalty_weight: float | None = setting(None, "penalty_weight after the burn-in; none: as before")
+    autoencoder_epochs: int | None = setting(None, "epochs of the autoencoder that initialises the generator; 0: none")
+    phase_epochs: float = setting(
+        20.0, "passes over the images in a phase of growth, where networks grow; 0: no growth"
+    )
+    latent_dim: int | None = setting(None, "length of the latent vectors")
+    image_size: int = setting(64, "side of the generated images in pixels: 32, 64, 128 or 256")
+    width: float = setting(1.0, "factor on the published number of filters")
+    augmentation: str = setting("none", "what real and fake images go through before the discriminator: AUGMENTATIONS")
+    global_batch_size: int = setting(128, "images per step over all replicas")
+    ema_decay: float = setting(0.999, "decay of the generator's moving average per step; 0: no averaging")
+    seed: int = setting(0, "seed of everything random")
+    xla: str = setting(
+        "auto", "compile the gradient functions; auto: on for GPU and TPU", choices=("auto", "on", "off")
+    )
+    precision: str = setting(
+        "auto",
+        "numbers that layers compute with; auto: bfloat16 on TPU, float16 on GPUs with tensor cores, else float32",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+
+    def __post_init__(self) -> None:
+        require(self.width > 0, "width", self.width, "greater than 0")
+        require(self.global_batch_size >= 2, "global_batch_size", self.global_batch_size, "at least 2")
+        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
+        require(self.seed >= 0, "seed", self.seed, "0 or greater")
+        require(self.phase_epochs >= 0, "phase_epochs", self.phase_epochs, "0 or greater")
+        rates = ("learning_rate", "discriminator_learning_rate", "final_learning_rate")
+        for name in (*rates, "disc_steps", "latent_dim", "penalty_interval", "burn_in_epochs"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "greater than 0")
+        for name in ("penalty_weight", "final_penalty_weight", "autoencoder_epochs"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, name, value, "0 or greater")
+        require(
+            self.batch_sampling in (None, "balanced", "real"), "batch_sampling", self.batch_sampling, "balanced or real"
+        )
+        for name in ("beta_1", "beta_2", "final_beta_2"):
+            value = getattr(self, name)
+            require(value is None or 0 <= value < 1, name, value, "from 0 up to, but not including, 1")
+
+    @property
+    def has_balanced_batches(self) -> bool:
+        """Whether real images of all classes are shown equally often."""
+        return self.batch_sampling == "balanced"
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether there is a gradient penalty that counts; of a resolved config."""
+        return self.penalty != "none" and self.penalty_weight > 0

@@ -1,0 +1,1 @@
+"""Training under a tf.distribute strategy, whatever the model: the loop, checkpoints, workers, precision."""

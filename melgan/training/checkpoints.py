@@ -1,0 +1,196 @@
+"""Checkpoints of one training: whole or not counted, of this model or refused."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from melgan.training.distribution import is_chief
+from tfrecords_tools.foundation.errors import ConfigError
+
+MODEL_FILE = "model.json"
+_STATE_FILE = "checkpoint"  # by which tf.train.latest_checkpoint finds the newest
+_UNFINISHED = "unfinished"
+_NAME = re.compile(r"ckpt-(\d+)\.(index|data-\d+-of-\d+)")
+
+
+class Checkpointed(Protocol):
+    """What can be kept in checkpoints."""
+
+    @property
+    def checkpointed(self) -> dict:
+        """What a checkpoint holds, by name: models, optimizers, variables."""
+
+
+class Checkpoints:
+    """The checkpoints of one training in a folder; the last `keep` of them stay.
+
+    A checkpoint is `ckpt-<step>.data-*` and `ckpt-<step>.index`. They are written in a folder aside and then given
+    their names, the index last; what a kill left without an index does not count, and is removed when the next one
+    is saved. A checkpoint holds tensors only: restoring runs no code from a file.
+
+    Every worker must save, because the variables may be spread over workers; those that are not the chief write to
+    a folder of their own, which only they read.
+
+    Arguments:
+      folder: where they lie.
+      trainer: whose state they hold.
+      strategy: under which it trains.
+      model: what the checkpoints belong to, as JSON can hold it: settings and class names. It is written to
+        model.json before the first checkpoint, and must be the same when one is restored. None: not compared.
+      keep: how many stay.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        trainer: Checkpointed,
+        strategy: tf.distribute.Strategy,
+        *,
+        model: Mapping[str, Any] | None = None,
+        keep: int = 2,
+    ) -> None:
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(step=self._step, **trainer.checkpointed)
+        self._chief = is_chief(strategy)
+        self._folder, self._keep = folder, keep
+        self._own = folder if self._chief else folder / f"worker_{strategy.cluster_resolver.task_id}"
+        self._model = None if model is None else json.loads(json.dumps(dict(model)))
+
+    @property
+    def newest(self) -> Path | None:
+        """The newest whole checkpoint, the chief's on every worker: its path without endings; None if there is none."""
+        steps = whole_steps(self._folder)
+        return _prefix(self._folder, steps[-1]) if steps else None
+
+    def restore(self) -> int:
+        """Restores the newest checkpoint; returns its step, 0 if there is none.
+
+        Raises:
+          ConfigError: if it belongs to another model, naming what differs, or is damaged.
+        """
+        newest = self.newest
+        if newest is None:
+            return 0
+        self._require_same_model()
+        try:
+            self._checkpoint.read(str(newest)).assert_existing_objects_matched()
+        except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
+            raise ConfigError(f"{newest}: does not fit this model ({_first_line(error)})") from error
+        except (IndexError, tf.errors.OpError) as error:
+            raise ConfigError(
+                f"{newest}: damaged ({_first_line(error)}); remove {newest.name}.* to go on from the one before"
+            ) from error
+        return int(self._step.numpy())
+
+    def save(self, step: int) -> None:
+        """Saves a checkpoint; an earlier one is removed only after it is whole.
+
+        Raises:
+          OSError: if it cannot be written; the earlier ones are still there.
+        """
+        self._step.assign(step)
+        try:
+            self._write_model()
+            self._write_checkpoint(step)
+            kept = whole_steps(self._own)[-self._keep :]
+            _write_atomically(self._own / _STATE_FILE, _state(kept))
+        except (OSError, tf.errors.OpError) as error:
+            _remove_all_but(whole_steps(self._own), self._own)
+            raise OSError(
+                f"{self._folder}: the checkpoint of step {step} was not saved ({_first_line(error)}); "
+                "free some space, then start the same command again"
+            ) from error
+        _remove_all_but(kept, self._own)
+
+    def _write_model(self) -> None:
+        self._own.mkdir(parents=True, exist_ok=True)
+        path, text = self._folder / MODEL_FILE, json.dumps(self._model, indent=1) + "\n"
+        if self._chief and self._model is not None and not (path.is_file() and path.read_text("utf-8") == text):
+            _write_atomically(path, text)
+
+    def _write_checkpoint(self, step: int) -> None:
+        """Writes the files aside, because TensorFlow writes the index in place, where a kill could cut it off."""
+        aside = self._own / _UNFINISHED
+        shutil.rmtree(aside, ignore_errors=True)
+        self._checkpoint.write(str(_prefix(aside, step)))
+        (self._own / f"ckpt-{step}.index").unlink(missing_ok=True)  # of an earlier checkpoint of the same step
+        for path in sorted(aside.iterdir()):  # the index comes after the data
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+            path.replace(self._own / path.name)
+        aside.rmdir()
+
+    def _require_same_model(self) -> None:
+        if self._model is None:
+            return
+        path = self._folder / MODEL_FILE
+        if not path.is_file():
+            raise ConfigError(f"{self._folder}: no {MODEL_FILE} tells what these checkpoints belong to; remove them")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        names = [name for name in {**found, **self._model} if found.get(name) != self._model.get(name)]
+        if names:
+            differences = "; ".join(f"{name} was {found.get(name)!r}, now {self._model.get(name)!r}" for name in names)
+            raise ConfigError(
+                f"{self._folder}: checkpoints of another model ({differences}); go on with that one, or choose "
+                "another workdir"
+            )
+
+
+def model_of(config: Any, declaring: type, classes: Sequence[str]) -> dict[str, Any]:
+    """Returns what checkpoints belong to: the settings that the dataclass `declaring` declares, and the class names."""
+    return {field.name: getattr(config, field.name) for field in fields(declaring)} | {"classes": list(classes)}
+
+
+def whole_steps(folder: Path) -> list[int]:
+    """Returns the steps of the whole checkpoints in a folder, in order; none if there is no such folder."""
+    steps = {_step_of(path) for path in folder.glob("ckpt-*.index")} - {None}
+    return sorted(step for step in steps if _has_data(folder, step))
+
+
+def _has_data(folder: Path, step: int) -> bool:
+    """Returns whether all data files of a checkpoint are there; their names end in `-of-<how many>`."""
+    files = list(folder.glob(f"ckpt-{step}.data-*"))
+    return bool(files) and len(files) == int(files[0].name.rsplit("-", 1)[1])
+
+
+def _prefix(folder: Path, step: int) -> Path:
+    return folder / f"ckpt-{step}"
+
+
+def _step_of(path: Path) -> int | None:
+    """Returns the step whose checkpoint, whole or not, a file is part of; None for all other files."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _state(steps: list[int]) -> str:
+    lines = [f'model_checkpoint_path: "ckpt-{steps[-1]}"', *(f'all_model_checkpoint_paths: "ckpt-{n}"' for n in steps)]
+    return "\n".join(lines) + "\n"
+
+
+def _remove_all_but(steps: list[int], folder: Path) -> None:
+    """Removes other checkpoints, whole or not; first what makes one count."""
+    others = [path for path in folder.glob("ckpt-*") if _step_of(path) not in (None, *steps)]
+    for path in sorted(others, key=lambda path: path.suffix != ".index"):
+        path.unlink()
+    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    unfinished = path.with_name(f"unfinished.{path.name}")
+    with open(unfinished, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

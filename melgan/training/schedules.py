@@ -1,0 +1,64 @@
+"""Settings that change over the first images of a training, its burn-in.
+
+Their form, half a cosine over the images seen, is that of the authors' code of Huang et al. 2024
+(github.com/brownvc/R3GAN, training/training_loop.py).
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from melgan.training.averaging import warmed_up_decay
+
+
+def progress(share: tf.Tensor) -> tf.Tensor:
+    """Returns how far settings have come `[]`, from 0 to 1, when a share `[]` of the burn-in, 0 or more, is over."""
+    return 0.5 - 0.5 * tf.cos(math.pi * tf.minimum(share, 1.0))
+
+
+def decay_of_half_life(decay: float, progress: tf.Tensor) -> tf.Tensor:
+    """Returns the decay of an average `[]` whose half-life is a share, `progress` `[]`, of that which `decay` has."""
+    return tf.cast(decay, progress.dtype) ** (1.0 / tf.maximum(progress, 1e-8))
+
+
+class Schedules:
+    """What changes from step to step, and stays as it is after the burn-in. Made in the scope of the strategy.
+
+    Arguments:
+      burn_in_images: real images of the burn-in; 0 where there is none.
+      images_per_step: real images of a step, by which the burn-in is measured.
+    """
+
+    def __init__(self, burn_in_images: float, images_per_step: int) -> None:
+        self._burn_in_images, self._images_per_step = burn_in_images, images_per_step
+        self._changing: list[tuple[tf.Variable, float, float]] = []
+
+    def setting(self, first: float, last: float | None) -> float | tf.Variable:
+        """Returns a setting: its first value for ever, or a variable on its way to the last one if there is one."""
+        if last is None:
+            return first
+        aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        variable = tf.Variable(first, dtype=keras.config.floatx(), trainable=False, aggregation=aggregation)
+        self._changing.append((variable, first, last))
+        return variable
+
+    def set_for(self, step: tf.Tensor | int) -> None:
+        """Gives the variables their values for a step, outside of replicas."""
+        for variable, first, last in self._changing:
+            variable.assign(first + (last - first) * self._progress(step))
+
+    def average_decay(self, decay: float, step: tf.Tensor | int) -> tf.Tensor:
+        """Returns the decay of a moving average at a step `[]`, which grows to the given one.
+
+        Over a burn-in its half-life grows from zero on. Where a burn-in is so short that it would soon outlast all
+        steps taken so far, it is bounded as without one.
+        """
+        warmed_up = warmed_up_decay(decay, step)
+        if not self._burn_in_images:
+            return warmed_up
+        return tf.minimum(decay_of_half_life(decay, self._progress(step)), warmed_up)
+
+    def _progress(self, step: tf.Tensor | int) -> tf.Tensor:
+        images_seen = tf.cast(step, keras.config.floatx()) * self._images_per_step
+        return progress(images_seen / self._burn_in_images)

@@ -1,0 +1,162 @@
+"""Features of image sets, kept in files by digest, so that they are computed once."""
+
+import hashlib
+import itertools
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from melgan.metrics.dihedral import NUM_VIEWS, views_of
+from melgan.metrics.extractors import EXTRACTORS, Extractor, of_classifier
+from melgan.metrics.samples import Samples
+from pipelines.artefacts.classifier_run import BEST_WEIGHTS_FILE, load_classifier, read_classifier_run
+from pipelines.artefacts.image_sets import ImageSet
+from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import require_completed
+from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.files import file_sha256
+from tfrecords_tools.manifest import ShardEntry
+
+CLASSIFIER_PREFIX = "classifier:"
+_CHUNK = 64
+
+
+class FeatureStore:
+    """Extracts features, and keeps them as `<digest>.npz` in a folder."""
+
+    def __init__(self, folder: Path, extractor: Extractor) -> None:
+        self._folder, self._extractor = folder, extractor
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def samples(self, images: ImageSet, what: str, *, views: bool = False) -> Samples:
+        """Returns images with their features, from the file if there is one.
+
+        Arguments:
+          images: as drawn or read.
+          what: they are, for the line of progress.
+          views: whether `Samples.views` is wanted, by which copies are looked for.
+        """
+        path = self._path(images, views)
+        known = _read_arrays(path, len(images.labels))
+        if known is None and not views:  # the first view of all is the image itself
+            known = _read_arrays(self._path(images, views=True), len(images.labels))
+        if known is not None:
+            return _samples(images, known["views"], known.get("probabilities"), views)
+        progress = Progress(f"features of {what}", len(images.labels), "images")
+        samples = self.extract(images, views=views, progress=progress.update)
+        arrays = {"views": samples.views if views else samples.features[:, None]}
+        if samples.probabilities is not None:
+            arrays["probabilities"] = samples.probabilities
+        _write_arrays(path, arrays)
+        return samples
+
+    def _path(self, images: ImageSet, views: bool) -> Path:
+        identity = json.dumps([self._extractor.identity, images.key, views])
+        return self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
+
+    def extract(
+        self, images: ImageSet, *, views: bool = False, progress: Callable[[int], None] = lambda done: None
+    ) -> Samples:
+        """Returns images with their features, computed anew and not kept."""
+        features, probabilities = [], []
+        for start in range(0, len(images.labels), _CHUNK):
+            turned = views_of(images.images[start : start + _CHUNK])
+            extracted = [self._extractor.extract(view) for view in itertools.islice(turned, NUM_VIEWS if views else 1)]
+            features.append(np.stack([own for own, _ in extracted], axis=1))
+            probabilities.append(extracted[0][1])
+            progress(min(start + _CHUNK, len(images.labels)))
+        known = None if probabilities[0] is None else np.concatenate(probabilities)
+        return _samples(images, np.concatenate(features), known, views)
+
+
+def require_known_features(features: str, field: str) -> None:
+    """Raises ConfigError if a setting names no extractor and no `classifier:RUN`."""
+    if not features.startswith(CLASSIFIER_PREFIX):
+        look_up(EXTRACTORS, features, field)
+    elif features == CLASSIFIER_PREFIX:
+        raise ConfigError(f"{field} is {features!r}, which names no classifier; give classifier:RUN, RUN its folder")
+
+
+def make_extractor(features: str, weights: str, shards: Shards, held_out: Sequence[ShardEntry]) -> Extractor:
+    """Returns the extractor that a name of EXTRACTORS or `classifier:RUN` asks for.
+
+    Of a classifier's folds, one is taken that did not see the held-out shards, if there is one.
+
+    Raises:
+      ConfigError: for an unknown name, or weights that cannot be had.
+      CommandError: if the run is no classifier of these classes.
+    """
+    if not features.startswith(CLASSIFIER_PREFIX):
+        return look_up(EXTRACTORS, features, "features")(weights)
+    folder = require_completed(features.removeprefix(CLASSIFIER_PREFIX), "features")
+    settings, report = read_classifier_run(folder)
+    fold, unseen = _choose_fold(settings, report, shards, held_out)
+    if not unseen:
+        logging.warning(
+            "%s: this classifier was trained on images that are judged here, so its features flatter them; better hold "
+            "the same shards out from it",
+            folder,
+        )
+    if settings["synthetic"] and settings["synthetic_fraction"]:
+        logging.warning(
+            "%s: this classifier was trained with synthetic images too, so its features may know a generator's faults "
+            "as real; better take one trained on real images only",
+            folder,
+        )
+    model, config = load_classifier(folder, fold)
+    identity = file_sha256(folder / f"fold{fold}" / BEST_WEIGHTS_FILE)
+    name = f"classifier {folder.name} ({config.backbone}, fold {fold})"
+    return of_classifier(model, config.image_size, name, identity)
+
+
+def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray | None, views: bool) -> Samples:
+    """Returns samples from the features of their views `[N, V, F]`."""
+    return Samples(
+        images=images.images,
+        labels=images.labels,
+        groups=images.groups,
+        names=images.names,
+        features=features[:, 0],
+        probabilities=probabilities,
+        views=features if views else None,
+    )
+
+
+def _choose_fold(settings: dict, report: dict, shards: Shards, held_out: Sequence[ShardEntry]) -> tuple[int, bool]:
+    """Returns a fold of a classifier, and whether its training left the held-out shards out."""
+    if report["folds_fingerprint"] == shards.manifest.folds_fingerprint:
+        wanted = {shard.index for shard in held_out}
+        for fold in report["folds"]:
+            _, validation = split_fold(shards.manifest, settings["num_folds"], fold)
+            if wanted and wanted <= {shard.index for shard in validation}:
+                return fold, True
+        return report["folds"][0], False
+    same_images = report.get("source_fingerprint") == shards.manifest.source_fingerprint
+    return report["folds"][0], not same_images
+
+
+def _read_arrays(path: Path, count: int) -> dict[str, np.ndarray] | None:
+    """Returns the arrays of a file, each with `count` rows, or None if there is none or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        if all(len(array) == count for array in arrays.values()) and arrays["views"].ndim == 3:
+            return arrays
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        pass  # as for arrays of another shape: told below
+    logging.warning("%s is damaged; its features are computed again", path)
+    return None
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    unfinished = path.with_name(f"unfinished.{os.getpid()}.{path.name}")
+    np.savez(unfinished, **arrays)
+    unfinished.replace(path)

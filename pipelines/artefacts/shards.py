@@ -1,0 +1,85 @@
+"""Folders of shards as inputs of commands: opened, verified, and split into folds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.contract.workdir import require_completed
+from tfrecords_tools.folds import fold_shards
+from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.files import AnyPath, download, is_remote
+from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest
+from tfrecords_tools.reading import ShardSet, evaluation_batches, shard_set
+from tfrecords_tools.verifying import verify_shards
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A completed and verified folder of shards; `cache` takes the shards of a bucket, if there is one."""
+
+    folder: AnyPath
+    manifest: Manifest
+    cache: Path | None = None
+
+    def read(self, entries: tuple[ShardEntry, ...]) -> ShardSet:
+        """Returns some of the shards as a set to read; with a cache, fetches those that it lacks."""
+        if self.cache is not None and is_remote(self.folder):
+            local = [download(self.folder / entry.file, self.cache, entry.crc32c) for entry in entries]
+            return shard_set(local[0].parent, self.manifest, entries)
+        return shard_set(self.folder, self.manifest, entries)
+
+    def class_counts(self, entries: tuple[ShardEntry, ...]) -> tuple[int, ...]:
+        """Returns the images of each class in some of the shards."""
+        return count_classes(entries, len(self.manifest.classes))
+
+
+def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
+    """Returns a folder of shards after it was verified.
+
+    Shards of a bucket are read through `cache_dir`, if it is given, and otherwise by TensorFlow's own gs://.
+
+    Raises:
+      CommandError: if the folder is missing or not complete.
+      DataError: if its manifest or a shard is damaged.
+    """
+    folder = require_completed(path, field)
+    manifest = read_manifest(folder)
+    verify_shards(folder, manifest.shards)
+    return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
+
+
+def split_fold(manifest: Manifest, num_folds: int, fold: int) -> tuple[tuple[ShardEntry, ...], tuple[ShardEntry, ...]]:
+    """Returns the shards to train on and those of the fold, which are held out."""
+    shards = manifest.split("train")
+    held_out = fold_shards(len(shards), num_folds, fold)
+    return (
+        tuple(shard for position, shard in enumerate(shards) if position not in held_out),
+        tuple(shards[position] for position in held_out),
+    )
+
+
+def first_images(shards: ShardSet, num_classes: int, image_size: int, per_class: int = 1) -> list[np.ndarray]:
+    """Returns the first images of each class, uint8 `[per_class, H, W, 3]`, or fewer where there are not so many."""
+    found: list[list[np.ndarray]] = [[] for _ in range(num_classes)]
+    for batch in evaluation_batches(shards, image_size=image_size, batch_size=64):
+        for image, label in zip(batch["image"].numpy(), batch["label"].numpy(), strict=True):
+            if len(found[label]) < per_class:
+                found[label].append(image)
+        if all(len(images) == per_class for images in found):
+            break
+    empty = np.zeros((0, image_size, image_size, 3), np.uint8)
+    return [np.stack(images) if images else empty for images in found]
+
+
+def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
+    """Returns a folder of synthetic shards after it was verified.
+
+    Raises:
+      CommandError: if the folder is missing, not complete, or holds real images.
+      DataError: if its manifest or a shard is damaged.
+    """
+    opened = open_shards(path, field, cache_dir)
+    if not opened.manifest.provenance:
+        raise CommandError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
+    return opened

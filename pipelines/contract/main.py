@@ -1,0 +1,75 @@
+"""The entry of every command: settings become flags, errors become one line and an exit code."""
+
+import contextlib
+import logging as standard_logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+from absl import app, flags, logging
+
+from pipelines.contract.flags import Config, config_from_flags, define_flags, describe_settings
+from tfrecords_tools.foundation.errors import Preempted, UserError
+
+
+def main(config_class: type[Config], run: Callable[[Config], None], *, positional: str = "") -> None:
+    """Runs a stage from the command line: exit code 0, or 1 with one line on what to do (2 for a wrong flag).
+
+    Tools may take plain arguments: `positional` names the setting, of many values, that they are added to.
+    """
+    if {"-h", "-help", "--help"} & set(sys.argv[1:]):
+        print(sys.modules["__main__"].__doc__, describe_settings(config_class), sep="\n")
+        return
+    define_flags(config_class, flags.FLAGS)
+
+    def guarded(arguments: list[str]) -> None:
+        if positional:
+            flags.FLAGS[positional].value = [*flags.FLAGS[positional].value, arguments[1:]]
+        elif len(arguments) > 1:
+            raise app.UsageError(f"unknown argument {arguments[1]!r}; settings are given as --name=value")
+        _log_plain_lines()
+        with _one_line_errors():
+            run(config_from_flags(config_class, flags.FLAGS))
+
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def stop_on_sigterm() -> Callable[[], bool]:
+    """Takes SIGTERM, by which clusters announce the end of a machine, as a request; returns whether it came."""
+    received = []
+    signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    return lambda: bool(received)
+
+
+def _log_plain_lines() -> None:
+    formatter = standard_logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    handler = logging.get_absl_handler()
+    handler.setFormatter(formatter)
+    # TensorFlow logs through absl too; of that, only warnings are for users.
+    handler.addFilter(lambda line: line.levelno >= standard_logging.WARNING or "tensorflow" not in line.pathname)
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f"error: {error}; --help lists the settings", file=sys.stderr)
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Ends the process with one line for what a user can repair; with --verbosity=1 also with the traceback."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        if flags.FLAGS.verbosity >= 1:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
+    except KeyboardInterrupt:
+        print("interrupted; start the same command again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Everything that is drawn or rendered: pages, charts, tables, grids of images."""

@@ -1,0 +1,1 @@
+"""Drawing synthetic images: their boxes, and the rejection of copies."""

@@ -1,0 +1,270 @@
+import contextlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_gan import (
+    CLASS_COUNTS,
+    enlarge_weights,
+    flat,
+    program_for_accelerator,
+    tiny_batch,
+    tiny_batches,
+    tiny_config,
+)
+
+from melgan.gans.architectures import ARCHITECTURES
+from melgan.gans.architectures.networks import IMAGE_SIZES
+from melgan.gans.augmentations import AUGMENTATIONS
+from melgan.gans.combinations import require_possible
+from melgan.gans.methods import METHODS
+from melgan.gans.objectives import OBJECTIVES
+from melgan.gans.penalties import PENALTIES
+from melgan.gans.trainer import GanTrainer
+from melgan.images import to_signed_float
+from melgan.training.randomness import Draws
+from tfrecords_tools.foundation.errors import ConfigError
+
+
+def weights(trainer):
+    """Returns the trainable weights of every network, and what else the generators hold."""
+    return {
+        "generator": flat(trainer.generator.trainable_variables),
+        "discriminator": flat(trainer.discriminator.trainable_variables),
+        "average": flat(trainer.ema_generator.trainable_variables),
+        "statistics": flat(trainer.generator.non_trainable_variables),
+        "average_statistics": flat(trainer.ema_generator.non_trainable_variables),
+    }
+
+
+def gradients(trainer, step=0):
+    """Returns the gradients of the first discriminator step and of the generator, and all losses."""
+    batch, draws = trainer.as_shown(tiny_batch(), step), trainer.draws(step)
+    images, labels = batch["image"], tf.constant(batch["label"])
+    fakes = trainer.generate(labels, draws.fold(1))
+    discriminator, losses = trainer.discriminator_gradients(images, labels, *fakes, draws.fold(1))
+    generator, generator_losses = trainer.generator_gradients(images, labels, draws.fold(0))
+    names = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
+    return discriminator, generator, dict(zip(names, map(float, losses + generator_losses), strict=True))
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def one_step(request, one_device):
+    """A trainer after one step, later than all schedules, its weights before and after, gradients and losses."""
+    trainer = GanTrainer(tiny_config(method=request.param, disc_steps=1, ema_decay=0.9), CLASS_COUNTS, one_device)
+    trainer.start_average()
+    trainer.schedules.set_for(1000)
+    discriminator_gradients = flat(gradients(trainer, step=1000)[0])
+    before = weights(trainer)
+    losses = trainer.train_steps(tiny_batches(), tf.constant(1000, tf.int64), tf.constant(1, tf.int64))
+    return trainer, before, weights(trainer), discriminator_gradients, losses
+
+
+def test_average_moves_by_a_tenth(one_step):
+    _, before, after, _, _ = one_step
+    np.testing.assert_array_equal(before["average"], before["generator"])
+    np.testing.assert_allclose(after["average"], 0.9 * before["generator"] + 0.1 * after["generator"], atol=1e-7)
+    assert not np.array_equal(after["average"], before["average"])
+
+
+def test_average_takes_over_the_moving_statistics(one_step):
+    """Where there are none, what else is not trained stays."""
+    trainer, before, after, _, _ = one_step
+    np.testing.assert_array_equal(after["average_statistics"], after["statistics"])
+    has_moments = any("moving" in variable.path for variable in trainer.generator.non_trainable_variables)
+    assert np.array_equal(after["statistics"], before["statistics"]) != has_moments
+
+
+def test_first_step_of_adam_moves_by_the_learning_rate_against_the_gradient(one_step):
+    trainer, before, after, gradient, _ = one_step
+    moved = after["discriminator"] - before["discriminator"]
+    clear = np.abs(gradient) > 1e-4  # others are decided by rounding
+    assert clear.sum() > 100
+    config = trainer.config
+    beta_2 = config.final_beta_2 or config.beta_2
+    root = np.sqrt(1 - beta_2) * gradient[clear]  # of the second moment, but for the sign
+    rate = config.final_learning_rate or config.discriminator_learning_rate or config.learning_rate
+    by_hand = -rate * root / (np.abs(root) + 1e-7)
+    np.testing.assert_allclose(moved[clear], by_hand, rtol=5e-3)
+
+
+def test_measured_gradient_is_the_norm_of_what_was_applied(one_step):
+    _, _, _, gradient, losses = one_step
+    np.testing.assert_allclose(losses["discriminator_gradient"], [np.linalg.norm(gradient)], rtol=1e-4)
+
+
+def test_every_network_learns_and_every_loss_is_finite(one_step):
+    trainer, before, after, _, losses = one_step
+    assert losses.keys() == set(trainer.metric_names)
+    assert all(value.shape == (1,) and np.isfinite(value).all() for value in losses.values())
+    assert not np.array_equal(after["generator"], before["generator"])
+    assert not np.array_equal(after["discriminator"], before["discriminator"])
+
+
+def possible_combinations():
+    """Every architecture with every objective, with every penalty, and with every augmentation, where they go together.
+
+    What of the rest does not vary is that of the first method with this architecture, or no penalty.
+    """
+    for architecture in ARCHITECTURES:
+        method = next(name for name, preset in METHODS.items() if preset["architecture"] == architecture)
+        settings = {"method": method, "autoencoder_epochs": 0}
+        choices = [{"objective": objective} for objective in OBJECTIVES]
+        choices += [{"objective": objective, "penalty": "none"} for objective in OBJECTIVES]
+        choices += [{"penalty": penalty} for penalty in PENALTIES]
+        choices += [{"augmentation": augmentation} for augmentation in AUGMENTATIONS]
+        for config in dict.fromkeys(tiny_config(**settings, **choice) for choice in choices):
+            with contextlib.suppress(ConfigError):
+                config = replace(config, wrong_labels=OBJECTIVES[config.objective].takes_wrong_labels)
+                require_possible(config, CLASS_COUNTS)
+                names = (architecture, config.objective, config.penalty, config.augmentation)
+                yield pytest.param(config, id="-".join(names))
+
+
+@pytest.mark.parametrize("config", possible_combinations())
+def test_every_combination_has_finite_gradients_of_all_weights(one_device, config):
+    trainer = GanTrainer(config, CLASS_COUNTS, one_device)
+    discriminator, generator, losses = gradients(trainer)
+    assert all(np.isfinite(loss) for loss in losses.values())
+    for gradient in discriminator + generator:
+        assert np.isfinite(gradient).all()
+    assert len(discriminator) == len(trainer.discriminator.trainable_variables)
+    assert len(generator) == len(trainer.generator.trainable_variables)
+
+
+@pytest.mark.parametrize(("wrong_labels", "terms"), [(False, 2), (True, 3)])
+def test_undecided_discriminator_loses_ln_2_for_every_term(one_device, wrong_labels, terms):
+    trainer = GanTrainer(tiny_config(wrong_labels=wrong_labels), CLASS_COUNTS, one_device)
+    logit = trainer.discriminator.head.get_layer("logit")
+    logit.set_weights([0 * weight for weight in logit.get_weights()])
+    losses = gradients(trainer)[2]
+    assert losses["discriminator_loss"] == pytest.approx(terms * np.log(2), rel=1e-5)
+    assert losses["generator_loss"] == pytest.approx(np.log(2), rel=1e-5)
+    assert losses["penalty"] == pytest.approx(1.0, abs=1e-5)  # no gradient at all
+
+
+def test_losses_by_hand(one_device):
+    """Fakes are all grey and of class 0, as class 1 has no images; of two classes the wrong label is the other one."""
+    trainer = GanTrainer(tiny_config(), (8, 0), one_device)
+    last = trainer.generator.get_layer("up_32")
+    last.set_weights([0 * weight for weight in last.get_weights()])
+    enlarge_weights(trainer.discriminator)
+    images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
+    real, wrong_label = trainer.discriminator(images, labels), trainer.discriminator(images, 1 - labels)
+    fake = trainer.discriminator(tf.zeros_like(images), tf.zeros_like(labels))
+    losses = gradients(trainer)[2]
+    by_hand = np.mean(np.logaddexp(0, -real) + np.logaddexp(0, fake) + np.logaddexp(0, wrong_label))
+    assert losses["discriminator_loss"] == pytest.approx(by_hand, rel=1e-4)
+    assert losses["generator_loss"] == pytest.approx(np.mean(np.logaddexp(0, -fake)), rel=1e-4)
+
+
+def test_penalty_counts_by_its_weight(one_device):
+    one, three, none = (
+        flat(gradients(GanTrainer(tiny_config(penalty_weight=weight), CLASS_COUNTS, one_device))[0])
+        for weight in (1.0, 3.0, 0.0)
+    )
+    np.testing.assert_allclose(three - none, 3 * (one - none), rtol=1e-3, atol=1e-6)
+    assert np.abs(one - none).max() > 1e-3
+
+
+def test_same_seed_same_weights(one_device):
+    first, same, other = (GanTrainer(tiny_config(seed=seed), CLASS_COUNTS, one_device) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(weights(first)["generator"], weights(same)["generator"])
+    assert not np.array_equal(weights(first)["generator"], weights(other)["generator"])
+
+
+def with_augmentation(method):
+    """Returns the method with the augmentation that it can have."""
+    return method, "none" if ARCHITECTURES[METHODS[method]["architecture"]].takes_boxes else "diffaugment"
+
+
+@pytest.mark.parametrize("image_size", IMAGE_SIZES)
+@pytest.mark.parametrize(("method", "augmentation"), [*map(with_augmentation, METHODS), ("gan", "ada")])
+def test_gradient_functions_are_fit_for_an_accelerator(one_device, method, augmentation, image_size):
+    """Static shapes and no call of a library, at every resolution, in the program that XLA is given."""
+    config = tiny_config(method=method, image_size=image_size, width=0.02, augmentation=augmentation)
+    trainer = GanTrainer(config, CLASS_COUNTS, one_device)
+    program = program_for_accelerator(trainer, image_size)
+    assert program.count(" convolution(") > 20
+    assert "[<=" not in program
+    assert "custom-call" not in program
+
+
+class FixedDraws(Draws):
+    """Numbers of numpy, because XLA makes others of the same seed; the seed is a tuple."""
+
+    def fold(self, data):
+        return replace(self, seed=(*self.seed, data))
+
+    def uniform(self, *shape):
+        return tf.constant(np.random.default_rng(self.seed).uniform(size=(self.batch_size, *shape)), tf.float32)
+
+    def normal(self, *shape):
+        return tf.constant(np.random.default_rng(self.seed).normal(size=(self.batch_size, *shape)), tf.float32)
+
+
+@pytest.mark.parametrize("kind", ["discriminator", "generator"])
+def test_compiled_gradients_equal_plain_ones(one_device, kind):
+    trainer = GanTrainer(tiny_config(), CLASS_COUNTS, one_device)
+    fakes = [tf.constant(tensor) for tensor in trainer.generate(tiny_batch()["label"], FixedDraws((1,), 0, 4, 1))]
+    given = fakes if kind == "discriminator" else []
+    enlarge_weights(trainer.generator)
+    enlarge_weights(trainer.discriminator)
+    batch = tiny_batch()
+
+    def gradients(images, labels):
+        return getattr(trainer, f"{kind}_gradients")(images, labels, *given, FixedDraws((0,), 0, 4, 1))[0]
+
+    inputs = to_signed_float(batch["image"]), tf.constant(batch["label"])
+    plain, compiled = flat(gradients(*inputs)), flat(tf.function(gradients, jit_compile=True)(*inputs))
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-5 * np.abs(plain).max())
+
+
+def test_xla_setting_compiles_training(one_device):
+    trainer = GanTrainer(tiny_config(xla="on"), CLASS_COUNTS, one_device)
+    before = weights(trainer)
+    losses = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(1, tf.int64))
+    assert all(np.isfinite(value).all() for value in losses.values())
+    assert not np.array_equal(weights(trainer)["generator"], before["generator"])
+
+
+def test_lazy_penalty_is_due_at_every_third_discriminator_step_and_counts_three_times(one_device):
+    """A critic without gradient, which its zero logit layer keeps for as long as the learning rate is tiny."""
+    config = tiny_config(penalty_interval=3, disc_steps=1, learning_rate=1e-12)
+    trainer = GanTrainer(config, CLASS_COUNTS, one_device)
+    logit = trainer.discriminator.head.get_layer("logit")
+    logit.set_weights([0 * weight for weight in logit.get_weights()])
+    values = trainer.train_steps(tiny_batches(), tf.constant(4, tf.int64), tf.constant(5, tf.int64))
+    np.testing.assert_allclose(values["penalty"], [0, 0, 3, 0, 0], atol=1e-4)  # steps 4 to 8; 6 is due
+
+
+def test_fresh_batches_gives_every_discriminator_step_images_of_its_own(one_device):
+    for fresh, taken in ((False, 1), (True, 3)):
+        trainer = GanTrainer(tiny_config(method="gan", disc_steps=3, fresh_batches=fresh), CLASS_COUNTS, one_device)
+        batches = tiny_batches()
+        trainer.train_steps(batches, tf.constant(0, tf.int64), tf.constant(1, tf.int64))
+        assert trainer.batches_per_step == taken
+        np.testing.assert_array_equal(next(batches)["image"], tiny_batch(seed=taken)["image"])
+
+
+def test_attempt_changes_every_random_number(one_device):
+    trainer = GanTrainer(tiny_config(), CLASS_COUNTS, one_device)
+    first = trainer.draws(3).normal(4)
+    trainer.attempt.assign(1)
+    assert not np.isclose(trainer.draws(3).normal(4), first).any()
+
+
+def test_grey_images_and_a_class_of_one_image_train(one_device):
+    """Images without any contrast, all of a single class with one image, more often than it has images."""
+    trainer = GanTrainer(tiny_config(method="cdragan", augmentation="diffaugment"), (1, 30), one_device)
+    grey = {"image": np.full((4, 32, 32, 3), 127, np.uint8), "label": np.zeros(4, np.int32)}
+    batches = iter(tf.data.Dataset.from_tensors(grey).repeat())
+    values = trainer.train_steps(batches, tf.constant(0, tf.int64), tf.constant(2, tf.int64))
+    assert all(np.isfinite(value).all() for value in values.values())
+
+
+def test_impossible_settings_are_refused_before_anything_is_built(one_device):
+    with pytest.raises(ConfigError, match="^wrong_labels needs at least 2 classes; the shards have 1"):
+        GanTrainer(tiny_config(wrong_labels=True), [8], one_device)
+    assert GanTrainer(tiny_config(wrong_labels=False), [8], one_device).num_classes == 1

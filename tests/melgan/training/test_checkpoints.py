@@ -1,0 +1,152 @@
+import json
+import shutil
+
+import pytest
+import tensorflow as tf
+from tiny_gan import CLASS_COUNTS, tiny_config
+from walker import Walker
+
+from melgan.gans.trainer import GanTrainer
+from melgan.training.checkpoints import Checkpoints, whole_steps
+from tfrecords_tools.foundation.errors import ConfigError
+
+MODEL = {"method": "bagan_gp", "image_size": 64, "beta_1": 0.5, "classes": ("benign", "malignant")}
+
+
+@pytest.fixture
+def folder(tmp_path, one_device):
+    """A folder with the checkpoints of steps 4 and 8, where a walker stood at 40 and 80."""
+    walker = Walker()
+    checkpoints = Checkpoints(tmp_path / "walk", walker, one_device, model=MODEL)
+    for step in (4, 8):
+        walker.position.assign(10.0 * step)
+        checkpoints.save(step)
+    return tmp_path / "walk"
+
+
+@pytest.fixture
+def position(folder, one_device):
+    """Returns the step that is restored from the folder, and where the walker then stands."""
+
+    def position(**settings):
+        walker = Walker()
+        return Checkpoints(folder, walker, one_device, **settings).restore(), float(walker.position)
+
+    return position
+
+
+def test_newest_is_restored(position):
+    assert position() == (8, 80.0)
+
+
+def test_empty_folder_starts_at_step_0(tmp_path, one_device):
+    checkpoints = Checkpoints(tmp_path / "none", Walker(), one_device, model=MODEL)
+    assert checkpoints.newest is None
+    assert checkpoints.restore() == 0
+
+
+def test_the_last_two_stay(folder, one_device):
+    Checkpoints(folder, Walker(), one_device, model=MODEL).save(12)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint",
+        *(f"ckpt-{step}.{ending}" for step in (12, 8) for ending in ("data-00000-of-00001", "index")),
+        "model.json",
+    ]
+    assert tf.train.latest_checkpoint(str(folder)) == str(folder / "ckpt-12")
+
+
+def test_steps_are_ordered_as_numbers(folder, position, one_device):
+    walker = Walker()
+    walker.position.assign(1.0)
+    Checkpoints(folder, walker, one_device).save(10)
+    assert whole_steps(folder) == [8, 10]
+    assert position() == (10, 1.0)
+
+
+@pytest.mark.parametrize("lost", ["index", "data-00000-of-00001"])
+def test_what_a_kill_left_does_not_count_and_is_removed_by_the_next(folder, position, one_device, lost):
+    """The state file still names it, as after a kill while old checkpoints are removed."""
+    (folder / f"ckpt-8.{lost}").unlink()
+    (folder / "unfinished").mkdir()
+    (folder / "unfinished" / "ckpt-12.data-00000-of-00001").write_bytes(b"cut off")
+    assert tf.train.latest_checkpoint(str(folder)) == (None if lost == "index" else str(folder / "ckpt-8"))
+    assert position() == (4, 40.0)
+    Checkpoints(folder, Walker(), one_device).save(6)
+    assert whole_steps(folder) == [4, 6]
+    assert not [path for path in folder.iterdir() if "8" in path.name or path.name == "unfinished"]
+
+
+def test_state_file_is_not_needed(folder, position):
+    (folder / "checkpoint").write_text("cut o")
+    assert position() == (8, 80.0)
+
+
+def test_damaged_checkpoint_is_named_with_what_to_do(folder, position):
+    data = folder / "ckpt-8.data-00000-of-00001"
+    data.write_bytes(bytes(len(data.read_bytes())))
+    with pytest.raises(ConfigError, match=r"ckpt-8: damaged \(.*\); remove ckpt-8\.\* to go on from the one before"):
+        position()
+    for path in folder.glob("ckpt-8.*"):
+        path.unlink()
+    assert position() == (4, 40.0)
+
+
+def test_checkpoint_that_cannot_be_written_is_named(tmp_path, one_device):
+    (tmp_path / "gone").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="gone: the checkpoint of step 3 was not saved"):
+        Checkpoints(tmp_path / "gone", Walker(), one_device).save(3)
+
+
+def test_folder_of_another_model_is_refused_with_all_that_differs(folder, position):
+    other = {"method": "bagan_gp", "image_size": 32, "beta_1": 0.5, "classes": ["benign", "malignant", "nevus"]}
+    with pytest.raises(ConfigError) as refused:
+        position(model=other)
+    assert str(refused.value) == (
+        f"{folder}: checkpoints of another model (image_size was 64, now 32; classes was ['benign', 'malignant'], "
+        "now ['benign', 'malignant', 'nevus']); go on with that one, or choose another workdir"
+    )
+    assert position(model=MODEL) == (8, 80.0)
+
+
+def test_fields_of_one_side_only_count_as_different(position):
+    with pytest.raises(ConfigError, match=r"\(beta_1 was 0.5, now None; width was None, now 1.0\)"):
+        position(model={name: value for name, value in MODEL.items() if name != "beta_1"} | {"width": 1.0})
+
+
+def test_checkpoints_that_nothing_vouches_for_are_refused(folder, position):
+    assert json.loads((folder / "model.json").read_text())["image_size"] == 64
+    (folder / "model.json").unlink()
+    with pytest.raises(ConfigError, match="walk: no model.json tells what these checkpoints belong to"):
+        position(model=MODEL)
+
+
+@pytest.fixture(scope="module")
+def gan_folder(tmp_path_factory, one_device):
+    """The folder of a checkpoint of a tiny GAN."""
+    folder = tmp_path_factory.mktemp("gan")
+    Checkpoints(folder, GanTrainer(tiny_config(), CLASS_COUNTS, one_device), one_device).save(1)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "make_other",
+    [
+        lambda strategy: GanTrainer(tiny_config(width=0.2), CLASS_COUNTS, strategy),
+        lambda strategy: GanTrainer(tiny_config(), (5, 5, 5), strategy),
+        lambda strategy: GanTrainer(tiny_config(image_size=64), CLASS_COUNTS, strategy),
+        lambda strategy: Walker(),
+    ],
+    ids=["width", "classes", "image_size", "trainer"],
+)
+def test_weights_of_another_shape_are_refused(gan_folder, one_device, make_other):
+    """Whatever model.json says."""
+    with pytest.raises(ConfigError, match="ckpt-1: does not fit this model"):
+        Checkpoints(gan_folder, make_other(one_device), one_device).restore()
+
+
+def test_checkpoint_cut_short_is_refused(gan_folder, tmp_path, one_device):
+    folder = shutil.copytree(gan_folder, tmp_path / "damaged")
+    data = next(folder.glob("*.data-*"))
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match="ckpt-1: damaged "):
+        Checkpoints(folder, GanTrainer(tiny_config(), CLASS_COUNTS, one_device), one_device).restore()

@@ -1,0 +1,199 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import watched_worker
+
+from melgan.training.cluster import Cluster, Task
+from melgan.training.meeting import meet
+from tests.ports import free_ports
+from tfrecords_tools.foundation.errors import ConfigError
+
+ROOT = Path(watched_worker.__file__).parents[3]
+HEARTBEAT_SECONDS = 4
+REMEDY = "start the same command on every worker to go on from the last checkpoint"
+
+
+class Worker:
+    """A process of watched_worker.py."""
+
+    def __init__(self, addresses, index, meeting_seconds=60):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        command = [sys.executable, watched_worker.__file__, str(HEARTBEAT_SECONDS), str(meeting_seconds)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CONFIG": json.dumps(task)}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True
+        )
+        self.name = f"worker {index} ({addresses[index]})"
+
+    def say(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def wait_for(self, text):
+        """Reads what it says up to a line with a text."""
+        while text not in (line := self.process.stdout.readline()):
+            assert line, f"ended without saying {text!r}"
+
+    def end(self):
+        """Returns the exit code and the rest of what it said."""
+        code = self.process.wait(timeout=60)
+        return code, self.process.stdout.read().strip()
+
+
+@pytest.fixture
+def start():
+    workers = []
+
+    def start(addresses, index, **settings):
+        workers.append(Worker(addresses, index, **settings))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.process.kill()
+        worker.process.communicate()
+
+
+@pytest.fixture
+def addresses():
+    return [f"localhost:{port}" for port in free_ports(3)]
+
+
+@pytest.fixture
+def three(start, addresses):
+    """Three workers that have met."""
+    workers = [start(addresses, index) for index in range(3)]
+    for worker in workers:
+        worker.wait_for("together")
+    return workers
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_all_name_the_worker_that_was_killed(three, lost):
+    victim = three.pop(lost)
+    victim.process.kill()
+    expected = f"error: {victim.name} has ended or was killed; {REMEDY}"
+    assert [worker.end() for worker in three] == [(1, expected)] * 2
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_all_name_the_worker_that_hangs_and_it_ends_when_it_goes_on(three, lost):
+    victim = three.pop(lost)
+    victim.process.send_signal(signal.SIGSTOP)
+    expected = f"error: {victim.name} has been silent for {HEARTBEAT_SECONDS} s; {REMEDY}"
+    assert [worker.end() for worker in three] == [(1, expected)] * 2
+    victim.process.send_signal(signal.SIGCONT)
+    code, message = victim.end()
+    assert code == 1
+    assert message.startswith(f"error: {victim.name}, this worker, stood still for ")
+
+
+def test_a_short_stop_is_no_loss(three):
+    three[1].process.send_signal(signal.SIGSTOP)
+    time.sleep(HEARTBEAT_SECONDS / 4)
+    three[1].process.send_signal(signal.SIGCONT)
+    for worker in three:
+        worker.say("leave")
+    assert [worker.end() for worker in three] == [(0, "left")] * 3
+
+
+def test_nobody_leaves_before_the_last_one_is_done(three):
+    three[0].say("leave")
+    three[1].say("leave")
+    time.sleep(1.5)
+    assert [worker.process.poll() for worker in three] == [None] * 3
+    three[2].say("leave")
+    assert [worker.end() for worker in three] == [(0, "left")] * 3
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_error_of_one_ends_the_others_and_sends_the_reader_to_its_messages(three, failing):
+    victim = three.pop(failing)
+    victim.say("fail")
+    expected = f"error: {victim.name} has ended with an error, see its messages; {REMEDY}"
+    assert [worker.end() for worker in three] == [(1, expected)] * 2
+    assert victim.end() == (3, "")
+
+
+def test_error_of_all_leaves_the_word_to_each(three):
+    for worker in three:
+        worker.say("fail")
+    assert [worker.end() for worker in three] == [(3, "")] * 3
+
+
+def test_worker_killed_while_the_others_wait_for_it_to_finish_is_lost(three):
+    three[0].say("leave")
+    three[1].process.kill()
+    assert three[0].end() == (1, f"error: {three[1].name} has ended or was killed; {REMEDY}")
+
+
+def test_absent_workers_are_named(start, addresses):
+    worker = start(addresses, 1, meeting_seconds=3)
+    leader = start(addresses, 0, meeting_seconds=1)
+    code, message = leader.end()
+    assert (code, message.splitlines()[-1].split("; ")[-1]) == (1, "start the same command on every worker")
+    assert f"worker 2 ({addresses[2]}) did not come within 1 s" in message
+    code, message = worker.end()
+    assert (code, f"worker 0 ({addresses[0]}) was not reached within 3 s" in message) == (1, True)
+
+
+def test_second_worker_with_one_index_is_refused(start, addresses):
+    leader, first = start(addresses, 0), start(addresses, 1)
+    leader.wait_for(f"] waiting for worker 2 ({addresses[2]})")
+    code, message = start(addresses, 1).end()
+    assert code == 1
+    assert message.endswith(f"this worker: another worker has come as {first.name}")
+
+
+def test_worker_may_be_started_again_while_the_others_wait(start, addresses):
+    leader, first = start(addresses, 0), start(addresses, 1)
+    leader.wait_for(f"] waiting for worker 2 ({addresses[2]})")
+    first.process.kill()
+    first.process.wait()
+    others = [start(addresses, 2)]
+    time.sleep(1)  # all have come, but one of them has gone again
+    others.append(start(addresses, 1))
+    for worker in (leader, *others):
+        worker.wait_for("together")
+
+
+def test_worker_with_another_list_of_workers_is_refused(start, addresses):
+    leader = start(addresses[:2], 0, meeting_seconds=30)
+    stranger = start([*addresses[:2], "elsewhere:1"], 1)
+    code, message = stranger.end()
+    assert code == 1
+    assert message.endswith(f"this worker: its TF_CONFIG lists {addresses[0]}, {addresses[1]}")
+    start(addresses[:2], 1)
+    leader.wait_for("together")
+
+
+def test_who_is_no_worker_does_not_disturb_the_meeting(start, addresses):
+    leader = start(addresses[:2], 0)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            stranger = socket.create_connection(("localhost", int(addresses[0].split(":")[1])))
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    start(addresses[:2], 1)
+    leader.wait_for("together")
+    stranger.close()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_port_in_use_is_refused(place):
+    with socket.create_server(("", 0)) as taken:
+        tasks = [Task("worker", index, "localhost:1") for index in range(2)]
+        tasks[place] = Task("worker", place, f"localhost:{taken.getsockname()[1]}")
+        with pytest.raises(ConfigError, match=r"worker \d \(localhost:\d+\), this worker, cannot have its port \(Addr"):
+            meet(Cluster(tuple(tasks), place), seconds=1)

@@ -1,0 +1,33 @@
+"""Grids: every image in its place."""
+
+import numpy as np
+from PIL import Image
+
+from pipelines.pages.grids import write_grid
+from tfrecords_tools.foundation.files import as_path, read_bytes
+
+
+def test_every_image_stands_in_its_column_and_row(tmp_path):
+    shades = [[10, 60, 110], [160, 210]]
+    columns = [np.stack([np.full((64, 64, 3), shade, np.uint8) for shade in column]) for column in shades]
+    write_grid(tmp_path / "grid.png", columns, ["benign", "malignant"], ["real", "synth."])
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    for column, expected in enumerate(shades):
+        for row, shade in enumerate(expected):
+            top, left = 18 + row * 66, 44 + column * 66
+            assert (grid[top : top + 64, left : left + 64] == shade).all()
+    assert (grid[18 + 2 * 66 :, 44 + 66 :] == 255).all()
+
+
+def test_a_grid_in_a_bucket_is_the_one_written_here(tmp_path, bucket):
+    column = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
+    for folder in (tmp_path, as_path(bucket)):
+        write_grid(folder / "grid.png", [column], ["nevus"], ["synth.", "synth."])
+    assert read_bytes(as_path(bucket) / "grid.png") == (tmp_path / "grid.png").read_bytes()
+
+
+def test_small_images_are_enlarged_by_whole_factors(tmp_path):
+    tile = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
+    write_grid(tmp_path / "grid.png", [tile], ["a class with a very long name"], ["real"])
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    np.testing.assert_array_equal(grid[18 : 18 + 64 : 2, 44 : 44 + 64 : 2], tile[0])

@@ -1,0 +1,1 @@
+"""The cellar under all packages: settings, errors, files, locks. Nothing here imports TensorFlow."""

@@ -1,0 +1,384 @@
+"""Files on this machine and in Google Cloud Storage: the one place that knows the difference.
+
+A path is a `pathlib.Path`, or for gs:// a `upath.UPath`, which has the same interface. What a bucket gives or takes is
+compared with its CRC-32C, because gcsfs hands on a damaged byte in silence; what it refuses becomes one line.
+"""
+
+import base64
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, Union
+
+import google_crc32c
+
+from tfrecords_tools.foundation.errors import DataError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+AnyPath: TypeAlias = Union[Path, "UPath"]  # noqa: UP007  a name yet unknown can be no operand of |
+
+
+class MissingFileError(DataError):
+    """A file that a bucket does not have."""
+
+
+_TRIES = 3
+_CHUNK_BYTES = 1 << 20
+_SMALL_BYTES = 5 << 20  # gcsfs sends larger files piece by piece
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One file of a folder: its path from there, size in bytes, and what changes whenever it is written anew."""
+
+    name: str
+    size: int
+    version: int
+
+
+def as_path(text: str) -> AnyPath:
+    """Returns the path that a setting names: a local one, or gs://bucket/folder.
+
+    Raises:
+      DataError: for another protocol.
+    """
+    if "://" not in text:
+        return Path(text)
+    if not text.startswith("gs://"):
+        raise DataError(f"{text}: only local paths and gs:// are known")
+    if "STORAGE_EMULATOR_HOST" in os.environ:  # or every call to an emulator first probes gRPC for a minute and a half
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs, with tracebacks, what becomes one line here
+    from upath import UPath  # noqa: PLC0415  local workers stay small without it
+
+    return UPath(text, use_listings_cache=False)
+
+
+def is_remote(path: AnyPath) -> bool:
+    """Returns whether the path lies in a bucket."""
+    return not isinstance(path, Path)
+
+
+def is_file(path: AnyPath) -> bool:
+    """Returns whether the file exists.
+
+    Raises:
+      DataError: if a bucket does not tell; its own `is_file` would take that for a no.
+    """
+    return _is_type(path, "file") if is_remote(path) else path.is_file()
+
+
+def is_folder(path: AnyPath) -> bool:
+    """Returns whether the folder exists; in a bucket, whether there is anything in it.
+
+    Raises:
+      DataError: if a bucket does not tell.
+    """
+    return _is_type(path, "directory") if is_remote(path) else path.is_dir()
+
+
+def list_folders(folder: AnyPath) -> list[str]:
+    """Returns the names of the folders in a folder, in order; none if there is no such folder."""
+    if not is_remote(folder):
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    with _one_line_errors(folder):
+        try:
+            found = folder.fs.ls(folder.path, detail=True)
+        except FileNotFoundError:
+            return []
+    return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "directory")
+
+
+def list_files(folder: AnyPath, *, recursive: bool = False) -> list[ListedFile]:
+    """Returns the files of a folder in order of their names; none if there is no such folder."""
+    with _one_line_errors(folder):
+        files = _remote_files(folder, recursive) if is_remote(folder) else _local_files(folder, recursive)
+        return sorted(files, key=lambda file: file.name)
+
+
+def read_bytes(path: AnyPath) -> bytes:
+    """Returns a file; one from a bucket is compared with its checksum there.
+
+    Raises:
+      MissingFileError: for a file that a bucket does not have.
+      DataError: for one that arrives damaged.
+      OSError: for a local file that cannot be read.
+    """
+    if not is_remote(path):
+        return path.read_bytes()
+    with _one_line_errors(path):
+        for _ in range(_TRIES):
+            data, expected = path.fs.cat_file(path.path), _listed_crc32c(path)
+            if crc32c(data) == expected:
+                return data
+    raise DataError(
+        f"{path}: arrived damaged {_TRIES} times (checksum {crc32c(data)}, in the bucket {expected}); "
+        "check the network, then start the same command again"
+    )
+
+
+@contextlib.contextmanager
+def open_bytes(path: AnyPath) -> Iterator[BinaryIO]:
+    """Opens a file to read it piece by piece; what arrives from a bucket is not compared with its checksum."""
+    with _one_line_errors(path), path.open("rb") as file:
+        yield file
+
+
+def read_text(path: AnyPath) -> str:
+    """Returns a UTF-8 file."""
+    return read_bytes(path).decode("utf-8")
+
+
+def write_atomically(path: AnyPath, content: str | bytes) -> None:
+    """Writes a small file, text as UTF-8, so that a reader sees all of it or none."""
+    data = content.encode() if isinstance(content, str) else content
+    if is_remote(path):
+        _upload(path, crc32c(data), lambda: _send(data, path))
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with naming_full_disk(path.parent), open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def is_unfinished(name: str) -> bool:
+    """Returns whether a file of this name is one that was being written when its writer was killed."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def publish(temporary: Path, path: AnyPath) -> None:
+    """Gives a finished local file its final name; the other end sees all of it or none.
+
+    Raises:
+      DataError: if a bucket holds other bytes after the upload, or takes none.
+    """
+    if not is_remote(path):
+        os.replace(temporary, path)
+        return
+    upload(temporary, path)
+    temporary.unlink()
+
+
+def upload(file: Path, path: AnyPath) -> None:
+    """Copies a local file into a bucket; a reader sees all of it or what was there before.
+
+    Raises:
+      DataError: if the bucket holds other bytes after the upload, or takes none.
+    """
+    if file.stat().st_size <= _SMALL_BYTES:
+        data = file.read_bytes()
+        _upload(path, crc32c(data), lambda: _send(data, path))
+    else:
+        _upload(path, file_crc32c(file), lambda: path.fs.put_file(str(file), path.path))
+
+
+def download(path: AnyPath, cache_folder: Path, expected_crc32c: str) -> Path:
+    """Returns a local copy of a bucket's file, from the cache if it is there and intact.
+
+    Raises:
+      DataError: if the file arrives with another checksum.
+    """
+    copy = cache_folder / str(path).removeprefix("gs://")
+    if copy.is_file() and file_crc32c(copy) == expected_crc32c:
+        return copy
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    temporary = copy.with_name(f".{copy.name}.{os.getpid()}.tmp")
+    try:
+        for _ in range(_TRIES):
+            with _one_line_errors(path), naming_full_disk(copy.parent):
+                path.fs.get_file(path.path, str(temporary))
+            if file_crc32c(temporary) == expected_crc32c:
+                os.replace(temporary, copy)
+                return copy
+    finally:
+        temporary.unlink(missing_ok=True)
+    raise DataError(f"{path}: arrived damaged {_TRIES} times; check the network, then start the same command again")
+
+
+def remove(path: AnyPath) -> None:
+    """Removes a file, if it is there."""
+    with _one_line_errors(path):
+        path.unlink(missing_ok=True)
+
+
+def remove_folder(folder: AnyPath) -> None:
+    """Removes a folder with all that it holds, if it is there."""
+    if not is_remote(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for file in list_files(folder, recursive=True):
+        remove(folder / file.name)
+
+
+def file_crc32c(path: AnyPath) -> str:
+    """Returns the CRC-32C of a file as 8 hexadecimal digits; a bucket knows that of its files."""
+    if is_remote(path):
+        with _one_line_errors(path):
+            return _listed_crc32c(path)
+    checksum = google_crc32c.Checksum()
+    for chunk in _chunks(path):
+        checksum.update(chunk)
+    return checksum.hexdigest().decode()
+
+
+def file_sha256(path: AnyPath) -> str:
+    """Returns the SHA-256 of a file as hexadecimal digits."""
+    if is_remote(path):
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    digest = hashlib.sha256()
+    for chunk in _chunks(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def file_size(path: AnyPath) -> int:
+    """Returns the size of a file in bytes."""
+    with _one_line_errors(path):
+        return path.stat().st_size
+
+
+def leaves(root: AnyPath, name: str) -> bool:
+    """Returns whether a path given from a folder leads out of it, by `..`, as an absolute path or by a link."""
+    if is_remote(root):
+        return PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
+    return not (root / name).resolve().is_relative_to(root.resolve())
+
+
+@contextlib.contextmanager
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Says where the disk is full, which an operating system's error on writing does not.
+
+    Raises:
+      DataError: if no more can be written below the folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise DataError(f"{folder}: {error.strerror}; make room, then start the same command again") from error
+
+
+def crc32c(data: bytes) -> str:
+    """Returns the CRC-32C of bytes as 8 hexadecimal digits."""
+    return f"{google_crc32c.value(data):08x}"
+
+
+def _upload(path: AnyPath, expected_crc32c: str, send: Callable[[], None]) -> None:
+    """Sends a file to a bucket until what lies there is what was sent."""
+    with _one_line_errors(path):
+        for _ in range(_TRIES):
+            send()
+            if _listed_crc32c(path) == expected_crc32c:
+                return
+            path.fs.rm_file(path.path)
+    raise DataError(f"{path}: damaged on the way up {_TRIES} times; check the network, then start the command again")
+
+
+def _send(data: bytes, path: AnyPath) -> None:
+    """Sends a small file.
+
+    What is smaller than a chunk shares a request with its name, in parts that gcsfs ends by a line feed alone. After a
+    carriage return that reads as the end of a line, and servers that go by RFC 2046 drop both. As one whole chunk, a
+    file has a request of its own.
+    """
+    path.fs.pipe_file(path.path, data, **({"chunksize": len(data)} if data.endswith(b"\r") else {}))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _local_files(folder: Path, recursive: bool) -> Iterator[ListedFile]:
+    waiting = [""]
+    while waiting:
+        inner = waiting.pop()
+        if not (folder / inner).is_dir():
+            continue
+        with os.scandir(folder / inner) as entries:
+            for entry in entries:
+                name = f"{inner}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    if recursive:
+                        waiting.append(f"{name}/")
+                elif entry.is_file():
+                    status = entry.stat()
+                    yield ListedFile(name, status.st_size, status.st_mtime_ns)
+
+
+def _remote_files(folder: AnyPath, recursive: bool) -> Iterator[ListedFile]:
+    start = len(folder.path.rstrip("/")) + 1
+    found = folder.fs.find(folder.path, maxdepth=None if recursive else 1, detail=True)
+    for path, details in found.items():
+        if details["type"] == "file" and len(path) > start:
+            yield ListedFile(path[start:], int(details["size"]), int(details["generation"]))
+
+
+def _is_type(path: AnyPath, kind: str) -> bool:
+    with _one_line_errors(path):
+        try:
+            return path.fs.info(path.path)["type"] == kind
+        except FileNotFoundError:
+            return False
+
+
+def _listed_crc32c(path: AnyPath) -> str:
+    return base64.b64decode(path.fs.info(path.path)["crc32c"]).hex()
+
+
+@contextlib.contextmanager
+def _one_line_errors(path: AnyPath) -> Iterator[None]:
+    """Turns what a bucket refuses, after gcsfs has tried again, into one line."""
+    if not is_remote(path):
+        yield
+        return
+    import aiohttp  # noqa: PLC0415
+    from gcsfs.retry import HttpError  # noqa: PLC0415
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file or bucket; check the name") from error
+    except GoogleAuthError as error:
+        raise DataError(f"{path}: no credentials ({error}); {_LOG_IN}") from error
+    except HttpError as error:
+        remedy = _LOG_IN if error.code == 401 else "try again later; the same command goes on where it stopped"
+        raise DataError(
+            f"{path}: Google Cloud Storage answered {error.code} ({_first_line(error)}); {remedy}"
+        ) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        if str(error).startswith("Forbidden"):  # as gcsfs words a 403
+            raise DataError(f"{path}: Google Cloud Storage answered 403 ({_last_line(error)}); {_LOG_IN}") from error
+        raise DataError(
+            f"{path}: Google Cloud Storage cannot be reached ({_first_line(error)}); "
+            "the same command goes on where it stopped"
+        ) from error
+
+
+_LOG_IN = "log in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).splitlines()[-1][:200]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
