@@ -26,6 +26,7 @@ setup(
         "pandas>=2.1,<4",
         "scikit-learn>=1.4,<2",
         "absl-py>=2.1,<3",
+        "cattrs>=24.1,<27",
         "fsspec>=2024.2",
         "gcsfs>=2024.2",
         "universal-pathlib>=0.2.5,<1",

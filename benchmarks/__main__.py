@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.measuring import Figure
+from benchmarks.measuring import Measurement
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECTS = ("images", "reading", "engines", "planning", "gan_step", "gan_overhead", "gan_scaling", "image_metrics")
@@ -41,10 +41,10 @@ The ratios depend on the photograph: the larger its file, the nearer the limit, 
 4000 pixels must be decoded at 1/4, because 1/8 would leave 500, less than the 512 asked for.
 
 A training step is compared the other way round: ours over the rival's, two steps of each after one that does not count.
-The rival is a transcription of the published step (tests/melgan/published_step.py): separate passes for real, fake and
-wrong-label pairs, run operation by operation as published, or as one `tf.function`. Every contender has a process of
-its own on one core, and all start from the same weights, images and random numbers; their losses are compared too. What
-each change gave is measured by putting the plain thing back in its place (benchmarks/gan_contender.py), with one
+The rival is a transcription of the published step (tests/melgan/gans/published_step.py): separate passes for real, fake
+and wrong-label pairs, run operation by operation as published, or as one `tf.function`. Every contender has a process
+of its own on one core, and all start from the same weights, images and random numbers; their losses are compared too.
+What each change gave is measured by putting the plain thing back in its place (benchmarks/gan_contender.py), with one
 discriminator step. What the loop and the pipeline cost is measured around a network of a twentieth of the width and set
 against a step at published widths. Two replicas are processes on one core each, by the clock. How more of them fare is
 told on paper, with the formula and the assumptions of benchmarks/gan_scaling.py: no overlap of exchange and arithmetic.
@@ -57,18 +57,18 @@ as time; all that the process ever held counts as memory.
 
 def main() -> None:
     """Measures, prints and writes the table."""
-    figures, load = [], os.getloadavg()[0]
+    measurements, load = [], os.getloadavg()[0]
     for subject in SUBJECTS:
         sys.stderr.write(f"measuring {subject}\n")
         command = [sys.executable, "-m", f"benchmarks.{subject}"]
         lines = subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()
-        figures += [Figure(**json.loads(line)) for line in lines]
+        measurements += [Measurement(**json.loads(line)) for line in lines]
     text = "\n".join(
         [
             "# Benchmarks",
             "",
             _METHOD,
-            *table(figures),
+            *table(measurements),
             "",
             *machine(),
             f"- others on the machine: {load:.1f} processes that wanted a core",
@@ -79,20 +79,20 @@ def main() -> None:
     (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
 
 
-def table(figures: Sequence[Figure]) -> Iterator[str]:
-    """Yields the lines of the Markdown table of figures."""
+def table(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """Yields the lines of the Markdown table of measurements."""
     yield "| what | ours | rival | measured | target | met |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for figure in figures:
-        space = "" if figure.unit == "x" else " "
+    for row in measurements:
+        space = "" if row.unit == "x" else " "
         target = ""
-        if figure.met is not None:
-            bound, limit = ("at least", figure.at_least) if figure.at_most is None else ("at most", figure.at_most)
-            target = f"{bound} {limit:g}{space}{figure.unit}"
-        digits = 2 if figure.unit == "x" or figure.unit.startswith("of its ") else 1
-        met = {None: "", True: "yes", False: "**no**"}[figure.met]
-        measured = f"{figure.value:.{digits}f}{space}{figure.unit}"
-        yield f"| {figure.what} | {figure.ours} | {figure.rival} | {measured} | {target} | {met} |"
+        if row.met is not None:
+            bound, limit = ("at least", row.at_least) if row.at_most is None else ("at most", row.at_most)
+            target = f"{bound} {limit:g}{space}{row.unit}"
+        digits = 2 if row.unit == "x" or row.unit.startswith("of its ") else 1
+        met = {None: "", True: "yes", False: "**no**"}[row.met]
+        measured = f"{row.value:.{digits}f}{space}{row.unit}"
+        yield f"| {row.what} | {row.ours} | {row.rival} | {measured} | {target} | {met} |"
 
 
 def machine() -> Iterator[str]:

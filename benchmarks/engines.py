@@ -14,7 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measuring import Figure, peak_megabytes, print_figures
+from benchmarks.measuring import Measurement, peak_megabytes, print_measurements
 from benchmarks.photos import camera_jpeg, draw_photo
 from tfrecords_tools.engines import EngineOptions, run_local
 from tfrecords_tools.images import Encoding
@@ -25,8 +25,8 @@ _JOBS = 16
 _FIELDS = ("patient_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis", "target")
 
 
-def measure(*, photo: tuple[int, int] = (6000, 4000), photos: int = 64, rounds: int = 5) -> list[Figure]:
-    """Returns the figures of two workers, and of the memory of make_shards.
+def measure(*, photo: tuple[int, int] = (6000, 4000), photos: int = 64, rounds: int = 5) -> list[Measurement]:
+    """Returns the speed of two workers, and the memory of make_shards.
 
     Arguments:
       photo: width and height of the photographs.
@@ -47,7 +47,7 @@ def _write_photos(folder: Path, data: bytes, count: int) -> None:
         path.write_bytes(data[:2] + b"\xff\xfe\x00\x06" + struct.pack(">I", number) + data[2:])
 
 
-def _two_workers(folder: Path, images: Path, photos: int, rounds: int) -> Figure:
+def _two_workers(folder: Path, images: Path, photos: int, rounds: int) -> Measurement:
     """Compares the images a second of two workers and of one, between the first shards and the last.
 
     By the clock, so whatever else the machine does counts too: the best rounds are compared.
@@ -61,7 +61,7 @@ def _two_workers(folder: Path, images: Path, photos: int, rounds: int) -> Figure
             ends.append(time.perf_counter())
         # The first shard of each worker has its start in it.
         rates[workers].append((len(ends) - workers) / (ends[-1] - ends[workers - 1]) * photos / _JOBS)
-    return Figure(
+    return Measurement(
         what="two workers",
         ours=f"best round: {max(rates[2]):.1f} photographs/s",
         rival=f"one worker, best round: {max(rates[1]):.1f} photographs/s",
@@ -95,7 +95,7 @@ def _jobs(output: Path, images: Path, files: list[Path]) -> list[ShardJob]:
     return jobs
 
 
-def _memory(folder: Path, images: Path, photos: int) -> list[Figure]:
+def _memory(folder: Path, images: Path, photos: int) -> list[Measurement]:
     """Runs make_shards as a user does, and watches its processes."""
     command = [sys.executable, "-m", "pipelines.make_shards", "--source=image_folder", f"--input={images}"]
     command += [f"--output={folder / 'run'}", "--image_size=512", "--workers=2"]
@@ -109,7 +109,7 @@ def _memory(folder: Path, images: Path, photos: int) -> list[Figure]:
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)}: {log.read().decode()}")
     parent = peaks.pop(process.pid)
-    row = partial(Figure, what=f"make_shards, {photos} photographs to 512 px, two workers", rival="", unit="MB")
+    row = partial(Measurement, what=f"make_shards, {photos} photographs to 512 px, two workers", rival="", unit="MB")
     return [
         row(ours="peak memory of a worker", value=max(peaks.values()), at_most=150),
         row(ours="peak memory of the parent", value=parent),
@@ -129,4 +129,4 @@ def _family(pid: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    print_figures(measure())
+    print_measurements(measure())

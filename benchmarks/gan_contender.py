@@ -17,20 +17,22 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from tests.melgan.published_step import DiscriminatorNumbers, PublishedStep, StepNumbers
-from tests.melgan.step_numbers import step_numbers
 
 from benchmarks.measuring import peak_megabytes, stay_on_one_core
+from melgan.gans import trainer as gan_trainer
 from melgan.gans.architectures import bagan_gp
 from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.config import GanConfig
 from melgan.gans.labels import class_probabilities, wrong_labels
 from melgan.gans.methods import resolve
 from melgan.gans.penalties import RealAndFake
+from melgan.gans.step import GanStep, Logits, Use
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
 from melgan.training.distribution import make_strategy
 from melgan.training.randomness import Draws
+from tests.melgan.gans.published_step import DiscriminatorNumbers, PublishedStep, StepNumbers
+from tests.melgan.training.step_numbers import step_numbers
 
 # Takes a step; returns discriminator loss, penalty (means over the discriminator steps) and generator loss.
 Step = Callable[[int], Sequence[float]]
@@ -64,26 +66,24 @@ class InARow(keras.layers.Layer):
         return self.second(self.first(inputs))
 
 
-class PassForEveryLabel(GanTrainer):
+class PassForEveryLabel(GanStep):
     """Shows the real images to the discriminator once with the right labels, and once more with wrong ones."""
 
-    def _discriminator_losses(self, shown: RealAndFake, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        real_logits = self.discriminator(shown.real_images, shown.real_labels)
-        wrong = wrong_labels(draws.fold(3), shown.real_labels, self.num_classes)
-        losses = self._objective.discriminator(
-            real_logits,
-            self.discriminator(shown.fake_images, shown.fake_labels),
-            self.discriminator(shown.real_images, wrong),
-        )
-        return losses, real_logits
+    def _logits(self, shown: RealAndFake, draws: Draws) -> Logits:
+        of_real = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))
+        of_fake = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT))
+        others = wrong_labels(draws.fold(Use.WRONG_LABELS), shown.real_labels, self.num_classes)
+        real = of_real(shown.real_images, shown.real_labels)
+        fake = of_fake(shown.fake_images, shown.fake_labels)
+        return Logits(real, fake, of_real(shown.real_images, others), taken_for_real=real)
 
 
-# What of bagan_gp is replaced by the plain thing, and the trainer.
-VARIANTS: dict[str, tuple[dict[str, type], type[GanTrainer]]] = {
-    "ours": ({}, GanTrainer),
-    "without LeakyReLU": ({"LeakyReLU": keras.layers.LeakyReLU}, GanTrainer),
-    "without PerLabel": ({"PerLabel": EveryExample}, GanTrainer),
-    "without TwoLinear": ({"TwoLinear": InARow}, GanTrainer),
+# What of bagan_gp is replaced by the plain thing, and what makes the losses.
+VARIANTS: dict[str, tuple[dict[str, type], type[GanStep]]] = {
+    "ours": ({}, GanStep),
+    "without LeakyReLU": ({"LeakyReLU": keras.layers.LeakyReLU}, GanStep),
+    "without PerLabel": ({"PerLabel": EveryExample}, GanStep),
+    "without TwoLinear": ({"TwoLinear": InARow}, GanStep),
     "without a shared pass": ({}, PassForEveryLabel),
     "without any": (
         {"LeakyReLU": keras.layers.LeakyReLU, "PerLabel": EveryExample, "TwoLinear": InARow},
@@ -109,26 +109,30 @@ def main(name: str, folder: Path) -> None:
         sys.stdout.flush()
 
 
-def make_trainer(settings: dict, kind: type[GanTrainer] = GanTrainer) -> GanTrainer:
+def make_trainer(settings: dict) -> GanTrainer:
     """Returns a trainer of BAGAN-GP at 64 px; `settings` are fields of GanConfig."""
-    return kind(
+    return GanTrainer(
         resolve(GanConfig(image_size=64, xla="off", **settings["gan"])), _CLASS_COUNTS, make_strategy("one_device")
     )
 
 
-def ours(variant: tuple[dict[str, type], type[GanTrainer]], settings: dict, inputs: dict[str, np.ndarray]) -> Step:
+def ours(variant: tuple[dict[str, type], type[GanStep]], settings: dict, inputs: dict[str, np.ndarray]) -> Step:
     """Returns a step of the trainer, or of one with something replaced."""
-    replaced, kind = variant
+    replaced, gan_step = variant
     for name, layer in replaced.items():
         setattr(bagan_gp, name, layer)
-    trainer = make_trainer(settings, kind)
+    gan_trainer.GanStep = gan_step
+    trainer = make_trainer(settings)
+    if type(trainer.step_at()) is not gan_step:
+        raise AssertionError(f"the trainer does not take its losses from {gan_step.__name__}")
     for name, network in _networks(trainer).items():
         network.set_weights([inputs[f"{name}_{number}"] for number in range(len(network.weights))])
     batch = {"image": inputs["images"], "label": inputs["labels"]}
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    program, _ = trainer.program_at(0)
 
     def take_step(step: int) -> Sequence[float]:
-        values = trainer.train_steps(batches, tf.constant(step, tf.int64), tf.constant(1, tf.int64))
+        values = program(batches, tf.constant(step, tf.int64), tf.constant(1, tf.int64))
         return [values[name][0] for name in ("discriminator_loss", "penalty", "generator_loss")]
 
     return take_step
@@ -157,9 +161,9 @@ def published(name: str, settings: dict, inputs: dict[str, np.ndarray]) -> Step:
 
 def _networks(trainer: GanTrainer) -> dict[str, keras.Model]:
     return {
-        "generator": trainer.generator,
-        "trunk": trainer.discriminator.trunk,
-        "head": trainer.discriminator.head,
+        "generator": trainer.networks.generator,
+        "trunk": trainer.networks.discriminator.trunk,
+        "head": trainer.networks.discriminator.head,
     }
 
 
@@ -168,7 +172,7 @@ def _write_inputs(path: Path, settings: dict) -> None:
     trainer = make_trainer(settings)
     size = trainer.config.global_batch_size
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, trainer.num_classes, size).astype(np.int32)
+    labels = rng.integers(0, len(_CLASS_COUNTS), size).astype(np.int32)
     arrays = {"images": rng.integers(0, 256, (size, 64, 64, 3)).astype(np.uint8), "labels": labels}
     for name, network in _networks(trainer).items():
         arrays |= {f"{name}_{number}": weight for number, weight in enumerate(network.get_weights())}

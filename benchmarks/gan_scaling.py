@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.measuring import Figure, print_figures
+from benchmarks.measuring import Measurement, print_measurements
 from melgan.gans.architectures import bagan_gp
 from melgan.gans.architectures.networks import NetworkShape
 from melgan.gans.config import GanConfig
@@ -61,15 +61,15 @@ def exchanged_bytes(discriminator_weights: int, generator_weights: int, replicas
 
 
 def efficiency_on_paper(gradient_bytes: float, replicas: int, machine: Machine) -> float:
-    """Returns the share of a step at published widths that is not exchange, 128 images a replica."""
+    """Returns the fraction of a step at published widths that is not exchange, 128 images a replica."""
     passes = _DISC_STEPS * (_GENERATOR + 10 * _DISCRIMINATOR) + 3 * _GENERATOR + 2 * _DISCRIMINATOR
     compute = 2 * passes * _BATCH_SIZE / machine.flops
     exchange = gradient_bytes / machine.bandwidth + (_DISC_STEPS + 1) * 2 * (replicas - 1) * machine.latency
     return compute / (compute + exchange)
 
 
-def measure(*, width: float = 0.25, batch_size: int = 32, steps: int = 10) -> list[Figure]:
-    """Returns the figures.
+def measure(*, width: float = 0.25, batch_size: int = 32, steps: int = 10) -> list[Measurement]:
+    """Returns how fast one and two replicas are, and how efficient more of them on paper.
 
     Arguments:
       width: factor on the published filters of what is measured.
@@ -81,15 +81,15 @@ def measure(*, width: float = 0.25, batch_size: int = 32, steps: int = 10) -> li
     sent = exchanged_bytes(*_weights(width), 2)
     what = f"bagan_gp, width {width:g}, {batch_size} images a replica"
     return [
-        Figure(what=what, ours="1 replica, one core", rival="", value=batch_size / alone, unit="images/s"),
-        Figure(
+        Measurement(what=what, ours="1 replica, one core", rival="", value=batch_size / alone, unit="images/s"),
+        Measurement(
             what=what,
             ours="2 replicas, one core each",
             rival=f"1 replica: {batch_size / alone:.1f} images/s",
             value=2 * batch_size / together,
             unit="images/s",
         ),
-        Figure(
+        Measurement(
             what=f"{what}, {_DISC_STEPS} + 1 steps",
             ours=f"2 replicas: {together:.2f} s, each sends {sent / 1e6:.1f} MB",
             rival=f"1 replica: {alone:.2f} s",
@@ -100,10 +100,10 @@ def measure(*, width: float = 0.25, batch_size: int = 32, steps: int = 10) -> li
     ]
 
 
-def _on_paper() -> Iterator[Figure]:
+def _on_paper() -> Iterator[Measurement]:
     for replicas, machine in _MACHINES.items():
         sent = exchanged_bytes(*_weights(1.0), replicas)
-        yield Figure(
+        yield Measurement(
             what=f"bagan_gp, published widths, {_BATCH_SIZE} images a replica, on paper",
             ours=machine.name,
             rival=f"{sent / 1e6:.0f} MB sent a step by each",
@@ -158,9 +158,10 @@ def _worker(core: int, *, width: float, batch_size: int, steps: int, replicas: i
     batch = {"image": np.zeros((batch_size, 64, 64, 3), np.uint8), "label": np.zeros(batch_size, np.int32)}
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
     batches = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
-    trainer.train_steps(batches, tf.constant(0, tf.int64), tf.constant(1, tf.int64))
+    program, _ = trainer.program_at(0)
+    program(batches, tf.constant(0, tf.int64), tf.constant(1, tf.int64))
     start = time.perf_counter()
-    losses = trainer.train_steps(batches, tf.constant(1, tf.int64), tf.constant(steps, tf.int64))
+    losses = program(batches, tf.constant(1, tf.int64), tf.constant(steps, tf.int64))
     losses["generator_loss"].numpy()
     return (time.perf_counter() - start) / steps
 
@@ -169,4 +170,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.stdout.write(f"{_worker(int(sys.argv[1]), **json.loads(sys.argv[2]))}\n")
     else:
-        print_figures(measure())
+        print_measurements(measure())

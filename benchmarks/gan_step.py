@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.measuring import Figure, print_figures
+from benchmarks.measuring import Measurement, print_measurements
 
 _PUBLISHED = ("published", "published, one tf.function")
 _CHANGES = (
@@ -44,8 +44,8 @@ def measure(
     disc_steps: int = 5,
     rounds: int = 2,
     changes: Sequence[str] = _CHANGES,
-) -> list[Figure]:
-    """Returns the figures.
+) -> list[Measurement]:
+    """Returns time and memory against the published step, and without each of the changes.
 
     Arguments:
       width: factor on the published filters.
@@ -96,24 +96,24 @@ def _take_step(process: subprocess.Popen, answers: Answers, *, counted: bool) ->
         answers.seconds.append(answer["seconds"])
 
 
-def _against_published(answers: Mapping[str, Answers], batch_size: int, disc_steps: int) -> list[Figure]:
+def _against_published(answers: Mapping[str, Answers], batch_size: int, disc_steps: int) -> list[Measurement]:
     what = f"bagan_gp, 64 px, batch {batch_size}, {disc_steps} + 1 steps"
     ours, *rivals = (answers[name] for name in ("ours", *_PUBLISHED))
     labels = ("published step, nothing compiled", "published step, one tf.function")
-    figures = []
+    measurements = []
     for label, rival, target in zip(labels, rivals, (0.60, None), strict=True):
-        figures.append(
-            Figure(
+        measurements.append(
+            Measurement(
                 what=what,
                 ours=_seconds(ours),
                 rival=f"{label}: {_seconds(rival)}",
-                value=_share(ours, rival),
+                value=_ratio(ours, rival),
                 unit="of its time",
                 at_most=target,
             )
         )
-        figures.append(
-            Figure(
+        measurements.append(
+            Measurement(
                 what=f"{what}, peak memory",
                 ours=f"{ours.megabytes:.0f} MB",
                 rival=f"{label}: {rival.megabytes:.0f} MB",
@@ -122,14 +122,14 @@ def _against_published(answers: Mapping[str, Answers], batch_size: int, disc_ste
                 at_most=1,
             )
         )
-    return [*figures, *_equality(what, ours, rivals[0])]
+    return [*measurements, *_equality(what, ours, rivals[0])]
 
 
-def _equality(what: str, ours: Answers, published: Answers) -> Iterator[Figure]:
+def _equality(what: str, ours: Answers, published: Answers) -> Iterator[Measurement]:
     """Yields the difference of the losses in the first step, and in the last, by when training has amplified it."""
     for place, bound in ((0, 1), (-1, None)):
         pairs = zip(ours.losses[place], published.losses[place], strict=True)
-        yield Figure(
+        yield Measurement(
             what=f"{what}, equal results",
             ours=f"losses of step {range(len(ours.losses))[place] + 1}",
             rival="published step: largest relative difference",
@@ -139,21 +139,22 @@ def _equality(what: str, ours: Answers, published: Answers) -> Iterator[Figure]:
         )
 
 
-def _by_change(answers: dict[str, Answers]) -> list[Figure]:
+def _by_change(answers: dict[str, Answers]) -> list[Measurement]:
     ours = answers.pop("ours")
     return [
-        Figure(
+        Measurement(
             what="bagan_gp, 1 + 1 steps, what each change gave",
             ours=f"{_seconds(ours)}, {ours.megabytes:.0f} MB",
             rival=f"{name}: {_seconds(rival)}, {rival.megabytes:.0f} MB",
-            value=_share(ours, rival),
+            value=_ratio(ours, rival),
             unit="of its time",
         )
         for name, rival in answers.items()
     ]
 
 
-def _share(ours: Answers, rival: Answers) -> float:
+def _ratio(ours: Answers, rival: Answers) -> float:
+    """Returns the median over the rounds of our time over the rival's."""
     return statistics.median(own / other for own, other in zip(ours.seconds, rival.seconds, strict=True))
 
 
@@ -162,4 +163,4 @@ def _seconds(answers: Answers) -> str:
 
 
 if __name__ == "__main__":
-    print_figures(measure())
+    print_measurements(measure())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import Figure, print_figures, stay_on_one_core
+from benchmarks.measuring import Measurement, print_measurements, stay_on_one_core
 
 _CLASSES = 1008
 _DIMENSIONS = 32
@@ -23,8 +23,8 @@ _EXACT = ("FID", "precision", "recall")  # without chance; KID and the splits of
 
 def measure(
     *, images: int = 10_000, width: int = 2048, rounds: int = 1, rival: str | None = sys.executable
-) -> list[Figure]:
-    """Returns the figures.
+) -> list[Measurement]:
+    """Returns time, differences and memory.
 
     Arguments:
       images: generated ones, and as many real ones.
@@ -58,11 +58,11 @@ def _run(python: str, name: str, folder: str) -> dict:
     return json.loads(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
 
 
-def _against(what: str, ours: Sequence[dict], others: Sequence[dict]) -> Iterator[Figure]:
-    """Yields the share of the rival's time, and how far the metrics differ."""
+def _against(what: str, ours: Sequence[dict], others: Sequence[dict]) -> Iterator[Measurement]:
+    """Yields our time over the rival's, and how far the metrics differ."""
     if not others:
         return
-    yield Figure(
+    yield Measurement(
         what=what,
         ours=f"KID of all pairs: {_seconds(ours)}",
         rival=f"torch-fidelity, KID of 100 subsets: {_seconds(others)}",
@@ -73,7 +73,7 @@ def _against(what: str, ours: Sequence[dict], others: Sequence[dict]) -> Iterato
         at_most=1,
     )
     own, other = ours[-1]["values"], others[-1]["values"]
-    yield Figure(
+    yield Measurement(
         what=f"{what}, equal results",
         ours=", ".join(f"{name} {own[name]:.4f}" for name in _EXACT),
         rival="torch-fidelity: largest relative difference",
@@ -83,10 +83,10 @@ def _against(what: str, ours: Sequence[dict], others: Sequence[dict]) -> Iterato
     )
 
 
-def _memory(what: str, ours: Sequence[dict], others: Sequence[dict]) -> Figure:
+def _memory(what: str, ours: Sequence[dict], others: Sequence[dict]) -> Measurement:
     own = max(answer["megabytes"] for answer in ours)
     other = max((answer["megabytes"] for answer in others), default=None)
-    return Figure(
+    return Measurement(
         what=f"{what}, peak memory",
         ours=f"{own:.0f} MB",
         rival="" if other is None else f"torch-fidelity: {other:.0f} MB",
@@ -103,4 +103,4 @@ def _seconds(answers: Sequence[dict]) -> str:
 
 if __name__ == "__main__":
     stay_on_one_core()
-    print_figures(measure())
+    print_measurements(measure())

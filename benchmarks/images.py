@@ -8,7 +8,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.measuring import Figure, cpu_seconds, per_second, print_figures, stay_on_one_core, times_faster
+from benchmarks.measuring import (
+    Measurement,
+    cpu_seconds,
+    per_second,
+    print_measurements,
+    stay_on_one_core,
+    times_faster,
+)
 from benchmarks.photos import camera_jpeg, draw_photo
 from tfrecords_tools.images import Encoding, encode_jpeg, to_jpeg
 
@@ -19,8 +26,8 @@ _IN_A_ROW = 4
 
 def measure(
     *, large: tuple[int, int] = (6000, 4000), large_rounds: int = 7, small: int = 1024, small_rounds: int = 25
-) -> list[Figure]:
-    """Returns the figures of a large photograph, of a small square one, and of one that has the right size already.
+) -> list[Measurement]:
+    """Returns how fast a large photograph is converted, a small square one, and one that has the right size already.
 
     Arguments:
       large: width and height of the photograph that becomes 512 pixels a side, or as much smaller as it is.
@@ -40,7 +47,7 @@ def measure(
 
 def _conversion(
     name: str, data: bytes, image_size: int, rounds: int, at_least: tuple[float, float | None]
-) -> list[Figure]:
+) -> list[Measurement]:
     encoded = np.frombuffer(data, np.uint8)
     rivals = {
         "OpenCV imdecode, resize INTER_AREA, imencode": (partial(_opencv, encoded, image_size), at_least[0]),
@@ -53,8 +60,8 @@ def _conversion(
     seconds = cpu_seconds(
         {"ours": ours, **{rival: work for rival, (work, _) in rivals.items()}}, rounds, in_a_row=_IN_A_ROW
     )
-    figures = [
-        Figure(
+    measurements = [
+        Measurement(
             what=f"{name}{image_size}",
             ours=per_second(_IN_A_ROW, seconds["ours"]),
             rival=f"{rival}: {per_second(_IN_A_ROW, seconds[rival])}",
@@ -63,27 +70,27 @@ def _conversion(
         )
         for rival, (_, target) in rivals.items()
     ]
-    return [*figures, _fidelity(f"{name}{image_size}, the pixels", data, image_size)]
+    return [*measurements, _fidelity(f"{name}{image_size}, the pixels", data, image_size)]
 
 
-def _fidelity(what: str, data: bytes, image_size: int) -> Figure:
+def _fidelity(what: str, data: bytes, image_size: int) -> Measurement:
     """Returns how near the pixels are to those of a full decode, the encoder's loss (here at quality 100) aside."""
     stored = np.asarray(Image.open(io.BytesIO(to_jpeg(data, Encoding(image_size=image_size, quality=100)))), float)
     full = _centre(np.asarray(Image.open(io.BytesIO(data))))
     reference = cv2.resize(full, (image_size, image_size), interpolation=cv2.INTER_AREA)
     value = 10 * math.log10(255**2 / np.mean(np.square(stored - reference)))
     rival = "full decode, mean of each area"
-    return Figure(what=what, ours="decoded at reduced scale", rival=rival, value=value, unit="dB", at_least=45)
+    return Measurement(what=what, ours="decoded at reduced scale", rival=rival, value=value, unit="dB", at_least=45)
 
 
-def _copy(photo: np.ndarray, rounds: int) -> Figure:
+def _copy(photo: np.ndarray, rounds: int) -> Measurement:
     data, size = encode_jpeg(photo, QUALITY), len(photo)
     ours = partial(to_jpeg, data, Encoding(image_size=size, quality=QUALITY))
     if ours() != data:
         raise AssertionError(f"an image of {size} pixels was not copied")
     rival = partial(_opencv, np.frombuffer(data, np.uint8), size)
     seconds = cpu_seconds({"ours": ours, "rival": rival}, rounds, in_a_row=_IN_A_ROW)
-    return Figure(
+    return Measurement(
         what=f"{size}x{size} -> {size}",
         ours=f"bytes are checked and copied: {per_second(_IN_A_ROW, seconds['ours'])}",
         rival=f"OpenCV imdecode, imencode: {per_second(_IN_A_ROW, seconds['rival'])}",
@@ -115,4 +122,4 @@ def _centre(image: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     stay_on_one_core()
-    print_figures(measure())
+    print_measurements(measure())

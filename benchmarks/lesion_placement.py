@@ -22,7 +22,7 @@ from tfrecords_tools.reading import evaluation_batches
 
 @dataclass(frozen=True)
 class Placement:
-    """How well the lesions of `images` keep to their boxes; a lesion stands out in the share `found` of them.
+    """How well the lesions of `images` keep to their boxes; a lesion stands out in the fraction `found` of them.
 
     Overlaps are mean intersections over unions with the box of the image, and of the next one. Correlations, over the
     images, are those of the centre from left to right, from top to bottom, and of the side of a square of equal area;
@@ -41,7 +41,7 @@ def measure_placement(images: np.ndarray, boxes: np.ndarray) -> Placement:
 
     Arguments:
       images: uint8 `[N, H, W, 3]`.
-      boxes: `[N, 4]`, x_min, y_min, x_max, y_max as shares of the sides.
+      boxes: `[N, 4]`, x_min, y_min, x_max, y_max as fractions of the sides.
 
     Raises:
       ValueError: if lesions stand out in less than three images.
@@ -59,8 +59,8 @@ def measure_placement(images: np.ndarray, boxes: np.ndarray) -> Placement:
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Returns the intersection over union `[N]` of each box `[N, 4]` with the other of its row."""
     sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
-    shared = np.prod(np.maximum(sides, 0), axis=1)
-    return shared / (_areas(boxes) + _areas(others) - shared)
+    common = np.prod(np.maximum(sides, 0), axis=1)
+    return common / (_areas(boxes) + _areas(others) - common)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -98,8 +98,8 @@ def read_boxed_images(path: str, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 def row(name: str, placement: Placement) -> str:
     """Returns a row of the table."""
-    figures = (placement.found, placement.overlap, placement.overlap_of_next, *placement.correlations)
-    return f"| {name} | {placement.images} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
+    values = (placement.found, placement.overlap, placement.overlap_of_next, *placement.correlations)
+    return f"| {name} | {placement.images} | {' | '.join(f'{value:.2f}' for value in values)} |"
 
 
 def main() -> None:

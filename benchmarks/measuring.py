@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class Measurement:
     """One row of the table.
 
     `value` is a ratio (`unit` is "x": the rival's time over ours) or an amount in `unit`; it should be at least
@@ -36,7 +36,7 @@ class Figure:
 
 
 def stay_on_one_core() -> None:
-    """Keeps this process, with all threads, on one core, where the system can; for figures per core."""
+    """Keeps this process, with all threads, on one core, where the system can; for rates per core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
@@ -84,7 +84,7 @@ def peak_megabytes(pid: int | str = "self") -> float:
     return int(peak[1]) / 1000 if peak else 0.0
 
 
-def print_figures(figures: Iterable[Figure]) -> None:
-    """Prints figures as JSON, one a line, for the process that collects them."""
-    for figure in figures:
-        sys.stdout.write(json.dumps(asdict(figure)) + "\n")
+def print_measurements(measurements: Iterable[Measurement]) -> None:
+    """Prints measurements as JSON, one a line, for the process that collects them."""
+    for measurement in measurements:
+        sys.stdout.write(json.dumps(asdict(measurement)) + "\n")

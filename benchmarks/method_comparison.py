@@ -1,4 +1,4 @@
-"""Methods of GANs at equal wall time on the same shards: trained, judged, put into tables and side by side.
+"""Methods of GANs at equal wall time on the same shards: trained, evaluated, put into tables and side by side.
 
     python -m benchmarks.method_comparison --shards=SHARDS --output=FOLDER --features=classifier:RUN --minutes=8
 
@@ -7,19 +7,17 @@ autoencoder counts. Time runs from the first line of metrics on, so that startin
 run is ended as a cluster would end it, and finished at the step it has reached. Of a method with an autoencoder the
 compiling of the GAN behind it counts. Schedules that count passes over the images are made to fit what a method
 reaches: a short run measures its speed. What is finished is not done again, what was interrupted begins anew; tables
-and pictures are of all runs in the folder, so that several processes can share it, each with seeds of its own.
+and pictures are of all runs in the folder, so that several processes can work in it, each with seeds of its own.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,8 +25,12 @@ from benchmarks.measuring import peak_megabytes
 from benchmarks.method_tables import tables, write_side_by_side
 from melgan.gans.architectures import ARCHITECTURES
 from melgan.gans.methods import METHODS
+from pipelines.artefacts.evaluation import EvaluationReport
+from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.artefacts.shards import open_shards, split_fold
-from pipelines.contract.workdir import require_equal
+from pipelines.contract.launching import run_command, started
+from pipelines.contract.workdir import read_report, require_same_settings
+from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.errors import look_up
 from tfrecords_tools.foundation.files import write_atomically
 
@@ -45,7 +47,7 @@ _EVALUATED = (
 )
 _FAR = 10_000_000  # steps that no run reaches
 _LOG_EVERY = 10
-# Schedules are to end when these shares of a run are over.
+# Schedules are to end when these fractions of a run are over.
 _ENCODED_AT, _GROWN_AT, _BURNT_IN_AT = 0.25, 0.5, 1 / 3
 _TRIAL = 60.0  # seconds of training in which the speed is measured
 _LONGEST_START = 900  # seconds until a method must have logged its first steps
@@ -53,7 +55,7 @@ _LONGEST_START = 900  # seconds until a method must have logged its first steps
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared on what: shards with a fold held out, and the settings that all methods share.
+    """What is compared on what: shards with a fold held out, and the settings that all methods have in common.
 
     `widths` are those of single methods; the others have that of "".
     """
@@ -75,7 +77,7 @@ class Comparison:
 
 
 def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]) -> list[dict]:
-    """Trains and judges every method with every seed; returns what is in the folder, a dictionary a run.
+    """Trains and evaluates every method with every seed; returns what is in the folder, a dictionary a run.
 
     Raises:
       CommandError: if the folder holds a comparison with other settings.
@@ -99,7 +101,7 @@ def _require_same_comparison(comparison: Comparison) -> None:
     if not path.is_file():
         comparison.output.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(settings, indent=1) + "\n")
-    require_equal(path, json.loads(path.read_text()), settings)
+    require_same_settings(path, json.loads(path.read_text()), settings)
 
 
 def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> dict:
@@ -110,24 +112,24 @@ def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> di
     trained = _train_for(60 * comparison.minutes, workdir, settings)
     settings["total_steps"] = _newest_step(workdir)
     _run("train_gan", workdir=workdir, **settings)
-    judged = folder / "judged"
+    evaluation = folder / "evaluation"
     _run(
         "evaluate_gan",
         gan=workdir,
         shards=comparison.shards,
-        output=judged,
+        output=evaluation,
         features=comparison.features,
         metrics=",".join(_EVALUATED),
         feature_dir=comparison.output / "features",
     )
-    report = json.loads((judged / "report.json").read_text())
-    drawn = _seconds_per_thousand(workdir, folder / "drawn", report["classes"][0], comparison.drawn)
+    report = read_report(evaluation, EvaluationReport)
+    drawn = _seconds_per_thousand(workdir, folder / "drawn", report.classes[0], comparison.drawn)
     return {
         **trained,
         "folder": str(workdir),
         "settings": settings,
         "seconds_per_thousand": drawn,
-        "report": report,
+        "report": as_plain(report),
     }
 
 
@@ -173,22 +175,22 @@ def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Pat
 
 def _train_for(seconds: float, workdir: Path, settings: dict) -> dict:
     """Trains for a time and ends the run by SIGTERM, which saves it; returns how far it came."""
-    with _started("train_gan", workdir=workdir, **settings) as process:
+    log = _log_of(workdir)
+    with started("train_gan", {"workdir": workdir, **settings}, log=log) as process:
         begun = _wait_for_metrics(process, workdir)
         while time.monotonic() - begun < seconds and process.poll() is None:
             time.sleep(0.5)
         peak = peak_megabytes(process.pid)
         process.send_signal(signal.SIGTERM)
         if process.wait(timeout=600) not in (0, 128 + signal.SIGTERM):
-            raise RuntimeError(f"train_gan ended with {process.returncode}; its output is {workdir}.log")
+            raise RuntimeError(f"train_gan ended with exit code {process.returncode}; its output is {log}")
     return {"seconds": seconds, "megabytes": peak}
 
 
 def _steps_per_second(series: str, workdir: Path, settings: dict) -> float:
     """Trains for a short time; returns how fast a part of a training goes."""
     trained = _train_for(_TRIAL, workdir, settings)
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return max(line["step"] for line in lines if line["series"] == series) / trained["seconds"]
+    return max(line.step for line in read_metrics(workdir, series)) / trained["seconds"]
 
 
 def _newest_step(workdir: Path) -> int:
@@ -202,10 +204,10 @@ def _newest_step(workdir: Path) -> int:
 def _wait_for_metrics(process: subprocess.Popen, workdir: Path) -> float:
     """Returns when the first line of metrics was written."""
     start = time.monotonic()
-    while not (workdir / "metrics.jsonl").is_file() or not (workdir / "metrics.jsonl").stat().st_size:
+    while not read_metrics(workdir):
         if process.poll() is not None or time.monotonic() - start > _LONGEST_START:
             process.kill()
-            raise RuntimeError(f"train_gan logged no step; its output is {workdir}.log")
+            raise RuntimeError(f"train_gan logged no step; its output is {_log_of(workdir)}")
         time.sleep(0.2)
     return time.monotonic()
 
@@ -220,26 +222,13 @@ def _seconds_per_thousand(gan: Path, output: Path, label: str, images: int) -> f
     return 1000 * (seconds[1] - seconds[0]) / images
 
 
-@contextlib.contextmanager
-def _started(stage: str, **settings: object) -> Iterator[subprocess.Popen]:
-    """Gives a process of a stage, whose output goes into a log beside its folder."""
-    flags = [f"--{name}={value}" for name, value in settings.items()]
-    log = Path(f"{settings.get('workdir') or settings['output']}.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "ab") as file:
-        process = subprocess.Popen([sys.executable, "-m", f"pipelines.{stage}", *flags], stdout=file, stderr=file)
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+def _run(command: str, **settings: object) -> None:
+    """Runs a command to its end; its output goes into a log beside its folder."""
+    run_command(command, settings, log=_log_of(settings.get("workdir") or settings["output"]))
 
 
-def _run(stage: str, **settings: object) -> None:
-    with _started(stage, **settings) as process:
-        if process.wait():
-            raise RuntimeError(f"{stage} ended with {process.returncode}: {settings}")
+def _log_of(folder: object) -> Path:
+    return Path(f"{folder}.log")
 
 
 def widths(text: str) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What a comparison of methods found: tables in Markdown, and pictures of what the generators draw side by side.
 
 A result is a dictionary that `method_comparison` wrote: method, seed, settings, the folder of the run, the report of
-its evaluation and what it cost.
+its evaluation, as JSON has it, and what it cost.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -9,16 +9,18 @@ import pipelines.contract.quiet_tensorflow  # noqa: F401
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from melgan.gans.methods import METHODS
-from melgan.metrics.evaluation import ALL_CLASSES
-from pipelines.artefacts.generator_run import load_generator
-from pipelines.artefacts.image_sets import draw_images, read_images
+from melgan.metrics.evaluation import ALL_CLASSES, Row
+from melgan.sampling import first_requests
+from pipelines.artefacts.evaluation import EvaluationReport, row_of
+from pipelines.artefacts.image_sets import SyntheticImages, read_images
 from pipelines.artefacts.shards import open_shards, split_fold
-from pipelines.pages.grids import write_grid
+from pipelines.contract.shared_settings import JPEG_QUALITY, SamplingSettings
+from pipelines.pages.grids import Column, write_grid
+from pipelines.synthesis.samplers import open_sampler
+from tfrecords_tools.foundation.documents import from_plain
 
-_FIGURES = {
+_METRICS = {
     "kid": "KID",
     "precision": "precision",
     "recall": "recall",
@@ -36,13 +38,15 @@ _SHOWN = 10  # images of each class, side by side
 def tables(results: Sequence[dict]) -> str:
     """Returns the results in Markdown: tables of each class, of all, and of what the runs cost, with a row a run."""
     results = in_order(results)
+    reports = [from_plain(EvaluationReport, result["report"]) for result in results]
     parts = []
-    for label in [*results[0]["report"]["classes"], ALL_CLASSES]:
+    for scope in [*reports[0].classes, ALL_CLASSES]:
         rows = [
-            [result["method"], result["seed"], *_figures(result["report"]["synthetic"], label)] for result in results
+            [result["method"], result["seed"], *_cells(report.synthetic, scope)]
+            for result, report in zip(results, reports, strict=True)
         ]
-        rows.append(["real", "", *_figures(results[0]["report"]["real"], label)])
-        parts.append(f"### {label}\n\n{_markdown(['method', 'seed', *_FIGURES.values()], rows)}")
+        rows.append(["real", "", *_cells(reports[0].real, scope)])
+        parts.append(f"### {scope}\n\n{_markdown(['method', 'seed', *_METRICS.values()], rows)}")
     costs = [
         [result["method"], result["seed"], result["settings"]["width"], result["settings"]["total_steps"]]
         + [f"{result['seconds_per_thousand']:.1f}", f"{result['megabytes']:.0f}"]
@@ -52,14 +56,15 @@ def tables(results: Sequence[dict]) -> str:
     return "\n\n".join([*parts, f"### Cost\n\n{_markdown(header, costs)}"])
 
 
-def _figures(rows: Sequence[dict], label: str) -> list[str]:
-    found = {row["figure"]: row for row in rows if row["scope"] == label and row["value"] is not None}
-    return [_cell(found[name]) if name in found else "" for name in _FIGURES]
+def _cells(rows: Sequence[Row], scope: str) -> list[str]:
+    return [_cell(row_of(rows, name, scope)) for name in _METRICS]
 
 
-def _cell(row: dict) -> str:
-    reach = "" if row["low"] is None else f" ({row['low']:.2g} to {row['high']:.2g})"
-    return f"{row['value']:.3g}{reach}"
+def _cell(row: Row | None) -> str:
+    if row is None or row.value is None:
+        return ""
+    reach = "" if row.low is None else f" ({row.low:.2g} to {row.high:.2g})"
+    return f"{row.value:.3g}{reach}"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -74,16 +79,17 @@ def write_side_by_side(results: Sequence[dict], output: Path) -> None:
     _, held_out = split_fold(shards.manifest, settings["num_folds"], settings["fold"])
     real = read_images(shards, held_out, settings["image_size"], _SHOWN)
     results = in_order(results)
-    generators = [load_generator(result["folder"], "gan") for result in results]
+    generators = [open_sampler(result["folder"], "gan", SamplingSettings()) for result in results]
+    images = [SyntheticImages(each.sampler, (each.sha256, each.seed), JPEG_QUALITY) for each in generators]
     before = [None, *(result["method"] for result in results)]
     names = [
         f"seed {result['seed']}" if result["method"] == previous else result["method"]
         for result, previous in zip(results, before, strict=False)
     ]
-    for label, class_name in enumerate(shards.manifest.classes):
-        labels = np.full(_SHOWN, label)
-        drawn = [draw_images(generator.network, generator.sha256, labels, 0).images for generator in generators]
-        write_grid(output / f"{class_name}.png", [real.images[real.labels == label], *drawn], ["real", *names], [])
+    for label, class_name in enumerate(shards.classes):
+        drawn = [each.draw(first_requests(label, _SHOWN)).images for each in images]
+        columns = [Column("real", real.images[real.labels == label]), *map(Column, names, drawn)]
+        write_grid(output / f"{class_name}.png", columns)
 
 
 def in_order(results: Sequence[dict]) -> list[dict]:

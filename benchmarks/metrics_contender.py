@@ -36,7 +36,7 @@ def main(name: str, folder: Path) -> None:
 
 
 def ours() -> Compute:
-    """Returns our metrics; KID is that of all pairs, and shares one pass over them with precision and recall."""
+    """Returns our metrics; KID is that of all pairs, in one pass over them with precision and recall."""
     import pipelines.contract.quiet_tensorflow  # noqa: F401
 
     from scipy.special import softmax
@@ -44,12 +44,12 @@ def ours() -> Compute:
     from melgan.metrics.fid import frechet_distance
     from melgan.metrics.inception_score import inception_score
     from melgan.metrics.kid import distance_from
-    from melgan.metrics.prdc import shares_from
+    from melgan.metrics.prdc import metrics_of
     from melgan.metrics.similarities import compare
 
     def compute(features: np.ndarray, reference: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         similarities = compare(features, reference, nearest=NEAREST)
-        neighbours = shares_from(similarities.neighbourhoods, NEAREST)
+        neighbours = metrics_of(similarities.neighbourhoods, NEAREST)
         counts, reference_counts = np.array([len(features)]), np.array([len(reference)])
         return {
             "IS": float(inception_score(softmax(logits.astype(np.float64), axis=1), splits=SPLITS)),

@@ -11,23 +11,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.measuring import Figure, peak_megabytes, print_figures
-from tfrecords_tools.example import SEX_CODES, SITE_CODES
+from benchmarks.measuring import Measurement, peak_megabytes, print_measurements
+from tfrecords_tools.foundation.metadata import CATEGORIES
 from tfrecords_tools.planning import plan_shards, write_plan
 from tfrecords_tools.sources.merging import merge_sources
 from tfrecords_tools.sources.table import SourceTable
 
 _ROWS_PER_PATIENT = 16
-_MELANOMA_SHARE = 0.0176
+_SITE = "anatom_site_general_challenge"
+_MELANOMA_FRACTION = 0.0176
 
 
-def measure(*, kaggle_rows: int = 33_126, many_rows: int = 1_000_000) -> list[Figure]:
-    """Returns the figures of a table of the size of Kaggle's, and of a far larger one."""
+def measure(*, kaggle_rows: int = 33_126, many_rows: int = 1_000_000) -> list[Measurement]:
+    """Returns time and memory for a table of the size of Kaggle's, and for a far larger one."""
     few, many = _plan_apart(kaggle_rows), _plan_apart(many_rows)
     return [
-        Figure(what=f"planning {kaggle_rows:,} rows", ours="", rival="", value=few["seconds"], unit="s", at_most=10),
-        Figure(what=f"planning {many_rows:,} rows", ours="", rival="", value=many["seconds"], unit="s"),
-        Figure(
+        Measurement(
+            what=f"planning {kaggle_rows:,} rows", ours="", rival="", value=few["seconds"], unit="s", at_most=10
+        ),
+        Measurement(what=f"planning {many_rows:,} rows", ours="", rival="", value=many["seconds"], unit="s"),
+        Measurement(
             what=f"planning {many_rows:,} rows",
             ours="peak memory",
             rival="",
@@ -66,11 +69,11 @@ def _rows(count: int) -> pd.DataFrame:
             "version": rng.integers(0, 2**60, count),
             "lesion_id": None,
             "patient_id": [f"IP_{number:07d}" for number in rng.integers(0, max(count // _ROWS_PER_PATIENT, 1), count)],
-            "sex": rng.choice(list(SEX_CODES), count),
+            "sex": rng.choice(list(CATEGORIES["sex"].codes), count),
             "age_approx": 5.0 * rng.integers(3, 19, count),
-            "anatom_site_general_challenge": rng.choice(list(SITE_CODES), count),
+            _SITE: rng.choice(list(CATEGORIES[_SITE].codes), count),
             "diagnosis": rng.choice(["unknown", "nevus"], count),
-            "target": (rng.random(count) < _MELANOMA_SHARE).astype(int),
+            "target": (rng.random(count) < _MELANOMA_FRACTION).astype(int),
         }
     )
 
@@ -79,4 +82,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.stdout.write(json.dumps(_plan(int(sys.argv[1]))))
     else:
-        print_figures(measure())
+        print_measurements(measure())

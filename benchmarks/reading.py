@@ -19,20 +19,28 @@ import tensorflow as tf
 import webdataset
 from PIL import Image
 
-from benchmarks.measuring import Figure, cpu_seconds, per_second, print_figures, stay_on_one_core, times_faster
+from benchmarks.measuring import (
+    Measurement,
+    cpu_seconds,
+    per_second,
+    print_measurements,
+    stay_on_one_core,
+    times_faster,
+)
 from benchmarks.photos import draw_photo
 from tfrecords_tools.example import Example
 from tfrecords_tools.images import encode_jpeg
-from tfrecords_tools.reading import ShardSet, training_batches
+from tfrecords_tools.reading import training_batches
 from tfrecords_tools.shards import write_examples
+from tfrecords_tools.streams import ShardSet, Stream
 
 _SHUFFLE = 1000  # webdataset's buffer, in images; ours is larger
 _STEPS_PER_EPOCH = 8
 _EPOCHS = 2
 
 
-def measure(*, image_size: int = 256, batch_size: int = 64, photos: int = 16, rounds: int = 5) -> list[Figure]:
-    """Returns the figures of shards of twice the size asked for, and of shards of that size.
+def measure(*, image_size: int = 256, batch_size: int = 64, photos: int = 16, rounds: int = 5) -> list[Measurement]:
+    """Returns how fast shards of twice the size asked for are read, and shards of that size.
 
     Arguments:
       image_size: side of the images in the batches.
@@ -46,22 +54,21 @@ def measure(*, image_size: int = 256, batch_size: int = 64, photos: int = 16, ro
     tf.config.threading.set_intra_op_parallelism_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         return [
-            *_figures(Path(folder), 2 * image_size, image_size, batch_size, photos, rounds),
-            *_figures(Path(folder), image_size, image_size, batch_size, photos, rounds),
+            *_race(Path(folder), 2 * image_size, image_size, batch_size, photos, rounds),
+            *_race(Path(folder), image_size, image_size, batch_size, photos, rounds),
         ]
 
 
-def _figures(
+def _race(
     folder: Path, stored_size: int, image_size: int, batch_size: int, photos: int, rounds: int
-) -> list[Figure]:
+) -> list[Measurement]:
     drawn = [encode_jpeg(draw_photo(stored_size, stored_size, seed), quality=95) for seed in range(photos)]
     jpegs = [drawn[number % photos] for number in range(_STEPS_PER_EPOCH * batch_size)]
     shards = _write_shard(folder / str(stored_size), jpegs)
     tar = _write_tar(folder / f"{stored_size}.tar", jpegs)
-    flipped = training_batches(
-        shards, image_size=image_size, global_batch_size=batch_size, seed=0, augment=_random_flip
-    )
-    plain = training_batches(shards, image_size=image_size, global_batch_size=batch_size, seed=0)
+    settings = {"num_classes": 2, "image_size": image_size, "global_batch_size": batch_size, "seed": 0}
+    flipped = training_batches([Stream(shards=shards)], **settings, augment=_random_flip)
+    plain = training_batches([Stream(shards=shards)], **settings)
     contenders = {
         "flipped": partial(_take, flipped),
         "plain": partial(_take, plain),
@@ -79,7 +86,7 @@ def _figures(
         ("plain", "limit", "limit: tf.data decoding alone, from memory; ours without flip", 0.75 if at_size else None),
     ]
     return [
-        Figure(
+        Measurement(
             what=f"reading {stored_size} px as batches of {image_size} px",
             ours=rates[ours],
             rival=f"{description}: {rates[rival]}",
@@ -161,4 +168,4 @@ def _write_tar(path: Path, jpegs: Sequence[bytes]) -> Path:
 
 if __name__ == "__main__":
     stay_on_one_core()
-    print_figures(measure())
+    print_measurements(measure())

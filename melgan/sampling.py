@@ -1,82 +1,103 @@
-"""(generator, labels, seed) -> images; an image depends on its own index only, not on its neighbours."""
+"""The interface of every generator of images, whatever it is conditioned on: a `Sampler` answers `Requests`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from melgan.gans.boxes import table_of, with_given_boxes
-from melgan.images import to_uint8
+BATCH_SIZE = 64  # images drawn at a time; rounding, and so a grey level now and then, depends on it
 
 
-def latents_at(seed: int, indices: Sequence[int], latent_dim: int) -> tf.Tensor:
-    """Returns standard normal latents `[N, latent_dim]`, each a function of (seed, index)."""
-    return tf.map_fn(
-        lambda index: tf.random.stateless_normal([latent_dim], tf.stack([tf.constant(seed, tf.int64), index])),
-        tf.constant(indices, tf.int64),
-        fn_output_signature=tf.float32,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Images that are asked for: of each its index, its class and, where a sampler takes them, conditions.
 
+    An image depends on the seed of the sampler and on its own request only, not on its neighbours.
 
-def sample_images(
-    generator: keras.Model,
-    labels: Sequence[int],
-    seed: int,
-    *,
-    indices: Sequence[int] | None = None,
-    boxes: np.ndarray | None = None,
-    batch_size: int = 64,
-) -> Iterator[np.ndarray]:
-    """Yields one image a label, uint8 `[H, W, 3]`.
-
-    Arguments:
-      generator: maps [latents, labels] to images in [-1, 1].
-      labels: classes to draw, `[N]`.
-      seed: of the latents.
-      indices: index of every image `[N]`, by default 0 to N - 1; equal seed, index and label give an equal image.
-      boxes: where lesions are placed `[N, M, 4]`, for a generator with boxes; by default its latents choose.
-      batch_size: images generated at a time.
+    Attributes:
+      index: `[N]`, which image of the endless sequence of a seed.
+      label: `[N]`, its class.
+      boxes: `[N, M, 4]`, where lesions are placed: x_min, y_min, x_max, y_max as fractions of the sides.
+      mask: `[N, H, W]`, the form of lesions.
+      source: `[N]`, names of the real images to start from.
     """
-    latent_dim = generator.input_shape[0][-1]
-    given = [] if boxes is None else [np.asarray(boxes, np.float32)]
-    network = generator if boxes is None else with_given_boxes(generator)
-    labels = np.asarray(labels, np.int32)
-    indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
-    for start in range(0, len(labels), batch_size):
-        chunk = slice(start, start + batch_size)
-        latents = latents_at(seed, indices[chunk], latent_dim)
-        inputs = [latents, tf.constant(labels[chunk]), *(tf.constant(values[chunk]) for values in given)]
-        images = network(inputs, training=False)
-        yield from to_uint8(images).numpy()
+
+    index: np.ndarray
+    label: np.ndarray
+    boxes: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    source: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The names of the conditions that are given."""
+        return frozenset(name for name in CONDITIONS if getattr(self, name) is not None)
+
+    def take(self, rows: np.ndarray | slice) -> "Requests":
+        """Returns the requests of some rows."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(self, **{name: values[rows] for name, values in given.items() if values is not None})
+
+    def in_batches(self, batch_size: int = BATCH_SIZE) -> Iterator["Requests"]:
+        """Yields the requests in order, so many at a time."""
+        for start in range(0, len(self), batch_size):
+            yield self.take(slice(start, start + batch_size))
 
 
-def chosen_boxes(generator: keras.Model, labels: Sequence[int], seed: int, indices: Sequence[int]) -> np.ndarray | None:
-    """Returns the boxes `[N, M, 4]` that `sample_images` draws images with unless others are given.
+CONDITIONS = tuple(each.name for each in fields(Requests) if each.default is None)
 
-    None for a generator without boxes. The arguments are those of `sample_images`.
+
+@dataclass(frozen=True, kw_only=True)
+class SampledImages:
+    """Images that were drawn, and what they were made from.
+
+    Attributes:
+      images: uint8 `[N, H, W, 3]`.
+      boxes: `[N, M, 4]`, where their lesions were placed; None for a sampler that does not place them.
+      made_from: names of the real images that each was made from, `[N]`; none where it was made from noise.
     """
-    table = table_of(generator)
-    if table is None:
-        return None
-    latents = latents_at(seed, indices, generator.input_shape[0][-1])
-    return table(latents, tf.constant(labels, tf.int32)).numpy()
+
+    images: np.ndarray
+    boxes: np.ndarray | None
+    made_from: tuple[tuple[str, ...], ...]
 
 
-def interpolate(generator: keras.Model, label: int, seed: int, steps: int) -> np.ndarray:
-    """Returns the way from one image of a class to another, uint8 `[steps, H, W, 3]`.
+class Sampler(Protocol):
+    """A generator of images with its seed.
 
-    Latents turn from the first to the second by equal angles, since normal latents lie near a sphere; White 2016.
-
-    Arguments:
-      generator: maps [latents, labels] to images in [-1, 1].
-      label: the class.
-      seed: of the two latents.
-      steps: images, both ends included.
+    `classes` are the names of its classes, `image_size` is the side of its images in pixels, and `conditions` are the
+    names of the conditions that its requests may have.
     """
-    first, second = latents_at(seed, [0, 1], generator.input_shape[0][-1]).numpy().astype(np.float64)
-    angle = np.arccos(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
-    shares = np.linspace(0.0, 1.0, steps)[:, None]
-    latents = (np.sin((1 - shares) * angle) * first + np.sin(shares * angle) * second) / np.sin(angle)
-    labels = tf.fill([steps], tf.constant(label, tf.int32))
-    return to_uint8(generator([tf.constant(latents, tf.float32), labels], training=False)).numpy()
+
+    classes: tuple[str, ...]
+    image_size: int
+    conditions: frozenset[str]
+
+    def capacity(self, label: int) -> int | None:
+        """Returns how many different images of a class there are, None: without end."""
+
+    def draw(self, requests: Requests) -> SampledImages:
+        """Returns the images that are asked for.
+
+        Raises:
+          ValueError: for a condition that it does not take.
+        """
+
+    def interpolate(self, label: int, steps: int) -> np.ndarray | None:
+        """Returns the way from one image of a class to another, uint8 `[steps, H, W, 3]`; None where there is none."""
+
+
+def first_requests(label: int, count: int) -> Requests:
+    """Returns requests for the first images of a class."""
+    return Requests(index=np.arange(count), label=np.full(count, label, np.int32))
+
+
+def require_known_conditions(requests: Requests, known: frozenset[str]) -> None:
+    """Raises ValueError if a condition is given that a sampler does not take."""
+    unknown = requests.conditions - known
+    if unknown:
+        raise ValueError(f"condition {', '.join(sorted(unknown))}: not one of {', '.join(sorted(known)) or 'none'}")

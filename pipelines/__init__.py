@@ -1,4 +1,4 @@
-"""The stages: flags -> frozen config -> one call -> artefacts and report. A stage never knows another."""
+"""The commands: flags -> frozen config -> one call -> artefacts and report. A command never knows another."""
 
 import os
 

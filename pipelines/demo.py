@@ -1,30 +1,33 @@
-"""The whole line on the embedded data set: shards, GAN, synthetic shards, judgement, classifiers, submission, report.
+"""The whole line on the embedded data set: shards, GAN, synthetic shards, evaluation, classifiers, submission, report.
 
     python -m pipelines.demo --workdir=runs/demo
 
-Every stage runs as the command that is printed before it, in a process of its own. Killed and started again, the
-demo goes on where it stopped. The images are drawn, not photographed: the figures show that the line works, nothing
-about patients.
+Every command is printed, then run in a process of its own. Killed and started again, the demo resumes where it
+stopped. The images are drawn, not photographed: the metrics show that the line works, nothing about patients.
 """
 
+import pipelines.contract.quiet_tensorflow  # noqa: F401
+
 import shlex
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from absl import logging
 
+from melgan.metrics.intervals import Interval
+from pipelines.artefacts.classifier_run import ClassifierReport
+from pipelines.artefacts.comparisons import ReportReport
+from pipelines.artefacts.submission import SUBMISSION_FILE
+from pipelines.contract.launching import as_flags, run_command
 from pipelines.contract.main import main
 from pipelines.contract.progress import format_seconds
-from pipelines.contract.workdir import read_run
-from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.settings import setting
+from pipelines.contract.workdir import read_report
+from tfrecords_tools.foundation.settings import Settings, setting
 
 _NUM_FOLDS = 3
-# Stage -> settings; WORKDIR stands for the demo's folder. The GAN never sees fold 0, by which it is judged and on which
-# classifiers are compared.
+# Command -> settings; WORKDIR stands for the demo's folder. The GAN never sees fold 0, by which it is evaluated and on
+# which classifiers are compared.
 _CLASSIFIER = {
     "shards": "WORKDIR/shards",
     "backbone": "small_cnn",
@@ -33,7 +36,7 @@ _CLASSIFIER = {
     "folds": 0,
     "epochs": 15,
 }
-STAGES: tuple[tuple[str, dict], ...] = (
+COMMANDS: tuple[tuple[str, dict], ...] = (
     (
         "make_shards",
         {
@@ -65,7 +68,7 @@ STAGES: tuple[tuple[str, dict], ...] = (
         {
             "gan": "WORKDIR/gan",
             "shards": "WORKDIR/shards",
-            "output": "WORKDIR/judged",
+            "output": "WORKDIR/evaluation",
             "features": "classifier:WORKDIR/real_only",
         },
     ),
@@ -84,7 +87,7 @@ STAGES: tuple[tuple[str, dict], ...] = (
         {
             "runs": ",".join(
                 f"WORKDIR/{name}"
-                for name in ("shards", "gan", "synthetic", "judged", "real_only", "with_synthetic", "submission")
+                for name in ("shards", "gan", "synthetic", "evaluation", "real_only", "with_synthetic", "submission")
             ),
             "output": "WORKDIR/report",
             "title": "melgan demo: drawn lesions",
@@ -94,35 +97,38 @@ STAGES: tuple[tuple[str, dict], ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoConfig:
+class DemoConfig(Settings):
     """Settings of demo."""
 
     workdir: str = setting("runs/demo", "folder of everything that the demo writes")
 
 
 def run(config: DemoConfig) -> None:
-    """Runs the stages one after the other."""
+    """Runs the commands one after the other."""
     workdir, started = Path(config.workdir), time.monotonic()
     workdir.mkdir(parents=True, exist_ok=True)
-    for number, (name, settings) in enumerate(STAGES, start=1):
-        flags = [f"--{key}={str(value).replace('WORKDIR', str(workdir))}" for key, value in settings.items()]
-        logging.info("[%d/%d] python -m pipelines.%s %s", number, len(STAGES), name, shlex.join(flags))
-        code = subprocess.run([sys.executable, "-m", f"pipelines.{name}", *flags], check=False).returncode
-        if code:
-            raise CommandError(f"stage {name} ended with exit code {code}; its message stands above")
+    for number, (command, settings) in enumerate(COMMANDS, start=1):
+        own = {name: str(value).replace("WORKDIR", str(workdir)) for name, value in settings.items()}
+        line = shlex.join(as_flags(own))
+        logging.info("[%d/%d] python -m pipelines.%s %s", number, len(COMMANDS), command, line)
+        run_command(command, own)
     _print_summary(workdir, time.monotonic() - started)
 
 
 def _print_summary(workdir: Path, seconds: float) -> None:
     for name in ("real_only", "with_synthetic"):
-        auc = read_run(workdir / name)[1]["figures"]["auc"]
-        print(f"{name:>15}: AUC {auc['value']:.3f} (95 % interval {auc['low']:.3f} to {auc['high']:.3f})")
-    for comparison in read_run(workdir / "report")[1]["comparisons"]:
-        figures = "AUC {value:+.3f} (95 % interval {low:+.3f} to {high:+.3f})".format(**comparison)
-        print(f"     difference: {figures} on {comparison['images']} drawn images")
-    print(f"     submission: {(workdir / 'submission' / 'submission.csv').resolve()}")
+        print(f"{name:>15}: AUC {_interval(read_report(workdir / name, ClassifierReport).metrics['auc'])}")
+    for comparison in read_report(workdir / "report", ReportReport).comparisons:
+        difference = _interval(comparison.interval, sign="+")
+        print(f"     difference: AUC {difference} on {comparison.images} drawn images")
+    print(f"     submission: {(workdir / 'submission' / SUBMISSION_FILE).resolve()}")
     print(f"         report: {(workdir / 'report' / 'report.html').resolve()}")
     print(f"          total: {format_seconds(seconds)}")
+
+
+def _interval(interval: Interval, sign: str = "") -> str:
+    value, low, high = (f"{number:{sign}.3f}" for number in (interval.value, interval.low, interval.high))
+    return f"{value} (95 % interval {low} to {high})"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tfrecords_tools import example
 from tfrecords_tools.boxes import problem_of_boxes, whole_boxes
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_size, is_file, list_files, read_text
-from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.inspecting import FeatureStats, Summary, split_of
 from tfrecords_tools.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, ShardEntry, read_manifest
@@ -43,7 +43,7 @@ _FILE_NAME = re.compile(r"[^.].*(\.tfrec(ord)?s?(-\d+-of-\d+)?|(?<!\.data)-\d+-o
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectShardsConfig:
+class InspectShardsConfig(Settings):
     """Settings of inspect_shards."""
 
     paths: tuple[str, ...] = setting((), "TFRecord files, or folders of them; also given as plain arguments")
@@ -55,6 +55,7 @@ class InspectShardsConfig:
     label_feature: str = setting("", "feature that holds the class (default: target, label, class or image_class)")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(1 <= self.images <= 10_000, "images", self.images, "from 1 to 10,000")
         require(self.verify or not self.decode_images, "decode_images", self.decode_images, "given with --verify")
         local = "://" not in self.contact_sheet
@@ -72,8 +73,8 @@ class _File:
 
     @property
     def has_boxes(self) -> bool:
-        """Whether the feature `boxes`, which may be anything in the files of others, is that of make_shards."""
-        return self.manifest is not None and bool(self.manifest.boxes)
+        """True if make_shards wrote the feature `boxes`, which may be anything in the files of others."""
+        return self.manifest is not None and self.manifest.boxes is not None
 
 
 @dataclass
@@ -85,7 +86,7 @@ class _Group:
 
     @property
     def title(self) -> str:
-        """What the files are called together."""
+        """The name of the files together."""
         folder, names = self.files[0].path.parent, [file.path.name for file in self.files]
         if len(names) == 1:
             return f"{folder / names[0]}"
@@ -99,7 +100,7 @@ class _Group:
 
     @property
     def labels(self) -> FeatureStats | None:
-        """What was seen of the feature that holds the class."""
+        """Statistics of the feature that holds the class."""
         return self.summary.features.get(self.summary.label_feature)
 
 
@@ -275,8 +276,8 @@ def _draw(groups: Sequence[_Group], config: InspectShardsConfig) -> str:
     with_images = [(group, feature) for group, feature in zip(groups, features, strict=True) if feature]
     if not with_images:
         raise DataError("no feature holds an image that can be shown; name one with --image_feature")
-    share = max(1, config.images // len(with_images))
-    sections = [_section(group, feature, share) for group, feature in with_images]
+    images_each = max(1, config.images // len(with_images))
+    sections = [_section(group, feature, images_each) for group, feature in with_images]
     path = Path(config.contact_sheet)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_contact_sheet(path, sections)

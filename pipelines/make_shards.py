@@ -16,19 +16,22 @@ from functools import partial
 import pandas as pd
 from absl import logging
 
+from pipelines.artefacts.shards_report import BoxedImages, ShardsReport
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
+from pipelines.contract.shared_settings import JpegSettings
 from pipelines.contract.workdir import open_workdir
-from tfrecords_tools import example
 from tfrecords_tools.balance import balance_table, format_balance
 from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.foundation.errors import CommandError, DataError, look_up
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
+from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.images import FITS, Encoding
-from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, write_manifest
+from tfrecords_tools.manifest import MANIFEST_FILE, DuplicateCounts, Manifest, write_manifest
 from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
+from tfrecords_tools.provenance import BoxesOrigin
 from tfrecords_tools.shards import (
     ShardJob,
     ShardResult,
@@ -46,15 +49,14 @@ SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeShardsConfig:
+class MakeShardsConfig(JpegSettings):
     """Settings of make_shards."""
 
     source: tuple[str, ...] = setting(help=f"data set: {', '.join(SOURCES)}; repeat it with --input to merge several")
-    output: str = setting(help="folder of the shards, local or gs://")
+    output: str = setting(help="folder of the shards, local or gs://", changes_result=False)
     input: tuple[str, ...] = setting((), "folder of each --source, local or gs:// (phantom: default OUTPUT_images)")
     image_size: int = setting(256, "side of the stored images in pixels")
     fit: str = setting("crop", "how images that are not square become square", choices=tuple(FITS))
-    quality: int = setting(95, "JPEG quality, 1 to 100")
     boxes: str | None = setting(
         None,
         "boxes of lesions: CSV of image_name, x_min, y_min, x_max, y_max in pixels; auto: looked for in the images",
@@ -73,10 +75,10 @@ class MakeShardsConfig:
     scheduler: str = setting("", "address of a Dask cluster, for --engine=dask", changes_result=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.source:
             look_up(SOURCES, name, "source")
         require(8 <= self.image_size <= 4096, "image_size", self.image_size, "from 8 to 4096")
-        require(1 <= self.quality <= 100, "quality", self.quality, "from 1 to 100")
         require(1 <= self.num_shards <= 9999, "num_shards", self.num_shards, "from 1 to 9999")
         require(self.num_images >= 100, "num_images", self.num_images, "at least 100")
         require(self.max_rejected >= 0, "max_rejected", self.max_rejected, "0 or greater")
@@ -93,30 +95,25 @@ def run(config: MakeShardsConfig) -> None:
     if workdir is None:
         remove_parts(output)  # of a run that was killed between its two last lines
         return
-    table = _read_sources(config, inputs)
-    boxes = _read_boxes(config, table)
-    duplicates = find_duplicate_rows(
-        table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
-    )
-    table = replace(table, train=duplicates.train, test=duplicates.test)
-    plan = plan_shards(table, duplicates.codes, num_shards=config.num_shards, seed=config.seed)
-    plan = replace(plan, boxes=boxes)
-    fingerprints = write_plan(output, plan, table.roots)
-    balance = balance_table(
-        plan.groups,
-        table.train["target"].to_numpy(),
-        plan.shard_of_row,
-        table.classes,
-        sources=table.train["source"].to_numpy(),
-        source_names=table.names,
-    )
-    logging.info("balance of the training shards:\n%s", format_balance(balance))
-    results = _write_all(config, output, table, plan)
-    manifest = _manifest(config, table, results, fingerprints, balance, duplicates)
-    _finish(output, manifest, results, table, duplicates)
-    _log_summary(manifest, output)
-    workdir.complete(_report(manifest, output))
-    remove_parts(output)  # last: a run that goes on needs them to know what is finished
+    with workdir:
+        table = _read_sources(config, inputs)
+        boxes = _read_boxes(config, table)
+        workdir.begin()
+        duplicates = find_duplicate_rows(
+            table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
+        )
+        table = replace(table, train=duplicates.train, test=duplicates.test)
+        plan = plan_shards(table, duplicates.codes, num_shards=config.num_shards, seed=config.seed)
+        plan = replace(plan, boxes=boxes)
+        fingerprints = write_plan(output, plan, table.roots)
+        balance = _balance(plan, table)
+        logging.info("balance of the training shards:\n%s", format_balance(balance))
+        results = _write_all(config, output, table, plan)
+        manifest = _manifest(config, table, results, fingerprints, balance, duplicates)
+        _finish(output, manifest, results, table, duplicates)
+        _log_summary(manifest, output)
+        workdir.complete(_report(manifest, output))
+        remove_parts(output)  # last: a run that resumes needs them to know what is finished
 
 
 def _inputs(config: MakeShardsConfig) -> tuple[str, ...]:
@@ -138,6 +135,17 @@ def _read_sources(config: MakeShardsConfig, inputs: Sequence[str]) -> MergedTabl
         logging.info("reading %s from %s", name, folder)
         tables.append(SOURCES[name](_absolute(as_path(folder)), options))
     return merge_sources(config.source, tables)
+
+
+def _balance(plan: Plan, table: MergedTable) -> pd.DataFrame:
+    return balance_table(
+        plan.groups,
+        table.train["target"].to_numpy(),
+        plan.shard_of_row,
+        table.classes,
+        sources=table.train["source"].to_numpy(),
+        source_names=table.names,
+    )
 
 
 def _read_boxes(config: MakeShardsConfig, table: MergedTable) -> dict[str, list[list[float]]]:
@@ -220,29 +228,27 @@ def _manifest(
         encoder={"format": "JPEG", "fit": config.fit, "quality": config.quality, "subsampling": "4:4:4"},
         shards=tuple(result.entry for result in results),
         codes={
-            "missing": example.MISSING,
-            "patient_id": "order of first appearance in train, then test",
-            "sex": example.SEX_CODES,
-            "anatom_site_general_challenge": example.SITE_CODES,
-            "diagnosis": example.DIAGNOSIS_CODES,
+            "missing": MISSING,
+            PATIENT: "order of first appearance in train, then test",
+            **{name: category.codes for name, category in CATEGORIES.items()},
             "target": {name: code for code, name in enumerate(table.classes)},
             "source": {name: code for code, name in enumerate(table.names)},
         },
         rejected=sum(len(result.rejected) for result in results),
         balance=tuple(balance.to_dict("records")),
-        duplicates=duplicates.summary(),
-        boxes=_describe_boxes(config),
+        duplicates=duplicates.counts(),
+        boxes=_origin_of_boxes(config),
     )
 
 
-def _describe_boxes(config: MakeShardsConfig) -> dict[str, str]:
-    """Returns where the boxes come from."""
+def _origin_of_boxes(config: MakeShardsConfig) -> BoxesOrigin | None:
+    """Returns where the boxes come from, None without boxes."""
     if config.boxes is None:
-        return {}
+        return None
     if config.boxes == FIND_BOXES:
-        return {"from": FIND_BOXES}
+        return BoxesOrigin(origin=FIND_BOXES)
     path = as_path(config.boxes)
-    return {"from": path.name, "sha256": file_sha256(path)}
+    return BoxesOrigin(origin=path.name, sha256=file_sha256(path))
 
 
 def _finish(
@@ -266,20 +272,21 @@ def _absolute(path: AnyPath) -> AnyPath:
     return path if is_remote(path) else path.absolute()
 
 
-def _report(manifest: Manifest, output: AnyPath) -> dict:
-    splits = Counter(shard.split for shard in manifest.shards)
-    return {
-        "source": manifest.source,
-        "source_fingerprint": manifest.source_fingerprint,
-        "classes": manifest.classes,
-        "class_counts": manifest.class_counts(),
-        "shards": dict(splits),
-        "records": {split: sum(shard.records for shard in manifest.split(split)) for split in splits},
-        "rejected": manifest.rejected,
-        **({"boxes": {**manifest.boxes, "class_counts": manifest.boxed_counts()}} if manifest.boxes else {}),
-        "duplicates": manifest.duplicates,
-        "manifest_sha256": file_sha256(output / MANIFEST_FILE),
-    }
+def _report(manifest: Manifest, output: AnyPath) -> ShardsReport:
+    splits, boxes = Counter(shard.split for shard in manifest.shards), manifest.boxes
+    boxed = boxes and BoxedImages(origin=boxes.origin, sha256=boxes.sha256, class_counts=manifest.boxed_counts())
+    return ShardsReport(
+        source=manifest.source,
+        source_fingerprint=manifest.source_fingerprint,
+        classes=manifest.classes,
+        class_counts=manifest.class_counts(),
+        shards=dict(splits),
+        records={split: sum(shard.records for shard in manifest.split(split)) for split in splits},
+        rejected=manifest.rejected,
+        boxes=boxed,
+        duplicates=manifest.duplicates,
+        manifest_sha256=file_sha256(output / MANIFEST_FILE),
+    )
 
 
 def _log_summary(manifest: Manifest, output: AnyPath) -> None:
@@ -290,18 +297,18 @@ def _log_summary(manifest: Manifest, output: AnyPath) -> None:
         logging.info("training images with boxes: %s", ", ".join(f"{count} {name}" for count, name in boxed))
     if test := manifest.split("test"):
         logging.info("test: %d shards with %d images", len(test), sum(shard.records for shard in test))
-    if manifest.duplicates["images"]:
+    if manifest.duplicates.images:
         logging.info("%s: see %s", _describe_duplicates(manifest.duplicates), output / DUPLICATES_FILE)
     if manifest.rejected:
         logging.warning("%d images were left out: see %s", manifest.rejected, output / REJECTED_FILE)
     logging.info("manifest: %s", output / MANIFEST_FILE)
 
 
-def _describe_duplicates(found: dict[str, int]) -> str:
-    groups = "1 group" if found["groups"] == 1 else f"{found['groups']} groups"
-    fate = f"{found['dropped']} dropped" if found["dropped"] else "the training images of each in one shard"
-    text = f"{found['images']} images are in {groups} of duplicates, {fate}"
-    both = found["groups_of_both_splits"]
+def _describe_duplicates(found: DuplicateCounts) -> str:
+    groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
+    fate = f"{found.dropped} dropped" if found.dropped else "the training images of each in one shard"
+    text = f"{found.images} images are in {groups} of duplicates, {fate}"
+    both = found.groups_of_both_splits
     return f"{text}; test images are in {both} of the groups" if both else text
 
 

@@ -11,56 +11,66 @@ import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from absl import logging
 
 from melgan.classifiers.prediction import Predictor
-from pipelines.artefacts.classifier_run import load_classifier, read_classifier_run
+from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_run
 from pipelines.artefacts.predictions import predictions_table
+from pipelines.artefacts.seen import require_same_classes
 from pipelines.artefacts.shards import Shards, open_shards
+from pipelines.artefacts.submission import SUBMISSION_FILE, SubmissionReport
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
-from pipelines.contract.workdir import digest, local_folder, open_workdir, require_completed
+from pipelines.contract.shared_settings import CacheSettings
+from pipelines.contract.workdir import digest, local_folder, open_workdir
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, read_bytes, write_atomically
 from tfrecords_tools.foundation.settings import setting
 
-SUBMISSION_FILE = "submission.csv"
-
 
 @dataclass(frozen=True, kw_only=True)
-class MakeSubmissionConfig:
+class MakeSubmissionConfig(CacheSettings):
     """Settings of make_submission."""
 
     runs: tuple[str, ...] = setting(help="folders that train_classifier wrote, separated by commas")
-    output: str = setting(help="folder of submission.csv")
-    shards: str = setting("", "folder that make_shards wrote (default: that of the first run)")
-    cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
+    output: str = setting(help="folder of submission.csv", changes_result=False)
+    shards: str = setting("", "folder that make_shards wrote (default: the one of the first run)")
     sample_submission: str = setting("", "file with the rows wanted (default: sample_submission.csv of the shards)")
     label: str = setting("", "class whose probability is the target (default: the last class)")
 
 
 def run(config: MakeSubmissionConfig) -> None:
     """Writes the submission."""
-    runs = [require_completed(path, "runs") for path in config.runs]
-    shards = open_shards(config.shards or read_classifier_run(runs[0])[1]["shards"], "shards", config.cache_dir)
-    if not shards.manifest.split("test"):
-        raise CommandError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
-    wanted = read_wanted_names(_sample_submission(config, shards))
     workdir = open_workdir(local_folder(config.output, "output"), "make_submission", config)
     if workdir is None:
         return
-    label = config.label or shards.manifest.classes[-1]
-    predictions, models = _mean_predictions(runs, shards, label)
-    submission = arrange(predictions, wanted)
-    write_atomically(workdir.path / SUBMISSION_FILE, submission.to_csv(index=False))
-    digests = {str(folder): digest(folder) for folder in runs}
-    workdir.complete({"rows": len(submission), "label": label, "models": models, "runs": digests})
+    with workdir:
+        runs = [open_classifier_run(path, "runs") for path in config.runs]
+        shards = open_shards(config.shards or runs[0].report.shards, "shards", config.cache_dir)
+        if not shards.manifest.split("test"):
+            raise CommandError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
+        label = config.label or shards.classes[-1]
+        for run in runs:
+            _require_class(run, label, shards)
+        wanted = read_wanted_names(_sample_submission(config, shards))
+        workdir.begin()
+        predictions, models = _mean_predictions(runs, shards, label)
+        submission = arrange(predictions, wanted)
+        write_atomically(workdir.path / SUBMISSION_FILE, submission.to_csv(index=False))
+        digests = {str(run.folder): digest(run.folder) for run in runs}
+        workdir.complete(SubmissionReport(rows=len(submission), label=label, models=models, runs=digests))
     logging.info("%d rows, mean of %d models: %s", len(submission), models, workdir.path / SUBMISSION_FILE)
+
+
+def _require_class(run: ClassifierRun, label: str, shards: Shards) -> None:
+    require_same_classes(f"{run.folder}", run.report.classes, shards)
+    if label not in shards.classes:
+        raise CommandError(f"--label={label}: no class of {shards.folder}; it has {', '.join(shards.classes)}")
 
 
 def _sample_submission(config: MakeSubmissionConfig, shards: Shards) -> AnyPath:
@@ -107,18 +117,14 @@ def arrange(predictions: pd.Series, wanted: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"image_name": wanted, "target": predictions.loc[wanted].to_numpy()})
 
 
-def _mean_predictions(runs: list[Path], shards: Shards, label: str) -> tuple[pd.Series, int]:
+def _mean_predictions(runs: Sequence[ClassifierRun], shards: Shards, label: str) -> tuple[pd.Series, int]:
     """Returns the mean probability of a class over all folds of all runs, by image name, and how many there were."""
-    folds = [(folder, fold) for folder in runs for fold in read_classifier_run(folder)[1]["folds"]]
+    folds = [(run, fold) for run in runs for fold in run.report.folds]
     progress = Progress("prediction", len(folds), "models")
     total = None
-    for done, (folder, fold) in enumerate(folds, start=1):
-        report = read_classifier_run(folder)[1]
-        if label not in report["classes"] or tuple(report["classes"]) != shards.manifest.classes:
-            raise CommandError(f"{folder}: its classes {', '.join(report['classes'])} do not fit label {label!r}")
-        model, config = load_classifier(folder, fold)
-        predictor = Predictor(model, config.test_time_views)
-        table = predictions_table(predictor, config.image_size, shards, shards.manifest.split("test"), fold)
+    for done, (run, fold) in enumerate(folds, start=1):
+        predictor = Predictor(run.load(fold), run.config.test_time_views)
+        table = predictions_table(predictor, run.config.image_size, shards, shards.manifest.split("test"), fold)
         own = table.set_index("image_name")[label]
         total = own if total is None else total + own
         progress.update(done)

@@ -49,16 +49,16 @@ def bucket(bucket_server: BucketServer, request: pytest.FixtureRequest) -> Itera
 
 
 @pytest.fixture(scope="session")
-def run_stage() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs a stage as a user does; settings are given as keywords."""
+def launch() -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command as a user does; settings are given as keywords."""
 
-    def run(stage: str, **settings: object) -> subprocess.CompletedProcess:
-        return subprocess.run(stage_command(stage, **settings), cwd=ROOT, capture_output=True, text=True, check=False)
+    def run(command: str, **settings: object) -> subprocess.CompletedProcess:
+        return subprocess.run(command_line(command, **settings), cwd=ROOT, capture_output=True, text=True, check=False)
 
     return run
 
 
-def stage_command(stage: str, **settings: object) -> list[str]:
-    """The command line of a stage."""
+def command_line(command: str, **settings: object) -> list[str]:
+    """The arguments of a process that runs a command."""
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", f"pipelines.{stage}", *flags]
+    return [sys.executable, "-m", f"pipelines.{command}", *flags]

@@ -1,4 +1,4 @@
-"""How evenly rows were dealt to shards: a table to print and to keep in the manifest."""
+"""The balance of shards: a table to print and to keep in the manifest."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 SHARD, WHOLE, WORST = "shard", "all", "worst %"
 _DISTANCE = "images KS %"
-# Amounts are compared with an even share of the whole; everything else with the whole's own value.
+# Amounts are compared with an even part of the whole; everything else with the whole's own value.
 _AMOUNTS = ("rows", "class", "source", "patients")
 
 
@@ -22,10 +22,10 @@ def balance_table(
 ) -> pd.DataFrame:
     """Returns one line a shard and a last one, `all`, for the whole; `to_dict("records")` makes it fit for JSON.
 
-    Its columns: `shard`; `rows`; `class NAME`, rows of each class; `percent NAME`, the share of the rarest class;
+    Its columns: `shard`; `rows`; `class NAME`, rows of each class; `percent NAME`, the percentage of the rarest class;
     `source NAME`, rows of each data set if there are several; `patients`, the groups; and of the images per patient
     `images median`, `images 90%` (the 90th percentile), `images largest` and `images KS %`, the Kolmogorov-Smirnov
-    distance between the shard's distribution and the whole's: the largest difference of the two shares of patients
+    distance between the shard's distribution and the whole's: the largest difference of the two fractions of patients
     with at most n images, over all n.
 
     Arguments:
@@ -102,7 +102,7 @@ def _images_per_patient(groups: np.ndarray, shards: np.ndarray) -> dict[str, lis
 
 
 def _cumulative(sizes: np.ndarray, largest: int) -> np.ndarray:
-    """Returns the share of sizes that are at most 0, 1, ... largest."""
+    """Returns the fraction of sizes that are at most 0, 1, ... largest."""
     return np.cumsum(np.bincount(sizes, minlength=largest + 1)) / len(sizes)
 
 

@@ -20,7 +20,7 @@ WINDOWS: dict[str, Callable[[int, int], tuple[float, float, float, float]]] = {
 
 
 def boxes_in_stored(boxes: Sequence[Sequence[float]], size: tuple[int, int], fit: str) -> tuple[Box, ...]:
-    """Returns where boxes lie in the stored square, as shares of its side in [0, 1], the largest box first.
+    """Returns where boxes lie in the stored square, as fractions of its side in [0, 1], the largest box first.
 
     A box that a crop cuts is cut too; one of which nothing is left is left out.
 
@@ -31,9 +31,9 @@ def boxes_in_stored(boxes: Sequence[Sequence[float]], size: tuple[int, int], fit
     """
     left, top, width, height = WINDOWS[fit](*size)
     corners = np.reshape(np.asarray(boxes, np.float64), (-1, 2, 2))
-    shares = np.clip((corners - (left, top)) / (width, height), 0, 1).astype(np.float32)  # shards hold float32
-    order = np.argsort(-np.prod(shares[:, 1] - shares[:, 0], axis=1), kind="stable")
-    return tuple(tuple(box.ravel().tolist()) for box in shares[order] if (box[0] < box[1]).all())
+    fractions = np.clip((corners - (left, top)) / (width, height), 0, 1).astype(np.float32)  # shards hold float32
+    order = np.argsort(-np.prod(fractions[:, 1] - fractions[:, 0], axis=1), kind="stable")
+    return tuple(tuple(box.ravel().tolist()) for box in fractions[order] if (box[0] < box[1]).all())
 
 
 def first_outside(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> Sequence[float] | None:

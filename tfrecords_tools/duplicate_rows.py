@@ -1,4 +1,4 @@
-"""Which images are there more than once, and what becomes of them.
+"""Duplicates among the rows of a data set, and what is done with them.
 
 An image that is in two folds leaks, and so does one that is also in the test split: the first kind is kept together or
 dropped, the second is reported. Equal files are found by size and checksum, the same picture in another size or
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tfrecords_tools import example
 from tfrecords_tools.duplicates import bits_from_first, find_duplicates
 from tfrecords_tools.folds import group_rows
 from tfrecords_tools.foundation.files import AnyPath, ListedFile
+from tfrecords_tools.foundation.metadata import MISSING
+from tfrecords_tools.manifest import DuplicateCounts
 from tfrecords_tools.scanning import FILES_PER_SCAN, ScanJob, ScanResult, scan_files
 from tfrecords_tools.shards import PARTS_FOLDER
 from tfrecords_tools.sources.merging import MergedTable
@@ -25,7 +26,7 @@ RunJobs = Callable[[Sequence[ScanJob], Callable[[ScanJob], ScanResult]], Sequenc
 
 @dataclass(frozen=True)
 class DuplicatePolicy:
-    """Whether pictures are compared beside bytes, and whether only the first image of a group is kept."""
+    """A way to treat duplicates: compare pictures beside bytes or not, keep all images of a group or the first."""
 
     look_alikes: bool
     keep_first: bool
@@ -40,11 +41,11 @@ DUPLICATES = {
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What was found.
+    """The duplicates of a data set.
 
     `train` and `test` are the rows that stay, with a column `crc32c` (None where the file was not read); `codes` `[N]`
     are equal for training rows of one group; `table` lists every image of a group of several, with its split, in how
-    many bits its perceptual hash differs from that of the first in the group, and whether it was kept or dropped.
+    many bits its perceptual hash differs from the first in the group, and whether it was kept or dropped.
     """
 
     train: pd.DataFrame
@@ -52,17 +53,16 @@ class Duplicates:
     codes: np.ndarray
     table: pd.DataFrame
 
-    def summary(self) -> dict[str, int]:
-        """Returns how many groups there are, images in them, images dropped, groups whose training images differ in
-        their class, and groups with images of both splits."""
+    def counts(self) -> DuplicateCounts:
+        """Returns how many were found."""
         training = self.table[self.table["split"] == "train"]
-        return {
-            "groups": int(self.table["group"].nunique()),
-            "images": len(self.table),
-            "dropped": int((self.table["action"] == "dropped").sum()),
-            "groups_of_several_classes": int((training.groupby("group")["target"].nunique() > 1).sum()),
-            "groups_of_both_splits": int((self.table.groupby("group")["split"].nunique() > 1).sum()),
-        }
+        return DuplicateCounts(
+            groups=int(self.table["group"].nunique()),
+            images=len(self.table),
+            dropped=int((self.table["action"] == "dropped").sum()),
+            groups_of_several_classes=int((training.groupby("group")["target"].nunique() > 1).sum()),
+            groups_of_both_splits=int((self.table.groupby("group")["split"].nunique() > 1).sum()),
+        )
 
 
 def find_duplicate_rows(table: MergedTable, output: AnyPath, policy_name: str, run_jobs: RunJobs) -> Duplicates:
@@ -70,14 +70,14 @@ def find_duplicate_rows(table: MergedTable, output: AnyPath, policy_name: str, r
 
     Arguments:
       table: the data.
-      output: folder in whose parts the findings lie, for a run that goes on.
+      output: folder in whose parts the findings lie, for a run that resumes.
       policy_name: one of `DUPLICATES`.
       run_jobs: runs the scans.
     """
     policy = DUPLICATES[policy_name]
     rows = table.train.assign(split="train")
     if table.test is not None:
-        rows = pd.concat([rows, table.test.assign(split="test", target=example.MISSING)], ignore_index=True)
+        rows = pd.concat([rows, table.test.assign(split="test", target=MISSING)], ignore_index=True)
     wanted = np.ones(len(rows), bool) if policy.look_alikes else rows["size"].duplicated(keep=False).to_numpy()
     checksums, pictures = _scan(rows[wanted], table.roots, output / PARTS_FOLDER, policy.look_alikes, run_jobs)
     rows["crc32c"] = pd.Series(_spread(checksums, wanted), index=rows.index, dtype=object)  # as text None is NaN

@@ -35,7 +35,7 @@ def find_duplicates(hashes: Sequence[bytes | None]) -> np.ndarray:
 
 
 def bits_from_first(hashes: Sequence[bytes | None], groups: np.ndarray) -> np.ndarray:
-    """Returns in how many bits each hash differs from that of the first image of its group `[N]`, int64.
+    """Returns in how many bits each hash differs from the first image of its group `[N]`, int64.
 
     Arguments:
       hashes: of `perceptual_hash`; 0 is returned where there is none.

@@ -25,7 +25,7 @@ _CONNECT_SECONDS = 10
 
 
 class Job(Protocol):
-    """What an engine runs."""
+    """A job of an engine."""
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ def run_local(jobs: Iterable[AnyJob], work: Callable[[AnyJob], Result], options:
 
 
 def run_dask(jobs: Iterable[AnyJob], work: Callable[[AnyJob], Result], options: EngineOptions) -> Iterator[Result]:
-    """Runs jobs on a Dask cluster: that of `options.scheduler`, or one of processes of this machine.
+    """Runs jobs on the Dask cluster of `options.scheduler`, or on one of processes of this machine.
 
     Dask repeats the jobs of a worker that dies, as often as its `distributed.scheduler.allowed-failures` (3) says.
 

@@ -1,71 +1,29 @@
-"""The `tf.train.Example` layout of the public Kaggle melanoma shards, and its category codes, without TensorFlow.
+"""The `tf.train.Example` layout of the public Kaggle melanoma shards, without TensorFlow.
 
 The wire format is declared under a package name of our own, because a process that also imports TensorFlow
 cannot hold a second message named `tensorflow.Example`. The bytes are the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from tfrecords_tools.boxes import Box
+from tfrecords_tools.foundation.metadata import METADATA, MISSING, TEST_METADATA
 
-MISSING = -1
-
-# Codes of the public shards: `pandas.factorize` of the Kaggle train.csv, that is order of first appearance.
-SEX_CODES = {"male": 0, "female": 1}
-SITE_CODES = {
-    "head/neck": 0,
-    "upper extremity": 1,
-    "lower extremity": 2,
-    "torso": 3,
-    "palms/soles": 4,
-    "oral/genital": 5,
-}
-DIAGNOSIS_CODES = {
-    "unknown": 0,
-    "nevus": 1,
-    "melanoma": 2,
-    "seborrheic keratosis": 3,
-    "lentigo NOS": 4,
-    "lichenoid keratosis": 5,
-    "solar lentigo": 6,
-    "cafe-au-lait macule": 7,
-    "atypical melanocytic proliferation": 8,
-    # Ours, for the other years of the ISIC archive.
-    "basal cell carcinoma": 9,
-    "actinic keratosis": 10,
-    "dermatofibroma": 11,
-    "vascular lesion": 12,
-    "squamous cell carcinoma": 13,
-}
-# Names that the other years of the ISIC archive use for the same things.
-SITE_ALIASES = {"anterior torso": "torso", "posterior torso": "torso", "lateral torso": "torso"}
-DIAGNOSIS_ALIASES = {
-    "NV": "nevus",
-    "MEL": "melanoma",
-    "BKL": "seborrheic keratosis",
-    "BCC": "basal cell carcinoma",
-    "AK": "actinic keratosis",
-    "AKIEC": "actinic keratosis",
-    "DF": "dermatofibroma",
-    "VASC": "vascular lesion",
-    "SCC": "squamous cell carcinoma",
-    "UNK": "unknown",
-}
-
-TEST_FEATURES = ("image", "image_name", "patient_id", "sex", "age_approx", "anatom_site_general_challenge")
-TRAIN_FEATURES = (*TEST_FEATURES, "diagnosis", "target", "width", "height")
+_IMAGE_FEATURES = ("image", "image_name")
+_TRAINING_FEATURES = ("target", "width", "height")
 SOURCE_FEATURE = "source"
-BOXES_FEATURE = "boxes"  # x_min, y_min, x_max, y_max of each box, as shares of the sides
+BOXES_FEATURE = "boxes"  # x_min, y_min, x_max, y_max of each box, as fractions of the sides
 PROVENANCE_FEATURES = ("generator", "method", "seed", "index")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a synthetic image comes from: SHA-256 of the generator's weights, its method, and the draw."""
+    """The origin of a synthetic image: SHA-256 of the generator's weights, its method, and the draw."""
 
     generator: str
     method: str
@@ -77,18 +35,14 @@ class Provenance:
 class Example:
     """One image with its metadata as integer codes; `MISSING` stands for what is not known.
 
-    `image` is a JPEG; `width` and `height` are its size in pixels; `target` is the index of the class in the
-    manifest's list of classes, which for SIIM-ISIC is the 0 or 1 of train.csv. `source` is the code of the data set.
-    `boxes` of lesions are shares of the sides of the image in [0, 1].
+    `image` is a JPEG; `width` and `height` are its size in pixels; `metadata` holds columns of `METADATA`; `target` is
+    the index of the class in the manifest's list of classes, which for SIIM-ISIC is the 0 or 1 of train.csv. `source`
+    is the code of the data set. `boxes` of lesions are fractions of the sides of the image in [0, 1].
     """
 
     image: bytes
     image_name: str
-    patient_id: int = MISSING
-    sex: int = MISSING
-    age_approx: int = MISSING
-    anatom_site_general_challenge: int = MISSING
-    diagnosis: int = MISSING
+    metadata: Mapping[str, int] = field(default_factory=dict)
     target: int = MISSING
     width: int = MISSING
     height: int = MISSING
@@ -97,23 +51,19 @@ class Example:
     provenance: Provenance | None = None
 
 
-def encode_category(value: str | None, codes: Mapping[str, int], aliases: Mapping[str, str] | None = None) -> int:
-    """Returns the code of a category name, `MISSING` where the table does not know it."""
-    if value is None:
-        return MISSING
-    return codes.get((aliases or {}).get(value, value), MISSING)
-
-
 def serialize(example: Example) -> bytes:
     """Returns the example as `tf.train.Example` bytes; equal examples give equal bytes.
 
     Test examples (`target` missing) carry the features of the public test shards only.
     """
-    names = TRAIN_FEATURES if example.target != MISSING else TEST_FEATURES
-    values = {name: getattr(example, name) for name in names}
-    if example.target != MISSING and example.source != MISSING:
+    is_training = example.target != MISSING
+    values: dict[str, Any] = {name: getattr(example, name) for name in _IMAGE_FEATURES}
+    values |= {name: example.metadata.get(name, MISSING) for name in (METADATA if is_training else TEST_METADATA)}
+    if is_training:
+        values |= {name: getattr(example, name) for name in _TRAINING_FEATURES}
+    if is_training and example.source != MISSING:
         values[SOURCE_FEATURE] = example.source
-    if example.target != MISSING and example.boxes:
+    if is_training and example.boxes:
         values[BOXES_FEATURE] = example.boxes
     if example.provenance is not None:
         values |= {name: getattr(example.provenance, name) for name in PROVENANCE_FEATURES}

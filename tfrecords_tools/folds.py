@@ -20,7 +20,7 @@ _EXCHANGE_TRIALS = 20_000  # pairs of shards; 15 shards need some hundreds
 
 
 def fold_shards(num_shards: int, num_folds: int, fold: int) -> tuple[int, ...]:
-    """Returns the shards of a fold: every `num_folds`-th shard, so that all folds have an equal share.
+    """Returns the shards of a fold: every `num_folds`-th shard, so that all folds are equally large.
 
     Raises:
       DataError: if there are more folds than shards, or the fold is not one of them.
@@ -54,7 +54,7 @@ def assign_shards(
 
     The balanced quantities are the rows of each class, all rows, the groups, and the groups of 1, 2, 3-4, 5-8, 9-16 ...
     rows; with several sources also the rows of each, and of each class in it. The cost is the sum of the squared
-    relative deviations from an even share. Groups are dealt greedily, the weightiest first, each to the shard where it
+    relative deviations from an even split. Groups are dealt greedily, the weightiest first, each to the shard where it
     costs least; then pairs of shards exchange groups as long as that lowers the cost.
 
     Arguments:
@@ -136,7 +136,7 @@ def _deal(
 ) -> list[np.ndarray]:
     """Deals the groups, kind by kind; returns the kinds `[groups]` that each shard got.
 
-    A group goes to the shard whose cost it raises least: the one with the lowest sum of weights * load * share, which
+    A group goes to the shard whose cost it raises least: the one with the lowest sum of weights * load * kind, which
     then rises by the same step for every group of a kind. So a kind is dealt at once, like water that finds its level.
     """
     load = np.zeros((num_shards, kinds.shape[1]), dtype=np.int64)

@@ -25,7 +25,7 @@ HASH_BYTES, COARSE_BYTES = SIDE * SIDE // 8, COARSE_SIDE * COARSE_SIDE // 8
 MAX_COARSE_BITS, MAX_BITS = 31, 120
 
 _SQUARE = Encoding(image_size=64, fit="stretch")
-# Standard deviation in grey levels under which an image is blank: its signs would be those of noise.
+# Standard deviation in grey levels under which an image is blank: its signs would be noise.
 _BLANK = 1.0
 
 

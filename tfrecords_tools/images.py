@@ -31,7 +31,7 @@ class RefusedImage(DataError):
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """How images are stored: square side in pixels, a name of `FITS`, JPEG quality 1-100 without subsampling."""
+    """The format of stored images: square side in pixels, a name of `FITS`, JPEG quality 1-100 without subsampling."""
 
     image_size: int
     fit: str = "crop"

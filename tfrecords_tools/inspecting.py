@@ -1,4 +1,4 @@
-"""What TFRecord files hold: features with types, shapes and values, found in one pass with bounded memory."""
+"""Contents of TFRecord files: features with types, shapes and values, in one pass with bounded memory."""
 
 import re
 from collections import Counter
@@ -34,7 +34,7 @@ _SPLITS = {
 
 @dataclass
 class Span:
-    """The least and the greatest of what was seen; both None before anything was."""
+    """The least and the greatest number seen; both None before any was."""
 
     low: float | None = None
     high: float | None = None
@@ -74,7 +74,7 @@ class FeatureStats:
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds printable text, judged by its first value."""
+        """True if its first value is printable text."""
         # A value that was cut to be kept may end inside a character of several bytes.
         return bool(self.example) and any(is_text(self.example[: len(self.example) - cut]) for cut in range(4))
 
@@ -95,7 +95,7 @@ class FeatureStats:
             self._add_floats(np.asarray(values))
 
     def merge(self, other: "FeatureStats") -> None:
-        """Takes in what was seen of the same feature elsewhere."""
+        """Adds statistics of the same feature in another file."""
         self.records += other.records
         self.types |= other.types
         for name in ("lengths", "numbers", "sizes", "widths", "heights"):
@@ -171,7 +171,7 @@ class Sample:
 
 
 class Summary:
-    """What one file holds, or several with the same features."""
+    """The contents of one file, or of several with the same features."""
 
     def __init__(self, label_feature: str = "", sample_size: int = 0) -> None:
         self.examples = self.sequence_examples = self.others = 0
@@ -182,7 +182,7 @@ class Summary:
 
     @property
     def records(self) -> int:
-        """How many records were added."""
+        """The number of records added."""
         return self.examples + self.sequence_examples + self.others
 
     @property
@@ -212,7 +212,7 @@ class Summary:
         return features
 
     def merge(self, other: "Summary") -> None:
-        """Takes in what was seen in another file."""
+        """Adds the summary of another file."""
         self.examples += other.examples
         self.sequence_examples += other.sequence_examples
         self.others += other.others
@@ -221,7 +221,7 @@ class Summary:
         self.sample.merge(other.sample)
 
     def signature(self) -> tuple:
-        """Returns what files must share to be shown together: names and types of the features."""
+        """Returns names and types of the features; files with equal ones are shown together."""
         return tuple(sorted((name, tuple(sorted(stats.types))) for name, stats in self.features.items()))
 
 

@@ -29,11 +29,11 @@ _SOFT = 2  # pixels at the edge of a dark corner that are not seen well
 _RIM = 5  # pixels of the rim that the colour of the skin is taken from
 _CENTRE_SIGMA = 0.25  # of the side: how fast pixels count less off the centre
 _LEAST_CONTRAST = 14  # grey levels between the spot and the rest
-_LEAST_AREA, _MOST_AREA = 0.004, 0.85  # shares of the image that may be lesion
+_LEAST_AREA, _MOST_AREA = 0.004, 0.85  # fractions of the image that may be lesion
 
 
 def find_lesion(image: np.ndarray) -> Box | None:
-    """Returns the box of the lesion as shares of the sides, or None if none stands out.
+    """Returns the box of the lesion as fractions of the sides, or None if none stands out.
 
     Arguments:
       image: uint8 `[H, W, 3]`.

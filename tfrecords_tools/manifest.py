@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 
+from tfrecords_tools.foundation.documents import as_plain, from_plain, read_plain
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, read_text, write_atomically
+from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, write_atomically
+from tfrecords_tools.provenance import BoxesOrigin, SyntheticProvenance
 
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 2
+_OPTIONAL = ("duplicates", "boxes", "provenance")
 _REMEDY = "make the shards again with `python -m pipelines.make_shards`"
 
 
@@ -33,14 +35,29 @@ class ShardEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DuplicateCounts:
+    """Groups of duplicates, and images in them.
+
+    `groups_of_several_classes` are groups whose training images differ in their class, `groups_of_both_splits` those
+    with training and test images.
+    """
+
+    groups: int
+    images: int
+    dropped: int
+    groups_of_several_classes: int
+    groups_of_both_splits: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A whole set of shards.
 
     `source_fingerprint` stands for the rows and images, `folds_fingerprint` for those and their shards: sets with
     equal ones hold the same images in the shards of equal index, whatever the image size. `codes` are the integers
     that stand for categories in the examples. `balance` has a row for every training shard, see `balance_table`;
-    `duplicates` counts what was found. `boxes` tells where the boxes of training images come from, and is empty where
-    they have none. `provenance` is empty for real images; see `synthesize` for synthetic ones.
+    `duplicates` counts the duplicates found, None where none were looked for. `boxes` is the origin of the boxes of
+    training images, None where they have none. `provenance` belongs to synthetic images, None for real ones.
     """
 
     source: str
@@ -53,9 +70,9 @@ class Manifest:
     codes: dict = field(default_factory=dict)
     rejected: int = 0
     balance: tuple[dict, ...] = ()
-    duplicates: dict = field(default_factory=dict)
-    boxes: dict = field(default_factory=dict)
-    provenance: dict = field(default_factory=dict)
+    duplicates: DuplicateCounts | None = None
+    boxes: BoxesOrigin | None = None
+    provenance: SyntheticProvenance | None = None
     schema_version: int = SCHEMA_VERSION
 
     def split(self, name: str) -> tuple[ShardEntry, ...]:
@@ -82,11 +99,6 @@ def shard_file_name(split: str, index: int, records: int) -> str:
     return f"{split}{index:02d}-{records}.tfrec"
 
 
-def shard_entry(values: Mapping[str, Any]) -> ShardEntry:
-    """Returns the entry that JSON values of `dataclasses.asdict` stand for."""
-    return ShardEntry(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
-
 def describe_shard(path: AnyPath, class_counts: tuple[int, ...], boxed_counts: tuple[int, ...] = ()) -> ShardEntry:
     """Returns the entry of a finished shard file, named as `shard_file_name` does."""
     match = re.fullmatch(r"([a-z]+)(\d+)-(\d+)\.tfrec", path.name)
@@ -105,8 +117,10 @@ def describe_shard(path: AnyPath, class_counts: tuple[int, ...], boxed_counts: t
 
 
 def write_manifest(folder: AnyPath, manifest: Manifest) -> None:
-    """Writes manifest.json atomically."""
-    write_atomically(folder / MANIFEST_FILE, json.dumps(asdict(manifest), indent=1) + "\n")
+    """Writes manifest.json atomically; what a set does not have is an empty object there."""
+    values = as_plain(manifest)
+    values |= {name: values[name] or {} for name in _OPTIONAL}
+    write_atomically(folder / MANIFEST_FILE, json.dumps(values, indent=1) + "\n")
 
 
 def read_manifest(folder: AnyPath) -> Manifest:
@@ -118,13 +132,14 @@ def read_manifest(folder: AnyPath) -> Manifest:
     path = folder / MANIFEST_FILE
     if not is_file(path):
         raise DataError(f"{folder}: no {MANIFEST_FILE}, so this is no finished folder of shards; {_REMEDY}")
+    values = read_plain(path, _REMEDY)
+    version = values.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise DataError(f"{path}: schema_version {version}, not {SCHEMA_VERSION}; {_REMEDY}")
+    unknown = values.keys() - {each.name for each in fields(Manifest)}
+    if unknown:
+        raise DataError(f"{path}: damaged (unknown key {', '.join(sorted(unknown))}); {_REMEDY}")
     try:
-        values = json.loads(read_text(path))
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise DataError(f"{path}: schema_version {values['schema_version']}, not {SCHEMA_VERSION}; {_REMEDY}")
-        shards = tuple(map(shard_entry, values.pop("shards")))
-        return Manifest(
-            **{**values, "classes": tuple(values["classes"]), "balance": tuple(values["balance"]), "shards": shards}
-        )
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: damaged ({error!r}); {_REMEDY}") from error
+        return from_plain(Manifest, values | {name: values.get(name) or None for name in _OPTIONAL})
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}); {_REMEDY}") from error

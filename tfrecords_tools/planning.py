@@ -1,7 +1,7 @@
 """A table -> the rows of every shard: who belongs together, which shard takes whom, and the codes of the metadata.
 
-The plan is written to the parts of the output folder before any image is converted. A run that goes on plans again
-and compares: what was begun is finished with the same rows, or not at all.
+The plan is written to the parts of the output folder before any image is converted. A run that resumes plans again
+and compares: a shard that was begun is finished with the same rows, or not at all.
 """
 
 import hashlib
@@ -12,25 +12,20 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tfrecords_tools import example
 from tfrecords_tools.folds import assign_shards, group_rows
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_bytes
+from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.rows import Row, read_rows, write_rows
 from tfrecords_tools.shards import read_part, rows_path
 from tfrecords_tools.sources.merging import MergedTable
 
-_CATEGORIES = {
-    "sex": (example.SEX_CODES, {}),
-    "anatom_site_general_challenge": (example.SITE_CODES, example.SITE_ALIASES),
-    "diagnosis": (example.DIAGNOSIS_CODES, example.DIAGNOSIS_ALIASES),
-}
-_FIELDS = ("image_name", "patient_id", "age_approx", *_CATEGORIES, "target")
+_FIELDS = ("image_name", PATIENT, AGE, *CATEGORIES, "target")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRows:
-    """Which rows of a split's table a shard takes, in this order: positions `[N]`."""
+    """A shard to write: its rows in the table of its split, in order, as positions `[N]`."""
 
     split: str
     index: int
@@ -41,7 +36,7 @@ class ShardRows:
 class Plan:
     """The shards of both splits, and how the training rows were dealt: group and shard of each `[N]`.
 
-    `boxes` are those of each image that has any, by its name, in pixels of the source image.
+    `boxes` of images, by their name, are in pixels of the source image.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -92,7 +87,7 @@ def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: 
     ]
     tables = {"train": _encoded(train, patients)}
     if test is not None:
-        tables["test"] = _encoded(test.assign(target=example.MISSING), patients)
+        tables["test"] = _encoded(test.assign(target=MISSING), patients)
         parts = np.array_split(np.arange(len(test)), min(num_shards, max(len(test), 1)))  # in the order of the table
         shards += [ShardRows(split="test", index=index, positions=part) for index, part in enumerate(parts)]
     return Plan(tables=tables, shards=tuple(shards), groups=groups, shard_of_row=shard_of_row)
@@ -155,7 +150,7 @@ def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], r
 
 
 def _require_same_boxes(folder: AnyPath, shard: ShardRows, begun: Sequence[Row], rows: Sequence[Row]) -> None:
-    """Compares the boxes of a shard that is finished; those of the others may be corrected."""
+    """Compares the boxes of a shard that is finished; boxes of the others may be corrected."""
     changed = [new for old, new in zip(begun, rows, strict=True) if old.boxes != new.boxes]
     if changed and (finished := read_part(folder, shard.split, shard.index)):
         raise DataError(
@@ -204,15 +199,14 @@ def _patient_codes(tables: Iterable[pd.DataFrame]) -> dict[str, int]:
 def _encoded(table: pd.DataFrame, patients: Mapping[str, int]) -> pd.DataFrame:
     """Returns the table with integers for the metadata."""
     known = {
-        "patient_id": _coded(table["patient_id"], lambda patient: patients[patient]),
-        "age_approx": table["age_approx"].astype(float).round().fillna(example.MISSING).astype(np.int64),
+        PATIENT: _coded(table[PATIENT], lambda patient: patients[patient]),
+        AGE: table[AGE].astype(float).round().fillna(MISSING).astype(np.int64),
     }
-    for name, (codes, aliases) in _CATEGORIES.items():
-        known[name] = _coded(table[name], lambda value, c=codes, a=aliases: example.encode_category(value, c, a))
+    known |= {name: _coded(table[name], category.encode) for name, category in CATEGORIES.items()}
     checksums = {} if "crc32c" in table else {"crc32c": None}
     return table.assign(**known, **checksums)
 
 
 def _coded(values: pd.Series, code: Callable[[str], int]) -> pd.Series:
     codes = {value: code(value) for value in values.dropna().unique()}
-    return values.map(codes).fillna(example.MISSING).astype(np.int64)
+    return values.map(codes).fillna(MISSING).astype(np.int64)

@@ -1,64 +1,29 @@
-"""Shards -> tf.data: static shapes, an order that any number of workers shares, mixing of real and synthetic.
+"""Streams of records -> tf.data: static shapes, decoded and augmented images, and targets.
 
-The order is a function of (seed, epoch) alone: shard files are shuffled and read interleaved, and their records are
-shuffled in windows. `Dataset.shuffle` is not used, because its order also depends on the process's global seed.
 Records are skipped, sliced among workers and mixed while they are still serialized, so a resumed run and a run on
 more workers see the batches of an undisturbed run on one. Only then are images decoded and augmented, each with a
 seed of its own. Images stay uint8 `[N, H, W, 3]`.
 """
 
-import math
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
-from tfrecords_tools.example import BOXES_FEATURE, MISSING
-from tfrecords_tools.foundation.files import AnyPath
-from tfrecords_tools.manifest import Manifest, ShardEntry
-
-SHUFFLE_WINDOW = 8192
-_CYCLE_LENGTH = 16
-
-METADATA_FEATURES = ("sex", "age_approx", "anatom_site_general_challenge", "diagnosis")
+from tfrecords_tools.example import BOXES_FEATURE
+from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PROPERTIES
+from tfrecords_tools.streams import ShardSet, Stream, mixed_records
 
 # (image uint8 [H, W, 3], seed int64 [2]) -> image uint8 [H, W, 3]
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@dataclass(frozen=True)
-class ShardSet:
-    """Shards to read together: their paths, how many records they hold, and the side of their images in pixels."""
-
-    paths: tuple[str, ...]
-    num_records: int
-    stored_size: int
-
-
-def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
-    """Returns the shards of a folder as a set to read."""
-    paths = tuple(str(folder / shard.file) for shard in shards)
-    return ShardSet(paths, sum(shard.records for shard in shards), manifest.image_size)
-
-
-def join(sets: Sequence[ShardSet]) -> ShardSet | None:
-    """Returns the shards of several sets as one, None if there are none; images of mixed sizes count as size 0."""
-    if not sets:
-        return None
-    sizes = {shards.stored_size for shards in sets}
-    paths = tuple(path for shards in sets for path in shards.paths)
-    return ShardSet(paths, sum(shards.num_records for shards in sets), sizes.pop() if len(sizes) == 1 else 0)
-
-
 def training_batches(
-    real: ShardSet,
+    streams: Sequence[Stream],
     *,
+    num_classes: int,
     image_size: int,
     global_batch_size: int,
     seed: int,
-    synthetic: ShardSet | None = None,
-    synthetic_fraction: float = 0.0,
-    class_counts: Sequence[int] | None = None,
     start_step: int = 0,
     num_workers: int = 1,
     worker: int = 0,
@@ -68,24 +33,29 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Yields endless shuffled batches for one worker.
 
-    Each is `{"image": uint8 [B, H, W, 3], "label": int32 [B]}` with the features of `METADATA_FEATURES`, int32 `[B]`,
-    and with `max_boxes` also `"boxes": float32 [B, max_boxes, 4]`.
+    Each is a dictionary of
+      `image`: uint8 `[B, H, W, 3]`;
+      `views`: uint8 `[B, K, H, W, 3]`, if a stream gives several: the image in K augmentations, of which it is the
+        first; a stream that gives fewer repeats its last one;
+      `label`: int32 `[B]`, `MISSING` where it is hidden or not known;
+      `targets`: float32 `[B, num_classes]`, 1 for the label and 0 for the others; 0 for all without a label;
+      `is_labelled`: bool `[B]`, whether the stream of the image has labels;
+      `stream`: int32 `[B]`, its number;
+      the features of `PROPERTIES`, int32 `[B]`;
+      `boxes`: float32 `[B, max_boxes, 4]`, if any are read.
 
     Arguments:
-      real: shards to read.
+      streams: what is mixed, in every stretch of the batches by their fractions.
+      num_classes: how many classes there are.
       image_size: H and W of the batches; stored images of another size are resized by area.
       global_batch_size: images a step, over all replicas.
       seed: of the order and the augmentation.
-      synthetic: shards to mix in, if `synthetic_fraction` is not 0.
-      synthetic_fraction: share of synthetic images in [0, 1), kept in every stretch of the stream.
-      class_counts: real images of each class; given, the real images of every batch are as many of each class that has
-        any, to within one, and equally many over as many batches as there are classes.
-      start_step: the step to go on with.
+      start_step: the step to begin with.
       num_workers, worker: this worker takes the `worker`-th slice of every global batch.
       num_replicas: in all workers together; B is `global_batch_size / num_replicas`.
       augment: applied to every decoded image.
-      max_boxes: how many boxes of each image are read, the largest first: x_min, y_min, x_max, y_max as shares of the
-        sides in [0, 1], and zeros where there are fewer.
+      max_boxes: how many boxes of each image are read, the largest first: x_min, y_min, x_max, y_max as fractions of
+        the sides in [0, 1], and zeros where there are fewer.
 
     Raises:
       ValueError: if boxes are asked for beside an augmentation, which they would not follow.
@@ -93,29 +63,20 @@ def training_batches(
     if augment is not None and max_boxes:
         raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
     start = start_step * global_batch_size
-    sizes = {shards.stored_size for shards in (real, synthetic) if shards is not None}
-
-    def real_records(first: int) -> tf.data.Dataset:
-        if class_counts is None:
-            return _endless_records(real, seed, first)
-        return _balanced_records(real, class_counts, seed, first)
-
-    if synthetic_fraction:
-        records = _mixed_records(real_records, synthetic, synthetic_fraction, seed, start)
-    else:
-        records = real_records(start)
-    numbered = records.enumerate(start=start)
+    sizes = {stream.shards.stored_size for stream in streams}
+    numbered = mixed_records(streams, seed, start).enumerate(start=start)
     if num_workers > 1:
-        share = global_batch_size // num_workers
-        numbered = numbered.filter(lambda number, record: number % global_batch_size // share == worker)
+        slice_size = global_batch_size // num_workers
+        numbered = numbered.filter(lambda number, _: number % global_batch_size // slice_size == worker)
 
-    def decode(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
+    def decode(number: tf.Tensor, stream_and_record: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        stream, record = stream_and_record
         example = _parse(record, max_boxes)
         del example["image_name"], example["patient_id"]
         image = _decode_image(example["image"], image_size, sizes)
-        if augment is not None:
-            image = tf.ensure_shape(augment(image, tf.stack([tf.constant(seed, tf.int64), number])), image.shape)
-        return {**example, "image": image}
+        views = _views(image, [each.num_views for each in streams], stream, augment, seed, number)
+        example |= {"image": views[0]} | ({"views": tf.stack(views)} if len(views) > 1 else {})
+        return example | _targets(example["label"], streams, stream, num_classes)
 
     decoded = numbered.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.batch(global_batch_size // num_replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
@@ -137,91 +98,50 @@ def evaluation_batches(shards: ShardSet, *, image_size: int, batch_size: int, ma
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _endless_records(
-    shards: ShardSet, seed: int, start: int, read: Callable[[tf.Tensor], tf.data.Dataset] = tf.data.TFRecordDataset
-) -> tf.data.Dataset:
-    """Yields serialized records from record number `start` of the endless, per-epoch shuffled stream.
-
-    `read` gives those of a file that are in the stream; `shards` counts no others.
-    """
-    first_epoch, skipped = divmod(start, shards.num_records)
-    paths = tf.constant(shards.paths)
-    window = min(shards.num_records, SHUFFLE_WINDOW)
-
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(paths, seed=epoch_seed)
-        files = tf.data.Dataset.from_tensor_slices(order)
-        windows = files.interleave(read, cycle_length=_CYCLE_LENGTH).batch(window).enumerate()
-        return windows.map(lambda number, records: _shuffled(records, epoch_seed, number)).unbatch()
-
-    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_epoch).skip(skipped)
+def _targets(label: tf.Tensor, streams: Sequence[Stream], stream: tf.Tensor, num_classes: int) -> dict[str, tf.Tensor]:
+    """Returns what is known of an image's class, nothing where its stream hides it."""
+    is_labelled = tf.gather(tf.constant([each.is_labelled for each in streams]), stream)
+    label = tf.where(is_labelled, label, MISSING)
+    return {
+        "label": label,
+        "targets": tf.one_hot(label, num_classes),
+        "is_labelled": is_labelled,
+        "stream": tf.cast(stream, tf.int32),
+    }
 
 
-def _shuffled(records: tf.Tensor, epoch_seed: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    seed = tf.random.experimental.stateless_fold_in(epoch_seed, window)
-    return tf.random.experimental.stateless_shuffle(records, seed=seed)
-
-
-def _balanced_records(shards: ShardSet, class_counts: Sequence[int], seed: int, start: int) -> tf.data.Dataset:
-    """Yields serialized records, of the classes that have any in turns: number i is of class i modulo their number.
-
-    Every class is a stream of its own, which reads through all shards.
-    """
-    counts = {label: count for label, count in enumerate(class_counts) if count}
-    streams = [
-        _endless_records(
-            replace(shards, num_records=count),
-            seed,
-            (start + len(counts) - 1 - turn) // len(counts),
-            _reader_of_class(label),
-        )
-        for turn, (label, count) in enumerate(counts.items())
-    ]
-    turns = tf.data.Dataset.range(start, tf.int64.max).map(lambda number: number % len(counts))
-    return tf.data.Dataset.choose_from_datasets(streams, turns)
-
-
-def _reader_of_class(label: int) -> Callable[[tf.Tensor], tf.data.Dataset]:
-    return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: _label(record) == label)
-
-
-def _mixed_records(
-    real_records: Callable[[int], tf.data.Dataset],
-    synthetic: ShardSet,
-    synthetic_fraction: float,
+def _views(
+    image: tf.Tensor,
+    num_views: Sequence[int],
+    stream: tf.Tensor,
+    augment: Augment | None,
     seed: int,
-    start: int,
-) -> tf.data.Dataset:
-    """Yields serialized records, number i synthetic where floor(i f) steps up: evenly spread, and cheap to resume."""
-    synthetic_before = math.floor(start * synthetic_fraction)
-    streams = [
-        real_records(start - synthetic_before),
-        _endless_records(synthetic, seed + 1, synthetic_before),
-    ]
+    number: tf.Tensor,
+) -> list[tf.Tensor]:
+    """Returns an image in as many augmentations as the stream with the most views gives.
 
-    def choose(number: tf.Tensor) -> tf.Tensor:
-        number = tf.cast(number, tf.float64)
-        steps = tf.floor((number + 1) * synthetic_fraction) - tf.floor(number * synthetic_fraction)
-        return tf.cast(steps, tf.int64)
-
-    choices = tf.data.Dataset.range(start, tf.int64.max).map(choose)
-    return tf.data.Dataset.choose_from_datasets(streams, choices)
-
-
-def _label(record: tf.Tensor) -> tf.Tensor:
-    target = tf.io.FixedLenFeature([], tf.int64, default_value=tf.constant(MISSING, tf.int64))
-    return tf.io.parse_single_example(record, {"target": target})["target"]
+    The first view has the seed (seed, number of the image), the others are folded into it.
+    """
+    if augment is None:
+        return [image] * max(num_views)
+    first = tf.stack([tf.constant(seed, tf.int64), number])
+    last = tf.gather(tf.constant(num_views, tf.int64), stream) - 1
+    views = [tf.ensure_shape(augment(image, first), image.shape)]
+    for view in range(1, max(num_views)):
+        own = tf.random.experimental.stateless_fold_in(first, tf.minimum(tf.constant(view, tf.int64), last))
+        repeated = tf.where(last > 0, own, first)
+        views.append(tf.ensure_shape(augment(image, repeated), image.shape))
+    return views
 
 
 def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
-    """Reads the features that every stage needs, from our shards or the public ones, with or without a target."""
+    """Reads the features that every command needs, from our shards or the public ones, with or without a target."""
     missing = tf.constant(MISSING, tf.int64)
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
         "image_name": tf.io.FixedLenFeature([], tf.string, default_value=""),
     }
-    for name in ("patient_id", "target", *METADATA_FEATURES):
+    for name in (PATIENT, "target", *PROPERTIES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
     if max_boxes:
         features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
@@ -229,7 +149,7 @@ def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
     if max_boxes:
         example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
     example["label"] = example.pop("target")
-    for name in ("label", *METADATA_FEATURES):
+    for name in ("label", *PROPERTIES):
         example[name] = tf.cast(example[name], tf.int32)
     return example
 

@@ -19,7 +19,7 @@ _SMALLEST_RAW_SIDE = 8
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an encoded image says of itself, without decoding it; `mode` is Pillow's, such as RGB or L."""
+    """The header of an encoded image; `mode` is Pillow's, such as RGB or L."""
 
     format: str
     width: int
@@ -79,7 +79,7 @@ def find_image_feature(examples: Sequence[Mapping[str, list]]) -> str | None:
 def raw_shape(example: Mapping[str, list], name: str) -> tuple[int, int, int] | None:
     """Returns `(height, width, channels)` of a raw image, None if its size fits none.
 
-    The shape is that of the features height, width and depth (or channels), else square with 1 or 3 channels. No
+    The shape comes from the features height, width and depth (or channels), else it is square with 1 or 3 channels. No
     number is both a square and three times a square, so there is no doubt.
     """
     size = _raw_size(example[name])
@@ -98,7 +98,7 @@ def raw_shape(example: Mapping[str, list], name: str) -> tuple[int, int, int] | 
 def raw_image(example: Mapping[str, list], name: str, *, low: float = 0, high: float = 255) -> np.ndarray:
     """Returns a raw image as uint8 `[H, W, 3]`.
 
-    Of three channels in a square, those of a pixel may lie together or apart (as in the CIFAR files): the reading in
+    The three values of a pixel in a square may lie together or apart (as in the CIFAR files): the reading in
     which neighbours differ less is taken.
 
     Arguments:

@@ -32,7 +32,7 @@ class Readable(Protocol):
 class ScannedRecord:
     """A record as it stands in a file; `payload` is None where `problem` tells what is wrong.
 
-    `offset` is that of its header in bytes (in a compressed file: after decompression). `framed` tells whether its
+    `offset` is the place of its header in bytes (in a compressed file: after decompression). `framed` tells whether its
     header and length are sound, so that it counts as a record and the next one can be found.
     """
 
@@ -65,7 +65,7 @@ def read_records(path: AnyPath) -> Iterator[bytes]:
 def scan_records(file: Readable) -> Iterator[ScannedRecord]:
     """Yields every record of an open TFRecord file, the damaged ones too.
 
-    After damaged data it goes on with the next record. After a damaged header nothing tells where the next record
+    After damaged data it continues with the next record. After a damaged header nothing tells where the next record
     begins, so that one is the last.
     """
     number = offset = 0

@@ -12,7 +12,7 @@ class Row:
     """One image to convert.
 
     `file` is a path from the root of its `source`, which is an index; `size` in bytes, -1 if the file was not there;
-    `version` as in `ListedFile`; `crc32c` of the file if it is known; `fields` are those of `Example`, without image;
+    `version` as in `ListedFile`; `crc32c` of the file if it is known; `fields` are fields of `Example`, without image;
     `boxes` of lesions are in pixels of the source image.
     """
 

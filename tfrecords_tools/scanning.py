@@ -1,6 +1,6 @@
 """Looks into image files before the folds are made: checksums, and hashes that find the same image again.
 
-A scan is a job for an engine. What it found lies in `parts/<name>.json`, so that a run that was stopped goes on; a
+A scan is a job for an engine. What it found lies in `parts/<name>.json`, so that a run that was stopped resumes; a
 file that changed in between is named.
 """
 
@@ -8,11 +8,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.errors import DataError, MissingFileError
 from tfrecords_tools.foundation.files import (
     AnyPath,
     ListedFile,
-    MissingFileError,
     as_path,
     crc32c,
     is_file,

@@ -5,24 +5,20 @@ whole and under its final name, so a kill at any moment loses at most the shard 
 """
 
 import json
-import os
-import secrets
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from tfrecords_tools import example
 from tfrecords_tools.boxes import Box, boxes_in_stored, describe_box, first_outside
-from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.documents import as_plain, from_plain
+from tfrecords_tools.foundation.errors import DataError, MissingFileError
 from tfrecords_tools.foundation.files import (
     AnyPath,
-    MissingFileError,
     as_path,
     crc32c,
     file_crc32c,
@@ -31,16 +27,17 @@ from tfrecords_tools.foundation.files import (
     is_unfinished,
     leaves,
     list_files,
-    naming_full_disk,
     publish,
     read_bytes,
     read_text,
     remove,
     remove_folder,
+    unfinished_file,
     write_atomically,
 )
+from tfrecords_tools.foundation.metadata import MISSING
 from tfrecords_tools.images import Converted, Encoding, RefusedImage, convert
-from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_entry, shard_file_name
+from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_file_name
 from tfrecords_tools.records import frame
 from tfrecords_tools.rows import Row, read_rows
 
@@ -54,7 +51,7 @@ class ShardJob:
     """All that a worker needs for one shard; its rows lie in the parts of `folder`, see `rows_path`.
 
     `roots` are the folders of the sources, which no file may lie outside of. With `find_boxes`, the boxes of lesions
-    are looked for in the pictures; those of the rows are not used then.
+    are looked for in the pictures; boxes of the rows are not used then.
     """
 
     folder: str
@@ -107,8 +104,7 @@ def write_shard(job: ShardJob) -> ShardResult:
             checksums.append(None if isinstance(data, RefusedImage) else row.crc32c or crc32c(data))
             try:
                 converted = _convert(data, job.encoding)
-                boxes = _boxes(row, converted, job)
-                yield example.Example(image=converted.jpeg, boxes=boxes, **_with_size(row, job.encoding))
+                yield _example(row, converted, _boxes(row, converted, job), job.encoding.image_size)
             except RefusedImage as refusal:
                 rejected.append((row.fields["image_name"], str(roots[row.source] / row.file), str(refusal)))
 
@@ -122,29 +118,23 @@ def write_examples(
     """Writes an iterable of examples as one shard; it has its final name only when it is whole and on disk."""
     counts, boxed_counts = [0] * num_classes, [0] * num_classes
     records = 0
-    nearby = Path(tempfile.gettempdir()) if is_remote(folder) else folder
-    temporary = nearby / f".{split}{index:02d}.{secrets.token_hex(8)}.tmp"  # two machines may be at one shard
-    try:
-        with naming_full_disk(nearby), open(temporary, "wb") as file:
+    with unfinished_file(folder, f"{split}{index:02d}.tfrec") as unfinished:
+        with open(unfinished, "wb") as file:
             for item in examples:
                 file.write(frame(example.serialize(item)))
                 records += 1
-                if item.target != example.MISSING:
+                if item.target != MISSING:
                     counts[item.target] += 1
                     boxed_counts[item.target] += bool(item.boxes)
-            file.flush()
-            os.fsync(file.fileno())
         path = folder / shard_file_name(split, index, records)
-        publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        publish(unfinished, path)
     counts = [] if split == "test" else counts
     return describe_shard(path, tuple(counts), tuple(boxed_counts) if any(boxed_counts) else ())
 
 
 def write_part(folder: AnyPath, result: ShardResult) -> ShardResult:
     """Vouches for a finished shard; returns the result."""
-    write_atomically(_part_path(folder, result.entry.split, result.entry.index), json.dumps(asdict(result)))
+    write_atomically(_part_path(folder, result.entry.split, result.entry.index), json.dumps(as_plain(result)))
     return result
 
 
@@ -153,18 +143,12 @@ def read_part(folder: AnyPath, split: str, index: int) -> ShardResult | None:
     path = _part_path(folder, split, index)
     if not is_file(path):
         return None
-    text = read_text(path)
     try:
-        values = json.loads(text)
-        entry = shard_entry(values["entry"])
-        rejected = tuple(tuple(rejection) for rejection in values["rejected"])
-        checksums = tuple(values["sources_crc32c"])
-    except (KeyError, TypeError, ValueError):
+        result = from_plain(ShardResult, json.loads(read_text(path)))
+    except ValueError:
         return None
-    shard = folder / entry.file
-    if not is_file(shard) or file_crc32c(shard) != entry.crc32c:
-        return None
-    return ShardResult(entry, rejected, checksums)
+    shard = folder / result.entry.file
+    return result if is_file(shard) and file_crc32c(shard) == result.entry.crc32c else None
 
 
 def remove_leftovers(folder: AnyPath, keep: Sequence[str] = ()) -> None:
@@ -238,5 +222,15 @@ def _boxes(row: Row, converted: Converted, job: ShardJob) -> tuple[Box, ...]:
     return boxes_in_stored(row.boxes, converted.source_size, job.encoding.fit)
 
 
-def _with_size(row: Row, encoding: Encoding) -> dict:
-    return {**row.fields, "source": row.source, "width": encoding.image_size, "height": encoding.image_size}
+def _example(row: Row, converted: Converted, boxes: tuple[Box, ...], side: int) -> example.Example:
+    metadata = dict(row.fields)
+    return example.Example(
+        image=converted.jpeg,
+        image_name=metadata.pop("image_name"),
+        target=metadata.pop("target"),
+        metadata=metadata,
+        width=side,
+        height=side,
+        source=row.source,
+        boxes=boxes,
+    )

@@ -64,7 +64,7 @@ class FileCheck:
 
     @property
     def position(self) -> int:
-        """How many bytes of the file have been read."""
+        """The number of bytes of the file that have been read."""
         return self._tally.bytes
 
     @property

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-# Features of a batch -> how many codes; a code of 0 or more is known, apart from the diagnosis "unknown".
-_CATEGORIES = {"sex": 2, "anatom_site_general_challenge": 6, "diagnosis": 14}
-_UNKNOWN_DIAGNOSIS = 0
+from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING
+
 _AGES = (15.0, 85.0)
 
-NUM_OUTPUTS = 1 + sum(_CATEGORIES.values())
+NUM_OUTPUTS = 1 + sum(len(category.codes) for category in CATEGORIES.values())
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,14 @@ class AuxiliaryTargets:
 
 def auxiliary_targets(batch: dict[str, tf.Tensor]) -> AuxiliaryTargets:
     """Returns the targets of a batch: age scaled to [0, 1], then one-hot sex, site and diagnosis."""
-    age = tf.cast(batch["age_approx"], tf.float32)[:, None]
+    age = tf.cast(batch[AGE], tf.float32)[:, None]
     low, high = _AGES
     values = [tf.clip_by_value((age - low) / (high - low), 0.0, 1.0)]
     known = [tf.cast(age >= 0, tf.float32)]
-    for name, depth in _CATEGORIES.items():
-        codes = batch[name]
-        if name == "diagnosis":
-            codes = tf.where(codes == _UNKNOWN_DIAGNOSIS, -1, codes)
+    for name, category in CATEGORIES.items():
+        codes, depth = batch[name], len(category.codes)
+        if category.unknown:
+            codes = tf.where(codes == category.encode(category.unknown), MISSING, codes)
         values.append(tf.one_hot(codes, depth))
         known.append(tf.repeat(tf.cast(codes >= 0, tf.float32)[:, None], depth, axis=1))
     return AuxiliaryTargets(tf.concat(values, axis=1), tf.concat(known, axis=1))

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.foundation.settings import Settings, require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig:
+class ClassifierConfig(Settings):
     """A classifier and the recipe that trains it."""
 
     backbone: str = setting("efficientnet_b0", "network of melgan/classifiers/backbones.py")
@@ -15,20 +15,21 @@ class ClassifierConfig:
     epochs: int = setting(30, "passes over the real training images")
     batch_size: int = setting(32, "images per step over all replicas")
     learning_rate: float = setting(2e-3, "peak of the AdamW schedule: linear warm-up, then cosine to zero")
-    warmup_fraction: float = setting(0.1, "share of the steps in which the learning rate rises")
+    warmup_fraction: float = setting(0.1, "fraction of the steps in which the learning rate rises")
     weight_decay: float = setting(0.02, "decoupled weight decay of AdamW, on kernels only")
-    label_smoothing: float = setting(0.05, "share of the target spread evenly over the classes")
+    label_smoothing: float = setting(0.05, "fraction of the target spread evenly over the classes")
     auxiliary_weight: float = setting(
         0.3, "weight of the loss that also predicts metadata, where shards have it; 0: none"
     )
     dropout: float = setting(0.3, "dropout before the last layer")
-    ema_decay: float = setting(0.99, "decay of the moving average of the weights that are judged; 0: no averaging")
+    ema_decay: float = setting(0.99, "decay of the moving average of the weights, which is evaluated; 0: no averaging")
     augmentation: str = setting("dihedral_colour", "augmentation of melgan/classifiers/augmentation.py")
     test_time_views: int = setting(8, "views averaged when predicting: 1, or up to 8 flips and quarter turns")
     class_balance: float = setting(0.0, "0: loss as the classes come; 1: every class weighs the same; or between")
     seed: int = setting(0, "seed of everything random")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         require(self.batch_size >= 2, "batch_size", self.batch_size, "at least 2")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "greater than 0")

@@ -1,10 +1,10 @@
 """The recipe that trains a classifier, and its predictions.
 
-AdamW with linear warm-up and cosine decay; label smoothing; a moving average of all weights, which is what is judged
-and kept; auxiliary targets; dihedral views averaged in prediction. He et al. 2019, "Bag of tricks", tables 2 and 4.
+AdamW with linear warm-up and cosine decay; label smoothing; a moving average of all weights, which is evaluated and
+kept; auxiliary targets; dihedral views averaged in prediction. He et al. 2019, "Bag of tricks", tables 2 and 4.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -15,17 +15,12 @@ from melgan.classifiers.auxiliary import auxiliary_losses, auxiliary_targets
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.network import build_classifier
 from melgan.classifiers.prediction import Predictor
-from melgan.training.averaging import warmed_up_decay
+from melgan.classifiers.targets import balancing_weights, class_losses
+from melgan.training.averaging import update_average, warmed_up_decay
 from melgan.training.distribution import per_replica_batch_size
-from melgan.training.stepping import take_steps
+from melgan.training.replica import part_of_mean
+from melgan.training.stepping import Metrics, Program, make_program
 from tfrecords_tools.foundation.errors import look_up
-
-
-def balancing_weights(class_counts: Sequence[int], class_balance: float) -> np.ndarray:
-    """Returns a loss factor per class `[num_classes]`, n ** -class_balance, of mean 1 over the images."""
-    counts = np.asarray(class_counts, np.float64)
-    weights = np.where(counts > 0, np.maximum(counts, 1) ** -class_balance, 0.0)
-    return weights * counts.sum() / (weights * counts).sum()
 
 
 class ClassifierTrainer:
@@ -57,10 +52,11 @@ class ClassifierTrainer:
             self._optimizer = _make_optimizer(config, total_steps, self._model)
         self.average_model.set_weights(self._model.get_weights())
         self._predictors: dict[int, Predictor] = {}
+        self._program = make_program(strategy, self._replica_step, after_step=self._update_average)
 
     @property
     def checkpointed(self) -> dict:
-        """What a checkpoint of this training holds."""
+        """The contents of a checkpoint, by name."""
         return {
             "model": self._model,
             "average_model": self.average_model,
@@ -68,45 +64,34 @@ class ClassifierTrainer:
             "dropout_states": _dropout_states(self._model),  # Keras leaves them out of the model's own checkpoint
         }
 
-    @tf.function(autograph=False)
-    def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` steps from step number `step`; returns the losses of each, `[num_steps]`."""
-
-        def take_step(number: tf.Tensor) -> tf.Tensor:
-            per_replica = self._strategy.run(self._replica_step, args=(next(batches),))
-            self._update_average(step + number)
-            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-
-        return take_steps(num_steps, ("loss", "auxiliary_loss"), take_step)
+    def program_at(self, step: int) -> tuple[Program, int | None]:
+        """Returns the program that takes every step, and None; its metrics are the losses."""
+        del step
+        return self._program, None
 
     def predictor(self, views: int) -> "Predictor":
         """Returns what predicts with the averaged weights, from 1 to 8 views of an image."""
         return self._predictors.setdefault(views, Predictor(self.average_model, views))
 
-    def _replica_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> Metrics:
+        del step
+        (batch,), config = batches, self._config
         with tf.GradientTape() as tape:
             logits, auxiliary_logits = self._model(tf.cast(batch["image"], tf.float32), training=True)
-            losses = self._reduce(self._class_losses(batch["label"], logits))
-            auxiliary = self._reduce(auxiliary_losses(auxiliary_logits, auxiliary_targets(batch)))
-            total = losses + self._config.auxiliary_weight * auxiliary
+            losses = class_losses(logits, batch["targets"], self._class_weights, config.label_smoothing)
+            loss = part_of_mean(losses, config.batch_size)
+            auxiliary = part_of_mean(auxiliary_losses(auxiliary_logits, auxiliary_targets(batch)), config.batch_size)
+            total = loss + config.auxiliary_weight * auxiliary
         variables = self._model.trainable_variables
         self._optimizer.apply(tape.gradient(total, variables), variables)
-        return tf.stack([losses, auxiliary])
+        return {"loss": loss, "auxiliary_loss": auxiliary}
 
-    def _class_losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        smoothing, num_classes = self._config.label_smoothing, logits.shape[-1]
-        targets = tf.one_hot(labels, num_classes) * (1 - smoothing) + smoothing / num_classes
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
-        return losses * tf.gather(self._class_weights, labels)
-
-    def _reduce(self, per_example: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(per_example) / self._config.batch_size
-
-    def _update_average(self, step: tf.Tensor) -> None:
-        decay = warmed_up_decay(self._config.ema_decay, step)
-        for average, value in zip(self.average_model.variables, self._model.variables, strict=True):
-            if average.dtype.startswith("float"):
-                average.assign(decay * average.value + (1.0 - decay) * value.value)
+    def _update_average(self, step: tf.Tensor, metrics: Metrics) -> None:
+        """Moves the average of all weights, moving statistics among them; counters stay."""
+        del metrics
+        pairs = zip(self.average_model.variables, self._model.variables, strict=True)
+        averages, values = zip(*(pair for pair in pairs if pair[0].dtype.startswith("float")), strict=True)
+        update_average(averages, values, warmed_up_decay(self._config.ema_decay, step))
 
 
 def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Model) -> keras.optimizers.Optimizer:

@@ -5,20 +5,18 @@ Huang and Jafari 2021, section 3.1: a supervised one. The encoder's latents are 
 decoded; embedding and decoder are the generator; absolute error.
 """
 
-from collections.abc import Iterator
-
 import keras
 import tensorflow as tf
 
 from melgan.gans.architectures import ARCHITECTURES
 from melgan.gans.config import GanConfig
 from melgan.images import to_signed_float
-from melgan.layers.dropout import with_dropout
+from melgan.layers.dropout import apply_network
 from melgan.training.distribution import per_replica_batch_size
 from melgan.training.precision import apply_gradients, make_adam, resolve_precision
-from melgan.training.randomness import Draws
-from melgan.training.replica import dense_gradients
-from melgan.training.stepping import take_steps
+from melgan.training.randomness import Draws, draws_of_step
+from melgan.training.replica import dense_gradients, part_of_mean
+from melgan.training.stepping import Metrics, Program, make_program
 
 
 class AutoencoderTrainer:
@@ -37,7 +35,7 @@ class AutoencoderTrainer:
         self, encoder: keras.Model, decoder: keras.Model, config: GanConfig, strategy: tf.distribute.Strategy
     ) -> None:
         self._strategy, self._config = strategy, config
-        self._batch_size = per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
+        per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
         self._encoder, self._decoder = encoder, decoder
         self._error = ARCHITECTURES[config.architecture].reconstruction_error
         precision = resolve_precision(config.precision, strategy)
@@ -45,25 +43,21 @@ class AutoencoderTrainer:
             self._optimizer = make_adam(
                 config.learning_rate, config.beta_1, config.beta_2, precision=precision, variables=self._variables
             )
+        self._program = make_program(strategy, self._replica_step)
 
     @property
     def checkpointed(self) -> dict:
-        """What a checkpoint of this training holds; the decoder under its name from when it was the generator."""
+        """The contents of a checkpoint, by name; the decoder is called generator, as it once was."""
         return {"encoder": self._encoder, "generator": self._decoder, "optimizer": self._optimizer}
 
-    @tf.function(autograph=False)
-    def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` steps from step number `step`; returns the mean error of each `[num_steps]`."""
-
-        def take_step(number: tf.Tensor) -> tf.Tensor:
-            per_replica = self._strategy.run(self._replica_step, args=(next(batches), step + number))
-            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)[None]
-
-        return take_steps(num_steps, ("autoencoder_loss",), take_step)
+    def program_at(self, step: int) -> tuple[Program, int | None]:
+        """Returns the program that takes every step, and None; its metric is the mean error."""
+        del step
+        return self._program, None
 
     def reconstruct(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns uint8 images `[N, H, W, 3]` passed through the autoencoder as float in [-1, 1]."""
-        latents = with_dropout(self._encoder, to_signed_float(images), None)
+        latents = apply_network(self._encoder, to_signed_float(images), None)
         return self._decode(latents, labels, training=False)
 
     def _decode(self, latents: tf.Tensor, labels: tf.Tensor, *, training: bool) -> tf.Tensor:
@@ -71,23 +65,26 @@ class AutoencoderTrainer:
         inputs = [latents, labels][: len(self._decoder.inputs)]
         return self._decoder(inputs if len(inputs) > 1 else latents, training=training)
 
-    def _draws(self, step: tf.Tensor) -> Draws:
-        """Returns the random numbers of a step, others than those of the GAN, which counts its attempts from 0."""
-        context = tf.distribute.get_replica_context()
-        seed = tf.constant([self._config.seed, -1])
-        replicas = self._strategy.num_replicas_in_sync
-        return Draws(seed, context.replica_id_in_sync_group, self._batch_size, replicas).fold(step)
-
-    def _replica_step(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+    def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> Metrics:
+        (batch,) = batches
         images = to_signed_float(batch["image"])
         with tf.GradientTape() as tape:
-            latents = with_dropout(self._encoder, images, self._draws(step))
+            latents = apply_network(self._encoder, images, self._draws(step))
             decoded = tf.cast(self._decode(latents, batch["label"], training=True), images.dtype)
             errors = tf.reduce_mean(self._error(decoded - images), axis=[1, 2, 3])
-            loss = tf.reduce_sum(errors) / self._config.global_batch_size
+            loss = part_of_mean(errors, self._config.global_batch_size)
             scaled = self._optimizer.scale_loss(loss)
         apply_gradients(self._optimizer, dense_gradients(tape, scaled, self._variables), self._variables)
-        return loss
+        return {"autoencoder_loss": loss}
+
+    def _draws(self, step: tf.Tensor) -> Draws:
+        """Returns the random numbers of a step. The GAN counts its attempts from 0, so -1 gives other numbers."""
+        return draws_of_step(
+            tf.constant([self._config.seed, -1]),
+            step,
+            global_batch_size=self._config.global_batch_size,
+            num_replicas=self._strategy.num_replicas_in_sync,
+        )
 
     @property
     def _variables(self) -> list:

@@ -1,26 +1,12 @@
-"""Boxes of a generator: which training images they are taken from, and how to give others."""
+"""Boxes of a generator: which training images they are taken from, and how others are given."""
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from melgan.layers.box_map import MAX_BOXES
-from melgan.layers.box_table import ROWS, BoxTable
+from melgan.layers.box_table import ROWS
 from tfrecords_tools.foundation.settings import require
-
-
-def table_of(generator: keras.Model) -> BoxTable | None:
-    """Returns the table of a generator, None if it draws without boxes."""
-    return next((layer for layer in generator.layers if isinstance(layer, BoxTable)), None)
-
-
-def with_given_boxes(generator: keras.Model) -> keras.Model:
-    """Returns a generator with boxes as one that maps [latents, labels, boxes `[N, MAX_BOXES, 4]`] to images.
-
-    The weights are the same ones; the first number of the latents means nothing to it.
-    """
-    return keras.Model([*generator.inputs, table_of(generator).output], generator.output)
 
 
 def draw_rows(boxes: np.ndarray, labels: np.ndarray, num_classes: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which settings of a GAN go together; what cannot work is refused with a reason before anything is built."""
+"""Settings of a GAN that cannot work together are refused, with a reason, before anything is built."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from melgan.gans.config import GanConfig
 from melgan.gans.labels import LABEL_SAMPLINGS
 from melgan.gans.objectives import OBJECTIVES, Objective
 from melgan.gans.penalties import PENALTIES
+from melgan.gans.regularisers import REGULARISERS
 from tfrecords_tools.foundation.errors import ConfigError, look_up
 
 
@@ -22,6 +23,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
     objective = look_up(OBJECTIVES, config.objective, "objective")
     look_up(PENALTIES, config.penalty, "penalty")
+    look_up(REGULARISERS, config.regulariser, "regulariser")
     look_up(LABEL_SAMPLINGS, config.label_sampling, "label_sampling")
     look_up(AUGMENTATIONS, config.augmentation, "augmentation")
     require_image_size(config.image_size, config.architecture)
@@ -81,7 +83,7 @@ def _require_penalty_that_fits(config: GanConfig, objective: Objective, architec
             if other.takes_penalty and other.has_fake_class == objective.has_fake_class
         )
         raise ConfigError(
-            f"penalty is {config.penalty}, but the discriminator of {config.architecture} judges a batch together, so "
+            f"penalty is {config.penalty}, but the discriminator of {config.architecture} sees a batch together, so "
             f"no image has a gradient of its own; choose one of the architectures {others}, or --penalty=none"
         )
     if config.penalty_interval > 1 and not config.has_penalty:

@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.foundation.settings import Settings, require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanConfig:
-    """A conditional GAN. Fields that are None take the value that `melgan/methods.py` lists for the method."""
+class GanConfig(Settings):
+    """A conditional GAN. Fields that are None take the value that `melgan/gans/methods.py` lists for the method."""
 
-    method: str = setting("bagan_gp", "named method of melgan/methods.py; it presets the settings that are not given")
-    architecture: str | None = setting(None, "generator and discriminator pair of melgan/architectures")
-    objective: str | None = setting(None, "adversarial losses of melgan/objectives.py")
-    penalty: str | None = setting(None, "gradient penalty of melgan/penalties.py")
+    method: str = setting(
+        "bagan_gp", "named method of melgan/gans/methods.py; it presets the settings that are not given"
+    )
+    architecture: str | None = setting(None, "generator and discriminator pair of melgan/gans/architectures")
+    objective: str | None = setting(None, "adversarial losses of melgan/gans/objectives.py")
+    penalty: str | None = setting(None, "gradient penalty of melgan/gans/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")
+    regulariser: str = setting("none", "further terms of the losses: REGULARISERS of melgan/gans/regularisers.py")
+    regulariser_weight: float = setting(1.0, "factor of these terms")
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
     label_sampling: str | None = setting(
@@ -25,7 +29,9 @@ class GanConfig:
     disc_steps: int | None = setting(None, "discriminator steps per generator step")
     fresh_batches: bool | None = setting(None, "give every step that looks at real images some of its own")
     learning_rate: float | None = setting(None, "Adam learning rate of the networks")
-    discriminator_learning_rate: float | None = setting(None, "that of the discriminator, where it has its own")
+    discriminator_learning_rate: float | None = setting(
+        None, "learning rate of the discriminator, where it has its own"
+    )
     beta_1: float | None = setting(None, "Adam decay of the first moment")
     beta_2: float | None = setting(None, "Adam decay of the second moment")
     burn_in_epochs: float | None = setting(None, "passes over the real images until settings have their final_ values")
@@ -53,6 +59,7 @@ class GanConfig:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.width > 0, "width", self.width, "greater than 0")
         require(self.global_batch_size >= 2, "global_batch_size", self.global_batch_size, "at least 2")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "from 0 up to, but not including, 1")
@@ -62,7 +69,7 @@ class GanConfig:
         for name in (*rates, "disc_steps", "latent_dim", "penalty_interval", "burn_in_epochs"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
-        for name in ("penalty_weight", "final_penalty_weight", "autoencoder_epochs"):
+        for name in ("penalty_weight", "final_penalty_weight", "regulariser_weight", "autoencoder_epochs"):
             value = getattr(self, name)
             require(value is None or value >= 0, name, value, "0 or greater")
         require(
@@ -74,10 +81,10 @@ class GanConfig:
 
     @property
     def has_balanced_batches(self) -> bool:
-        """Whether real images of all classes are shown equally often."""
+        """True if real images of all classes are shown equally often."""
         return self.batch_sampling == "balanced"
 
     @property
     def has_penalty(self) -> bool:
-        """Whether there is a gradient penalty that counts; of a resolved config."""
+        """True for a resolved config with a gradient penalty that counts."""
         return self.penalty != "none" and self.penalty_weight > 0

@@ -17,7 +17,7 @@ INNERMOST = 4  # px, of level 0
 
 
 def grow(degree: tf.Tensor, *networks: keras.Model) -> None:
-    """Sets the share of every level in networks to what `Growth.degree` tells."""
+    """Sets alpha of every level in networks, from `Growth.degree`."""
     for network in networks:
         for layer in network.layers:
             if isinstance(layer, FadeIn):
@@ -27,7 +27,7 @@ def grow(degree: tf.Tensor, *networks: keras.Model) -> None:
 def at_level(images: tf.Tensor, level: int, degree: tf.Tensor) -> tf.Tensor:
     """Returns real images `[N, H, W, C]` with no more detail than networks of a level have, in their own size.
 
-    They are averaged down to the resolution of the level and, while it fades in, mixed with those of half of it.
+    They are averaged down to the resolution of the level and, while it fades in, mixed with images of half of it.
 
     Arguments:
       images: of any size of which the resolution is a divisor.
@@ -38,8 +38,8 @@ def at_level(images: tf.Tensor, level: int, degree: tf.Tensor) -> tf.Tensor:
     new = _averaged(images, images.shape[1] // resolution)
     if level == 0:
         return new
-    share = degree - (level - 1)
-    return (1.0 - share) * _averaged(images, 2 * images.shape[1] // resolution) + share * new
+    alpha = degree - (level - 1)
+    return (1.0 - alpha) * _averaged(images, 2 * images.shape[1] // resolution) + alpha * new
 
 
 def _averaged(images: tf.Tensor, side: int) -> tf.Tensor:

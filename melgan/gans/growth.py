@@ -1,11 +1,11 @@
-"""When networks grow. Karras et al. 2018, appendix A.1, and the authors' code.
+"""Growth of networks over the steps. Karras et al. 2018, appendix A.1, and the authors' code.
 
 Phases alternate: the networks train at level 0, then level 1 fades in, then they train at level 1, and so on; the last
 phase, at the last level, has no end. In the paper a phase lasts 600,000 images, 20 times the 30,000 of CelebA-HQ; here
 it lasts as many times the images there are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -19,7 +19,7 @@ from tfrecords_tools.foundation.errors import ConfigError
 
 @dataclass(frozen=True)
 class Growth:
-    """When networks grow: a function of the step and of nothing else.
+    """The growth of networks: a function of the step and of nothing else.
 
     `num_levels` counts the resolutions; a phase lasts `phase_images` real images, 0: the networks are grown from the
     start; a step shows `images_per_step` of them to the discriminator.
@@ -39,21 +39,17 @@ class Growth:
         return (self._phase(step) + 1) // 2
 
     def resolution(self, step: int) -> int:
-        """Returns that of the level of a step, in pixels."""
+        """Returns the resolution of the level of a step, in pixels."""
         return INNERMOST * 2 ** self.level(step)
 
     def begins_phase(self, step: int) -> bool:
         """Returns whether a step is the first of a phase, but for the very first."""
         return step > 0 and self._phase(step) != self._phase(step - 1)
 
-    def parts(self, step: int, num_steps: int) -> Iterator[tuple[int, int]]:
-        """Yields steps from a step on, divided where phases end: (first step, number of steps)."""
-        end = step + num_steps
-        while step < end:
-            phase = self._phase(step)
-            stop = end if phase == self._last_phase else min(end, self._first_step(phase + 1))
-            yield step, stop - step
-            step = stop
+    def next_phase(self, step: int) -> int | None:
+        """Returns the first step of the next phase, None if there is none."""
+        phase = self._phase(step)
+        return None if phase == self._last_phase else self._first_step(phase + 1)
 
     def degree(self, step: tf.Tensor) -> tf.Tensor:
         """Returns how far networks have grown at a step `[]`: k at level k, k + 0.25 with a quarter of level k + 1.
@@ -66,8 +62,8 @@ class Growth:
             return tf.constant(self.num_levels - 1, dtype)
         images = step * self.images_per_step
         phase = tf.minimum(images // self.phase_images, self._last_phase)
-        share = tf.cast(images - phase * self.phase_images, dtype) / self.phase_images
-        return tf.cast(phase // 2, dtype) + tf.where(phase % 2 == 1, share, tf.zeros_like(share))
+        fraction = tf.cast(images - phase * self.phase_images, dtype) / self.phase_images
+        return tf.cast(phase // 2, dtype) + tf.where(phase % 2 == 1, fraction, tf.zeros_like(fraction))
 
     @property
     def _last_phase(self) -> int:

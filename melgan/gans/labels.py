@@ -1,4 +1,4 @@
-"""How the labels of fake images, and wrong labels for real ones, are drawn; LABEL_SAMPLINGS table."""
+"""Sampling of labels for fake images, and of wrong labels for real ones; LABEL_SAMPLINGS table."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def class_probabilities(class_counts: Sequence[int], label_sampling: str) -> np.
 
 
 def labels_of_fakes(draws: Draws, real_labels: tf.Tensor, probabilities: np.ndarray | None) -> tf.Tensor:
-    """Returns labels `[B]` of fakes: drawn with the given probabilities, or those of the real images `[B]`."""
+    """Returns labels `[B]` of fakes: drawn with the given probabilities, or the labels of the real images `[B]`."""
     return real_labels if probabilities is None else sample_labels(draws, probabilities)
 
 

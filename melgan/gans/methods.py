@@ -117,7 +117,7 @@ METHODS: dict[str, dict] = {
     "progan": _PROGAN,
     # Mariani et al. 2018, "BAGAN: Data augmentation with balancing GAN", with the settings of the authors'
     # code (github.com/IBM/BAGAN: balancing_gan.py, run.sh). https://arxiv.org/abs/1803.09655
-    # There the fakes are a class's share of a batch, while real images come as they are: batch_sampling real.
+    # There the fakes are one class among several of a batch, while real images come as they are: batch_sampling real.
     "bagan": {
         "architecture": "bagan",
         "objective": "softmax_cross_entropy",

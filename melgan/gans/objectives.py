@@ -17,7 +17,7 @@ class Objective:
 
     With `has_fake_class` logits are log p(label | image) of a softmax over the classes and one more, "fake", and losses
     are linear in them. The discriminator is shown fakes with the label "fake", and the trainer divides their logits by
-    the number of classes: fakes weigh as much as the images of one class, and not as those of all together.
+    the number of classes: fakes weigh as much as the images of one class, not as the images of all together.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor]

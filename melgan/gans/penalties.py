@@ -5,7 +5,8 @@ it is shown, and random numbers. Each returns `[N]`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -14,14 +15,20 @@ from melgan.training.randomness import Draws
 Discriminate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@dataclass(frozen=True)
-class RealAndFake:
+class RealAndFake(NamedTuple):
     """Images that a discriminator is shown in a step, `[N, H, W, C]` in [-1, 1], each with their labels `[N]`."""
 
     real_images: tf.Tensor
     real_labels: tf.Tensor
     fake_images: tf.Tensor
     fake_labels: tf.Tensor
+
+
+class DraganUse(IntEnum):
+    """Uses of random numbers in DRAGAN's penalty."""
+
+    NOISE = 0
+    DISTANCE = 1
 
 
 Penalty = Callable[[Discriminate, RealAndFake, Draws], tf.Tensor]
@@ -46,8 +53,8 @@ def dragan(discriminator: Discriminate, shown: RealAndFake, draws: Draws) -> tf.
     the standard deviation of the batch; here it is each image's own, so that the penalty is one of single examples.
     """
     deviation = tf.math.reduce_std(shown.real_images, axis=[1, 2, 3], keepdims=True)
-    noise = 0.5 * deviation * draws.fold(0).uniform(*shown.real_images.shape[1:])
-    places = shown.real_images + draws.fold(1).uniform(1, 1, 1) * noise
+    noise = 0.5 * deviation * draws.fold(DraganUse.NOISE).uniform(*shown.real_images.shape[1:])
+    places = shown.real_images + draws.fold(DraganUse.DISTANCE).uniform(1, 1, 1) * noise
     return _squared_distance_from_unit_norm(discriminator, places, shown.real_labels)
 
 

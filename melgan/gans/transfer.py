@@ -5,19 +5,18 @@ and is copied by the name of the class.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.gans.architectures import build_networks
+from melgan.gans.architectures import build_networks, network_shape
 from melgan.gans.architectures.networks import Discriminator
 from melgan.gans.config import GanConfig
 from melgan.gans.trainer import GanTrainer
 from tfrecords_tools.foundation.errors import ConfigError
-
-_SAME_FIELDS = ("architecture", "image_size", "width", "latent_dim")
+from tfrecords_tools.foundation.settings import differences
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class _ClassTables:
 
 
 def require_same_networks(source: GanConfig, target: GanConfig) -> None:
-    """Raises ConfigError, naming the fields that differ, if the networks of two configs differ in shape."""
-    pairs = {name: (getattr(source, name), getattr(target, name)) for name in _SAME_FIELDS}
-    differences = [f"{name} was {old!r}, now {new!r}" for name, (old, new) in pairs.items() if old != new]
-    if differences:
-        raise ConfigError(f"weights carry over between equal networks only ({'; '.join(differences)}); give the former")
+    """Raises ConfigError, naming the settings that differ, if the networks of two configs differ in shape."""
+    shapes = [{"architecture": config.architecture, **asdict(network_shape(config, 0))} for config in (source, target)]
+    others = differences(*shapes)
+    if others:
+        raise ConfigError(f"weights carry over between equal networks only ({others}); give the former")
 
 
 def read_discriminator(checkpoint: str, config: GanConfig, num_classes: int) -> Discriminator:
@@ -61,7 +60,7 @@ def read_discriminator(checkpoint: str, config: GanConfig, num_classes: int) -> 
 def read_encoder(checkpoint: str, config: GanConfig, num_classes: int) -> keras.Model:
     """Returns the encoder of a checkpoint, of a GanTrainer whose generator has Gaussians that are fitted with it.
 
-    Arguments and errors are those of `read_discriminator`.
+    Arguments and errors: see `read_discriminator`.
     """
     encoder = build_networks(config, num_classes).encoder
     _read(checkpoint, {"encoder": encoder})
@@ -93,10 +92,10 @@ def transfer_weights(
     """
     classes = _ClassTables(tuple(source_classes), tuple(target_classes))
     probe = build_networks(trainer.config, len(source_classes) + 1)
-    _copy(generator, probe.generator, trainer.generator, classes)
+    _copy(generator, probe.generator, trainer.networks.generator, classes)
     if discriminator is not None:
-        _copy(discriminator.trunk, probe.discriminator.trunk, trainer.discriminator.trunk, classes)
-        _copy(discriminator.head, probe.discriminator.head, trainer.discriminator.head, classes)
+        _copy(discriminator.trunk, probe.discriminator.trunk, trainer.networks.discriminator.trunk, classes)
+        _copy(discriminator.head, probe.discriminator.head, trainer.networks.discriminator.head, classes)
     trainer.start_average()
 
 

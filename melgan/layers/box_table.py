@@ -1,4 +1,4 @@
-"""Boxes inside a generator: those of training images, of which the latents choose.
+"""Boxes inside a generator, taken from training images; the latents choose among them.
 
 So a generator with boxes is one of latents and labels like any other, and knows where lesions of a class may lie.
 """
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.layers.box_map import MAX_BOXES, rasterise
+from melgan.layers.box_map import MAX_BOXES
 
 ROWS = 256  # of a class; where it has fewer training images, their boxes are there several times
 
@@ -36,22 +36,6 @@ class BoxTable(keras.layers.Layer):
         return tf.gather_nd(tf.convert_to_tensor(self.table.value), tf.stack([labels, rows], axis=1))
 
     def compute_output_shape(self, latents_shape: tuple, labels_shape: tuple) -> tuple:
-        """Returns that of as many images' boxes."""
+        """Returns the shape of the boxes of as many images."""
         del labels_shape
         return (latents_shape[0], MAX_BOXES, 4)
-
-
-class BoxMap(keras.layers.Layer):
-    """Boxes `[N, M, 4]` as maps `[N, size, size, 1]`, see `rasterise`; made in single precision at least."""
-
-    def __init__(self, size: int, *, name: str | None = None) -> None:
-        super().__init__(name=name, dtype=keras.config.floatx(), autocast=False)
-        self._size = size
-
-    def call(self, boxes: tf.Tensor) -> tf.Tensor:
-        """Returns the maps."""
-        return rasterise(boxes, self._size)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns that of as many maps."""
-        return (input_shape[0], self._size, self._size, 1)

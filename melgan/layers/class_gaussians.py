@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class ClassGaussians(keras.layers.Layer):
-    """Turns standard normal latents into those of a class: mean + L latents, where L L^T is the covariance.
+    """Turns standard normal latents into latents of a class: mean + L latents, where L L^T is the covariance.
 
     `means` `[num_classes, D]` and `factors` `[num_classes, D, D]`, the matrices L, are not trained. Before they are
     fitted the means are random, so that classes differ, and the factors are the identity.

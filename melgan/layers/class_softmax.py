@@ -7,7 +7,7 @@ import tensorflow as tf
 class ClassLogProbabilities(keras.layers.Layer):
     """log p(label | features), linear before the softmax; label `num_classes` stands for "fake".
 
-    Mariani et al. 2018. The weights of the classes lie apart from those of "fake", one row a class, so that
+    Mariani et al. 2018. The weights of the classes lie apart from the weights of "fake", one row a class, so that
     they can be carried over to other classes by name.
     """
 

@@ -24,8 +24,8 @@ class Dropout(keras.layers.Layer):
         return tf.where(noise >= self._rate, inputs / (1.0 - self._rate), tf.zeros_like(inputs))
 
 
-def with_dropout(network: keras.Model, images: tf.Tensor, draws: Draws | None) -> tf.Tensor:
-    """Returns what a network in training makes of images.
+def apply_network(network: keras.Model, images: tf.Tensor, draws: Draws | None) -> tf.Tensor:
+    """Returns the outputs of a network in training.
 
     Arguments:
       network: takes images, and noise for each of its dropout layers, if it has any.

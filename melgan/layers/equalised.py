@@ -13,71 +13,45 @@ import math
 import keras
 import tensorflow as tf
 
+from melgan.layers.reparametrised import (
+    ReparametrisedConv2D,
+    ReparametrisedDense,
+    ReparametrisedEmbedding,
+    ReparametrisedLayer,
+)
+
 HE_GAIN = math.sqrt(2)  # for layers that a rectifier follows; 1 for others
 
 
-class EqualisedLayer(keras.layers.Layer):
-    """A layer with a kernel that is scaled at run time.
+class EqualisedLayer(ReparametrisedLayer):
+    """A layer whose kernel is scaled by gain / sqrt(fan_in) at every pass."""
 
-    The kernel stays in single precision, whatever the layer computes in.
-    """
+    _gain = 1.0
 
-    def scaled_kernel(self) -> tf.Tensor:
-        """Returns the kernel times gain / sqrt(fan_in), in the precision that the layer computes in."""
+    def effective_kernel(self) -> tf.Tensor:
+        """Returns the scaled kernel, in the precision that the layer computes in."""
         return tf.cast(self.kernel.value * self._scale, self.compute_dtype)
 
-    def _add_kernel(self, shape: tuple[int, ...], *, fan_in: int, gain: float, name: str = "kernel") -> None:
+    def _add_kernel(self, shape: tuple[int, ...], *, fan_in: int, name: str = "kernel") -> None:
         self.kernel = self.add_weight(shape, keras.initializers.RandomNormal(stddev=1.0), autocast=False, name=name)
-        self._scale = gain / math.sqrt(fan_in)
+        self._scale = self._gain / math.sqrt(fan_in)
 
 
-class EqualisedDense(EqualisedLayer):
+class EqualisedDense(EqualisedLayer, ReparametrisedDense):
     """Maps `[N, C]` to `[N, units]`."""
 
     def __init__(self, units: int, *, gain: float = HE_GAIN, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._units, self._gain = units, gain
-
-    def build(self, input_shape: tuple) -> None:
-        """Creates the weights."""
-        self._add_kernel((input_shape[-1], self._units), fan_in=input_shape[-1], gain=self._gain)
-        self.bias = self.add_weight((self._units,), "zeros", name="bias")
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns `[N, units]` for inputs `[N, C]`."""
-        return tf.matmul(inputs, self.scaled_kernel()) + self.bias.value
+        super().__init__(units, name=name)
+        self._gain = gain
 
 
-class EqualisedConv2D(EqualisedLayer):
+class EqualisedConv2D(EqualisedLayer, ReparametrisedConv2D):
     """A convolution that keeps the size of images: `[N, H, W, C]` to `[N, H, W, filters]`."""
 
     def __init__(self, filters: int, size: int, *, gain: float = HE_GAIN, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._filters, self._size, self._gain = filters, size, gain
-
-    def build(self, input_shape: tuple) -> None:
-        """Creates the weights."""
-        shape = (self._size, self._size, input_shape[-1], self._filters)
-        self._add_kernel(shape, fan_in=math.prod(shape[:-1]), gain=self._gain)
-        self.bias = self.add_weight((self._filters,), "zeros", name="bias")
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns `[N, H, W, filters]` for inputs `[N, H, W, C]`."""
-        return tf.nn.conv2d(inputs, self.scaled_kernel(), strides=1, padding="SAME") + self.bias.value
+        super().__init__(filters, size, name=name)
+        self._gain = gain
 
 
-class EqualisedEmbedding(EqualisedLayer):
+class EqualisedEmbedding(EqualisedLayer, ReparametrisedEmbedding):
     """One row a class: labels `[N]` to `[N, units]`, scaled as the weights of a unit that takes as many inputs."""
-
-    def __init__(self, num_classes: int, units: int, *, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._shape = (num_classes, units)
-
-    def build(self, input_shape: tuple) -> None:
-        """Creates the table."""
-        del input_shape
-        self._add_kernel(self._shape, fan_in=self._shape[1], gain=1.0, name="embeddings")
-
-    def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """Returns `[N, units]` for labels `[N]`."""
-        return tf.gather(self.scaled_kernel(), labels)

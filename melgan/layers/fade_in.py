@@ -5,22 +5,23 @@ import tensorflow as tf
 
 
 class FadeIn(keras.layers.Layer):
-    """Mixes what the networks were without a level with what they are with it: (1 - share) old + share new.
+    """Mixes the output of the networks without a level and with it: (1 - alpha) old + alpha new.
 
-    Figure 2 of the paper, where the share is alpha. It is a weight that is not trained, 1 at first, so that networks
-    tell from their weights how far they have grown.
+    Figure 2 of the paper. Alpha is a weight that is not trained, 1 at first, so that networks tell from their weights
+    how far they have grown.
     """
 
     def __init__(self, level: int, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.level = level
+        # Checkpoints know alpha by this name.
         self.share = self.add_weight((), "ones", trainable=False, autocast=False, name="share")
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Returns the mix of [old, new], of their shape."""
         old, new = inputs
-        share = tf.cast(self.share.value, new.dtype)
-        return (1.0 - share) * old + share * new
+        alpha = tf.cast(self.share.value, new.dtype)
+        return (1.0 - alpha) * old + alpha * new
 
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         """Returns the shape of one of them."""

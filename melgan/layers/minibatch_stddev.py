@@ -13,7 +13,7 @@ _EPSILON = 1e-8
 class MinibatchStddev(keras.layers.Layer):
     """Appends to features one map that holds, for a group of images, their mean standard deviation.
 
-    The standard deviation over the group is that of every feature at every place; the mean is over all of these. Groups
+    The standard deviation over the group is taken of every feature at every place, the mean over all of these. Groups
     are of 4 images that follow one another in the batch, so that two replicas with half a batch each have the same
     groups as one device, where the half is a multiple of 4. (In the authors' code groups are interleaved.) A batch
     that is not a multiple of 4 has groups of 3, 2 or 1; of a single image the deviation is 0.0001, next to nothing.

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 def batch_normalization(name: str, *, affine: bool = True, epsilon: float = 1e-3) -> keras.layers.BatchNormalization:
-    """Returns batch normalisation whose statistics are those of the global batch under the current strategy.
+    """Returns batch normalisation over the global batch under the current strategy.
 
     Unsynchronised, the replicas' statistics drift apart and only those of the first are saved.
 
@@ -23,7 +23,7 @@ def batch_normalization(name: str, *, affine: bool = True, epsilon: float = 1e-3
 class ConditionalBatchNormalization(keras.layers.Layer):
     """Batch normalisation with a factor and an offset for every channel of every class. Dumoulin et al. 2017, eq. 5.
 
-    The moments are those of all classes together, over the global batch.
+    The moments are taken over all classes together, over the global batch.
     """
 
     def __init__(self, num_classes: int, *, epsilon: float = 1e-3, name: str | None = None) -> None:

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 class PerLabel(keras.layers.Layer):
-    """What an embedding, a dense layer and an activation make of the labels, computed once for every class.
+    """Layers on labels, such as an embedding and a dense layer, computed once for every class.
 
     Equal to the three in a row on every example, and less work where a batch has more examples than there are classes.
 

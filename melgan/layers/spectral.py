@@ -18,24 +18,29 @@ of u; the trainer calls it once for every step of a network.
 import keras
 import tensorflow as tf
 
+from melgan.layers.reparametrised import (
+    ReparametrisedConv2D,
+    ReparametrisedDense,
+    ReparametrisedEmbedding,
+    ReparametrisedLayer,
+)
 
-class SpectralLayer(keras.layers.Layer):
-    """A layer with a spectrally normalised kernel.
 
-    The kernel and its norm stay in single precision, whatever the layer computes in.
-    """
+class SpectralLayer(ReparametrisedLayer):
+    """A layer whose kernel is divided by its largest singular value at every pass."""
 
-    def normalized_kernel(self) -> tf.Tensor:
+    def effective_kernel(self) -> tf.Tensor:
         """Returns the kernel over its largest singular value, in the precision that the layer computes in."""
         return tf.cast(self.kernel.value / _length(self._unnormalized_direction()), self.compute_dtype)
 
     def next_direction(self) -> tf.Tensor:
-        """Returns what follows the stored direction in the power iteration, `[units]`."""
+        """Returns the direction `[units]` that follows the stored one in the power iteration."""
         direction = self._unnormalized_direction()
         return direction / _length(direction)
 
-    def _add_kernel(self, shape: tuple[int, ...], name: str = "kernel") -> None:
-        """Creates the kernel, whose last axis are the units, and the direction, which is not trained."""
+    def _add_kernel(self, shape: tuple[int, ...], *, fan_in: int, name: str = "kernel") -> None:
+        """Creates the kernel, and the direction, which is not trained."""
+        del fan_in
         self.kernel = self.add_weight(shape, "glorot_uniform", autocast=False, name=name)
         self.direction = self.add_weight(
             shape[-1:],
@@ -52,56 +57,16 @@ class SpectralLayer(keras.layers.Layer):
         return tf.linalg.matvec(matrix, tf.stop_gradient(left / _length(left)), transpose_a=True)
 
 
-class SpectralDense(SpectralLayer):
+class SpectralDense(SpectralLayer, ReparametrisedDense):
     """Maps `[N, C]` to `[N, units]`."""
 
-    def __init__(self, units: int, *, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._units = units
 
-    def build(self, input_shape: tuple) -> None:
-        """Creates the weights."""
-        self._add_kernel((input_shape[-1], self._units))
-        self.bias = self.add_weight((self._units,), "zeros", name="bias")
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns `[N, units]` for inputs `[N, C]`."""
-        return tf.matmul(inputs, self.normalized_kernel()) + self.bias.value
-
-
-class SpectralConv2D(SpectralLayer):
+class SpectralConv2D(SpectralLayer, ReparametrisedConv2D):
     """A convolution that keeps the size of images: `[N, H, W, C]` to `[N, H, W, filters]`."""
 
-    def __init__(self, filters: int, size: int, *, use_bias: bool = True, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._filters, self._size, self._use_bias = filters, size, use_bias
 
-    def build(self, input_shape: tuple) -> None:
-        """Creates the weights."""
-        self._add_kernel((self._size, self._size, input_shape[-1], self._filters))
-        self.bias = self.add_weight((self._filters,), "zeros", name="bias") if self._use_bias else None
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns `[N, H, W, filters]` for inputs `[N, H, W, C]`."""
-        outputs = tf.nn.conv2d(inputs, self.normalized_kernel(), strides=1, padding="SAME")
-        return outputs if self.bias is None else outputs + self.bias.value
-
-
-class SpectralEmbedding(SpectralLayer):
+class SpectralEmbedding(SpectralLayer, ReparametrisedEmbedding):
     """One row a class, of which the whole table is normalised: labels `[N]` to `[N, units]`."""
-
-    def __init__(self, num_classes: int, units: int, *, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._shape = (num_classes, units)
-
-    def build(self, input_shape: tuple) -> None:
-        """Creates the table."""
-        del input_shape
-        self._add_kernel(self._shape, name="embeddings")
-
-    def call(self, labels: tf.Tensor) -> tf.Tensor:
-        """Returns `[N, units]` for labels `[N]`."""
-        return tf.gather(self.normalized_kernel(), labels)
 
 
 def advance_power_iterations(*networks: keras.Model) -> None:

@@ -1,7 +1,7 @@
-"""Metrics: those of images, METRICS table (features -> statistics -> metric), and those of classifiers.
+"""Metrics of images, METRICS table (features -> statistics -> metric), and of classifiers.
 
-A metric of images takes a `Comparison` of judged images with real ones, of all classes or of one, and returns its
-figures by name, each with a 95 % interval. Where the images do not allow it, it raises `MetricUnavailable`.
+A metric of images takes a `Comparison` of evaluated images with real ones, of all classes or of one, and returns its
+values by name, each with a 95 % interval. Where the images do not allow it, it raises `MetricUnavailable`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from melgan.metrics.intervals import Interval
 class ImageMetric:
     """A metric of images.
 
-    `better` tells which values of its figures are better: higher, lower, or near those of real images;
+    `better` tells which values are better: higher, lower, or near the values of real images;
     `reads_features` whether it needs the extractor, or images alone; `reads_real` whether it compares with real images
     of the same class; `needs_equal_mix` whether over all classes another mix of them would pass for a difference.
     """

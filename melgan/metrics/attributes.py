@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from melgan.metrics.comparison import Comparison
-from melgan.metrics.intervals import Interval, jackknife_interval, share_difference_interval, share_interval
+from melgan.metrics.intervals import Interval, fraction_difference_interval, fraction_interval, jackknife_interval
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _CORNER = 1 / 8
@@ -56,18 +56,18 @@ ATTRIBUTES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
-    """Returns the mean of every attribute over judged images less that over real ones.
+    """Returns the mean of every attribute over evaluated images less that over real ones.
 
-    It is in units of the real images' standard deviation; of dark corners it is the difference of their shares.
+    It is in units of the real images' standard deviation; for dark corners it is the difference of their fractions.
     """
-    judged, reference = comparison.judged, comparison.reference
-    figures = {}
+    evaluated, reference = comparison.evaluated, comparison.reference
+    drifts = {}
     for name, attribute in ATTRIBUTES.items():
-        own, real = attribute(judged.images), attribute(reference.images)
+        own, real = attribute(evaluated.images), attribute(reference.images)
         unit = float(np.std(real)) or 1.0
         left_out = [np.mean(own[rows]) - np.mean(real[real_rows]) for rows, real_rows in comparison.leaving_parts_out()]
         drift = float(np.mean(own) - np.mean(real))
-        figures[f"{name}_drift"] = jackknife_interval(drift / unit, np.array(left_out) / unit)
-    shares = [share_interval(dark_corners(side.images), side.groups) for side in (judged, reference)]
-    figures["dark_corners_drift"] = share_difference_interval(*shares)
-    return figures
+        drifts[f"{name}_drift"] = jackknife_interval(drift / unit, np.array(left_out) / unit)
+    fractions = [fraction_interval(dark_corners(side.images), side.groups) for side in (evaluated, reference)]
+    drifts["dark_corners_drift"] = fraction_difference_interval(*fractions)
+    return drifts

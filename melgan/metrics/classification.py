@@ -1,4 +1,4 @@
-"""Figures of classifiers from labels and predicted probabilities.
+"""Metrics of classifiers from labels and predicted probabilities.
 
 Every one has the same signature, so that the report, the intervals and the paired difference treat all alike.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-# labels [N], probabilities [N, classes] -> figure in [0, 1]
+# labels [N], probabilities [N, classes] -> value in [0, 1]
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
 SPECIFICITIES = (0.80, 0.90, 0.95)
@@ -70,6 +70,6 @@ def sensitivity_at_specificity(positive: np.ndarray, scores: np.ndarray, specifi
 
 
 def recall(labels: np.ndarray, scores: np.ndarray, label: int) -> float:
-    """Returns the share of a class's examples whose largest probability is that class; NaN where it is absent."""
+    """Returns the fraction of a class's examples whose largest probability is that class; NaN where it is absent."""
     of_class = labels == label
     return float(np.mean(scores[of_class].argmax(axis=1) == label)) if of_class.any() else float("nan")

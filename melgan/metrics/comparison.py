@@ -1,4 +1,4 @@
-"""Images that are judged beside real ones: what several metrics need of both is computed once."""
+"""Evaluated images beside real ones; what several metrics need of both is computed once."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -14,10 +14,10 @@ NEAREST = 5  # as in Naeem et al. 2020
 
 
 class Comparison:
-    """Judged images and real ones of the same extractor.
+    """Evaluated images and real ones, with features of the same extractor.
 
     Arguments:
-      judged: the images that are judged, at least 2.
+      evaluated: the images that are evaluated, at least 2.
       reference: real images that a generator has not seen, at least 2.
       training: real images that it was trained on; None where copies are not looked for.
       seed: of what is drawn for intervals.
@@ -27,7 +27,7 @@ class Comparison:
 
     def __init__(
         self,
-        judged: Samples,
+        evaluated: Samples,
         reference: Samples,
         *,
         training: Samples | None = None,
@@ -35,7 +35,7 @@ class Comparison:
         whole: "Comparison | None" = None,
         label: int | None = None,
     ) -> None:
-        self.judged, self.reference, self.training = judged, reference, training
+        self.evaluated, self.reference, self.training = evaluated, reference, training
         self.seed, self.label = seed, label
         self.whole = whole or self
         self._known: dict[str, Any] = {}
@@ -43,7 +43,7 @@ class Comparison:
     def of_class(self, label: int) -> "Comparison":
         """Returns the comparison of the images of a class."""
         return Comparison(
-            self.judged.of_class(label),
+            self.evaluated.of_class(label),
             self.reference.of_class(label),
             training=self.training,
             seed=self.seed,
@@ -59,29 +59,29 @@ class Comparison:
 
     def require_finite(self) -> None:
         """Raises `MetricUnavailable` if features of either side are not finite."""
-        require_finite(self.judged.features, "judged")
+        require_finite(self.evaluated.features, "evaluated")
         require_finite(self.reference.features, "real")
 
     @cached_property
     def order(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of both sides, shuffled: images often come class by class, but figures of parts must not tell."""
+        """The rows of both sides, shuffled: images often come class by class, which parts of them must not show."""
         rng = np.random.default_rng(self.seed)
-        return tuple(rng.permutation(len(side)) for side in (self.judged, self.reference))
+        return tuple(rng.permutation(len(side)) for side in (self.evaluated, self.reference))
 
     @cached_property
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The part of every judged image `[N]` and of every real one `[M]`, as many parts on both sides."""
-        sides = (self.judged, self.reference)
+        """The part of every evaluated image `[N]` and of every real one `[M]`, as many parts on both sides."""
+        sides = (self.evaluated, self.reference)
         count = min(len(np.unique(side.groups)) for side in sides)
         return tuple(draw_parts(side.groups, count, self.seed) for side in sides)
 
     @cached_property
-    def judged_parts(self) -> np.ndarray:
-        """The part of every judged image `[N]`, for figures that read no real ones."""
-        return draw_parts(self.judged.groups, len(np.unique(self.judged.groups)), self.seed)
+    def evaluated_parts(self) -> np.ndarray:
+        """The part of every evaluated image `[N]`, for metrics that read no real ones."""
+        return draw_parts(self.evaluated.groups, len(np.unique(self.evaluated.groups)), self.seed)
 
     def leaving_parts_out(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields the rows of judged and of real images, shuffled, that stay when one part after another is left out."""
+        """Yields the rows of evaluated and real images, shuffled, that stay when one part after another is left out."""
         for part in range(self.parts[0].max() + 1):
             yield tuple(rows[parts[rows] != part] for rows, parts in zip(self.order, self.parts, strict=True))
 
@@ -89,11 +89,11 @@ class Comparison:
     def similarities(self) -> Similarities:
         """Kernel sums and neighbourhoods, from one pass over the features; with 5 neighbours, or less if need be."""
         parts, reference_parts = self.parts
-        nearest = min(NEAREST, len(self.judged) - 1, len(self.reference) - 1)
+        nearest = min(NEAREST, len(self.evaluated) - 1, len(self.reference) - 1)
         return compare(
-            self.judged.features,
+            self.evaluated.features,
             self.reference.features,
             nearest=nearest,
-            judged_parts=parts,
+            evaluated_parts=parts,
             reference_parts=reference_parts,
         )

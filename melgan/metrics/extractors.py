@@ -1,6 +1,6 @@
-"""What turns images into features; EXTRACTORS table. Real and fake images go through the same path.
+"""Extractors turn images into features; EXTRACTORS table. Real and fake images go through the same path.
 
-An extractor resizes with antialiasing (Parmar et al. 2022: without it the figures measure the resizing).
+An extractor resizes with antialiasing (Parmar et al. 2022: without it metrics measure the resizing).
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _RANDOM_SEED = 0
 class Extractor:
     """A way to turn images into features.
 
-    `name` is printed with every figure; `identity` also tells weights apart, and names what is cached. `extract` maps
+    `name` is printed with every metric; `identity` also tells weights apart, and names what is cached. `extract` maps
     uint8 images `[N, H, W, 3]` to features float32 `[N, F]` and the probabilities of its own classes `[N, K]`, or None.
     """
 
@@ -54,7 +54,7 @@ def pixels(weights: str) -> Extractor:
 def inception(weights: str) -> Extractor:
     """InceptionV3 of keras.applications with ImageNet weights: pool features and the 1,000 classes.
 
-    Its weights are not those of the figures in papers (TensorFlow's 2015 graph), so neither are its figures.
+    Metrics in papers use other weights (TensorFlow's graph of 2015), so these are not comparable with them.
 
     Raises:
       ConfigError: if the weights cannot be downloaded, or the file is not theirs.

@@ -10,7 +10,7 @@ from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval, jackknife_interval
 from melgan.metrics.samples import Samples
 
-# The figure is taken of the whole, of halves and of quarters, and the line through it extended to parts of no size.
+# The distance is computed for the whole, for halves and for quarters, and extrapolated to parts of no size.
 _PARTS = (1, 2, 4)
 
 
@@ -60,16 +60,16 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
 
 def estimate_extrapolated(comparison: Comparison) -> dict[str, Interval]:
     """Returns the distance extrapolated to endless images, which may be less than 0."""
-    if min(len(comparison.judged), len(comparison.reference)) < 2 * _PARTS[-1]:
+    if min(len(comparison.evaluated), len(comparison.reference)) < 2 * _PARTS[-1]:
         raise MetricUnavailable(
             f"the line goes through quarters of the images, so it needs {2 * _PARTS[-1]} on both sides"
         )
     return {"fid_infinity": _with_interval(extrapolated_distance, comparison)}
 
 
-def _with_interval(figure: Callable[[np.ndarray, np.ndarray], float], comparison: Comparison) -> Interval:
+def _with_interval(distance: Callable[[np.ndarray, np.ndarray], float], comparison: Comparison) -> Interval:
     value, *left_out = [
-        figure(_by_class(comparison.judged, rows), _by_class(comparison.reference, real_rows))
+        distance(_by_class(comparison.evaluated, rows), _by_class(comparison.reference, real_rows))
         for rows, real_rows in (comparison.order, *comparison.leaving_parts_out())
     ]
     return jackknife_interval(value, left_out)

@@ -24,11 +24,11 @@ def inception_score(probabilities: np.ndarray, splits: int = 1) -> float:
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
     """Returns the score, in up to ten splits of a thousand images and more."""
-    probabilities = comparison.judged.probabilities
+    probabilities = comparison.evaluated.probabilities
     if probabilities is None:
         raise MetricUnavailable("these features come without classes; use the features inception or classifier:RUN")
     splits = int(np.clip(len(probabilities) // _IMAGES_PER_SPLIT, 1, _MAX_SPLITS))
-    order, parts = comparison.order[0], comparison.judged_parts
+    order, parts = comparison.order[0], comparison.evaluated_parts
     selections = (order, *(order[parts[order] != part] for part in range(parts.max() + 1)))
     value, *left_out = [inception_score(probabilities[rows], splits) for rows in selections]
     return {"inception_score": jackknife_interval(value, left_out)}

@@ -2,7 +2,7 @@
 
 Bootstrap: Efron and Tibshirani 1993, chapters 13 (percentile interval) and 8 (clusters as the unit that is drawn).
 Resamples are the same for equal groups and seed, so the difference of two classifiers on the same images is a paired
-one. Jackknife: chapter 11, for figures that repeated images would bias, such as distances between distributions.
+one. Jackknife: chapter 11, for metrics that repeated images would bias, such as distances between distributions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ NUM_PARTS = 10
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % confidence interval."""
+    """A value with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -25,18 +25,18 @@ class Interval:
 
 
 def bootstrap_interval(
-    figure: Callable[[np.ndarray], float], groups: np.ndarray, seed: int, num_resamples: int = NUM_RESAMPLES
+    metric: Callable[[np.ndarray], float], groups: np.ndarray, seed: int, num_resamples: int = NUM_RESAMPLES
 ) -> Interval:
-    """Returns a figure and its 95 % percentile interval.
+    """Returns a metric of all rows with its 95 % percentile interval.
 
     Arguments:
-      figure: maps row numbers `[M]` (with repetitions) to the figure; NaN, where a class was not drawn, is left out.
+      metric: maps row numbers `[M]` (with repetitions) to a value; NaN, where a class was not drawn, is left out.
       groups: group of every row `[N]`.
       seed: of the resamples.
       num_resamples: how many.
     """
-    value = figure(np.arange(len(groups)))
-    drawn = np.array([figure(rows) for rows in _resamples(groups, seed, num_resamples)])
+    value = metric(np.arange(len(groups)))
+    drawn = np.array([metric(rows) for rows in _resamples(groups, seed, num_resamples)])
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(value) or not len(drawn):
         return Interval(value, float("nan"), float("nan"))
@@ -45,13 +45,13 @@ def bootstrap_interval(
 
 
 def jackknife_interval(value: float, left_out: Sequence[float]) -> Interval:
-    """Returns a figure with its 95 % interval by the delete-a-part jackknife, symmetric, from Student's t.
+    """Returns a value with its 95 % interval by the delete-a-part jackknife, symmetric, from Student's t.
 
     Efron and Tibshirani 1993, eq. 11.5, with parts as the units.
 
     Arguments:
-      value: the figure of all.
-      left_out: the figure with one of G parts left out `[G]`.
+      value: of all images.
+      left_out: values with one of G parts left out `[G]`.
     """
     left_out = np.asarray(left_out, np.float64)
     count = len(left_out)
@@ -62,8 +62,8 @@ def jackknife_interval(value: float, left_out: Sequence[float]) -> Interval:
     return Interval(value, float(value - reach), float(value + reach))
 
 
-def share_interval(hits: np.ndarray, groups: np.ndarray) -> Interval:
-    """Returns the share of hits with its 95 % interval, in which equal images of a group count as one.
+def fraction_interval(hits: np.ndarray, groups: np.ndarray) -> Interval:
+    """Returns the fraction of hits with its 95 % interval, in which equal images of a group count as one.
 
     Wilson 1927: unlike the bootstrap's, it has a width where all or none are hits. Where groups are of different sizes
     m, they count as (sum m)^2 / sum m^2 images: Kish 1965, section 8.2, with images of a group all alike.
@@ -73,25 +73,25 @@ def share_interval(hits: np.ndarray, groups: np.ndarray) -> Interval:
       groups: group of every row `[N]`.
     """
     sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
-    share, count = float(np.mean(hits)), sizes.sum() ** 2 / np.sum(sizes**2)
+    fraction, count = float(np.mean(hits)), sizes.sum() ** 2 / np.sum(sizes**2)
     squared = scipy.stats.norm.ppf(0.975) ** 2
-    middle = (share + squared / (2 * count)) / (1 + squared / count)
-    reach = np.sqrt(squared * (share * (1 - share) / count + squared / (4 * count**2))) / (1 + squared / count)
-    return Interval(share, float(max(middle - reach, 0.0)), float(min(middle + reach, 1.0)))
+    middle = (fraction + squared / (2 * count)) / (1 + squared / count)
+    reach = np.sqrt(squared * (fraction * (1 - fraction) / count + squared / (4 * count**2))) / (1 + squared / count)
+    return Interval(fraction, float(max(middle - reach, 0.0)), float(min(middle + reach, 1.0)))
 
 
-def wider_share_interval(first: Interval, second: Interval) -> Interval:
-    """Returns the first share with an interval that holds both, inside [0, 1]; bounds that are NaN do not count."""
+def wider_fraction_interval(first: Interval, second: Interval) -> Interval:
+    """Returns the first fraction with an interval that holds both, inside [0, 1]; bounds that are NaN do not count."""
     low, high = np.fmin(first.low, second.low), np.fmax(first.high, second.high)
     return Interval(first.value, float(max(low, 0.0)), float(min(high, 1.0)))
 
 
-def share_difference_interval(first: Interval, second: Interval) -> Interval:
-    """Returns the first share less the second with its 95 % interval. Newcombe 1998, method 10.
+def fraction_difference_interval(first: Interval, second: Interval) -> Interval:
+    """Returns the first fraction less the second with its 95 % interval. Newcombe 1998, method 10.
 
     Arguments:
-      first: of `share_interval`.
-      second: of `share_interval`, of other images.
+      first: of `fraction_interval`.
+      second: of `fraction_interval`, of other images.
     """
     difference = first.value - second.value
     below = np.hypot(first.value - first.low, second.high - second.value)

@@ -56,7 +56,7 @@ def distance_from(
     if min(count, reference_count) < 2:
         return float("nan")
     return float(
-        similarities.judged_sums[pairs].sum() / (count * (count - 1))
+        similarities.evaluated_sums[pairs].sum() / (count * (count - 1))
         + similarities.reference_sums[pairs].sum() / (reference_count * (reference_count - 1))
         - 2.0 * similarities.cross_sums[pairs].sum() / (count * reference_count)
     )

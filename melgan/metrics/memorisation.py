@@ -1,4 +1,4 @@
-"""Copies: judged images that lie nearer to a training image than real images that were held out ever do.
+"""Copies: evaluated images that lie nearer to a training image than real images that were held out ever do.
 
 The idea of Meehan et al. 2020, section 3: the distances of generated images to the training set are held against those
 of real images that come from the same place but were not trained on. Turned and mirrored copies count as copies.
@@ -13,12 +13,12 @@ from melgan.metrics.comparison import Comparison
 from melgan.metrics.dihedral import views_of
 from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.extractors import pixel_vectors
-from melgan.metrics.intervals import Interval, share_interval
+from melgan.metrics.intervals import Interval, fraction_interval
 from melgan.metrics.neighbours import nearest
 from melgan.metrics.samples import Samples, require_finite
 
 FEATURES, PIXELS = "features", "pixels"
-# The share of further real images of a class that would lie nearer to a training image than the threshold.
+# The fraction of further real images of a class that would lie nearer to a training image than the threshold.
 SUSPICIOUS = 0.05
 _NO_TRAINING = "copies are looked for in images of a generator whose training images are known"
 
@@ -59,7 +59,7 @@ def threshold(held_out_distances: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Copies:
-    """What was found in one space: where each image is nearest, and the threshold of its class `[N]`.
+    """The nearest training image of each image in one space, and the threshold of its class `[N]`.
 
     The threshold is NaN where no image of the class was held out, and nothing is found there.
     """
@@ -69,12 +69,12 @@ class Copies:
 
     @property
     def found(self) -> np.ndarray:
-        """Which images are suspiciously near `[N]`."""
+        """True for images that are suspiciously near `[N]`."""
         return self.near.distances < self.thresholds
 
 
 class CopyDetector:
-    """Looks for copies in one space: that of the extractor's features, or that of pixels.
+    """Looks for copies in one space: the extractor's features, or pixels.
 
     Arguments:
       space: `FEATURES` or `PIXELS`.
@@ -88,9 +88,9 @@ class CopyDetector:
         self._training = training.features if space == FEATURES else pixel_vectors(training.images)
         self._held_out = self._nearest(held_out)
 
-    def find(self, judged: Samples) -> Copies:
-        """Returns what was found among images with views."""
-        return Copies(self._nearest(judged), self._thresholds(judged.labels))
+    def find(self, evaluated: Samples) -> Copies:
+        """Returns the copies among images with views."""
+        return Copies(self._nearest(evaluated), self._thresholds(evaluated.labels))
 
     def find_held_out(self, label: int) -> Copies:
         """Returns what is found among the held-out images of a class themselves: at most one in twenty."""
@@ -115,44 +115,47 @@ def pixel_views(images: np.ndarray) -> np.ndarray:
 
 
 def copies_of_class(whole: Comparison, label: int, space: str) -> Copies:
-    """Returns what is found among the judged images of a class, computed once for a comparison of all classes."""
+    """Returns what is found among the evaluated images of a class, computed once for a comparison of all classes."""
     detector = _detector(whole, space)
-    return whole.once(f"copies of class {label} in {space}", lambda: detector.find(whole.judged.of_class(label)))
+    return whole.once(f"copies of class {label} in {space}", lambda: detector.find(whole.evaluated.of_class(label)))
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
-    """Returns the share of images that lie suspiciously near to a training image in feature space.
+    """Returns the fraction of images that lie suspiciously near to a training image in feature space.
 
     With it comes the probability that as many or more would do so if they lay where held-out images lie (Fisher's exact
     test, one-sided).
     """
-    if comparison.training is None or comparison.judged.views is None:
+    if comparison.training is None or comparison.evaluated.views is None:
         raise MetricUnavailable(_NO_TRAINING)
     require_finite(comparison.training.features, "training")
-    require_finite(comparison.judged.views, "judged")
+    require_finite(comparison.evaluated.views, "evaluated")
     require_finite(comparison.reference.views, "real")
-    return _figures(comparison, FEATURES)
+    return _near_training(comparison, FEATURES)
 
 
 def estimate_pixels(comparison: Comparison) -> dict[str, Interval]:
     """Returns the same in pixels, at 32 px."""
     if comparison.training is None:
         raise MetricUnavailable(_NO_TRAINING)
-    return _figures(comparison, PIXELS)
+    return _near_training(comparison, PIXELS)
 
 
-def _figures(comparison: Comparison, space: str) -> dict[str, Interval]:
-    whole, judged = comparison.whole, comparison.judged
-    labels = np.intersect1d(judged.labels, comparison.reference.labels)
+def _near_training(comparison: Comparison, space: str) -> dict[str, Interval]:
+    whole, evaluated = comparison.whole, comparison.evaluated
+    labels = np.intersect1d(evaluated.labels, comparison.reference.labels)
     copies = [copies_of_class(whole, label, space).found for label in labels]
     held_out = [_detector(whole, space).find_held_out(label) for label in labels]
-    found, groups = np.concatenate(copies), np.concatenate([judged.groups[judged.labels == label] for label in labels])
+    found, groups = (
+        np.concatenate(copies),
+        np.concatenate([evaluated.groups[evaluated.labels == label] for label in labels]),
+    )
     # With those that set the thresholds: among as many further images, so many would fall short of them.
     expected = np.concatenate([real.near.distances <= real.thresholds for real in held_out])
     table = [[side.sum(), (~side).sum()] for side in (found, expected)]
     probability = float(scipy.stats.fisher_exact(table, alternative="greater")[1])
     return {
-        f"copies_{space}": share_interval(found, groups),
+        f"copies_{space}": fraction_interval(found, groups),
         f"copies_{space}_p": Interval(probability, float("nan"), float("nan")),
     }
 

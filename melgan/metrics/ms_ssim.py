@@ -57,15 +57,15 @@ def draw_pairs(count: int, most: int, seed: int) -> np.ndarray:
 
 
 def estimate(comparison: Comparison) -> dict[str, Interval]:
-    """Returns the mean over pairs of the judged images of a class; over all classes, the mean of theirs.
+    """Returns the mean over pairs of the evaluated images of a class; over all classes, the mean of theirs.
 
     Odena et al. 2017, section 4.2.
     """
-    if min(comparison.judged.images.shape[1:3]) < _WINDOW:
+    if min(comparison.evaluated.images.shape[1:3]) < _WINDOW:
         raise MetricUnavailable(f"images of less than {_WINDOW} px have no structure to compare")
-    parts, pairs, similarities = comparison.judged_parts, [], []
-    for label in np.unique(comparison.judged.labels):
-        rows = np.flatnonzero(comparison.judged.labels == label)
+    parts, pairs, similarities = comparison.evaluated_parts, [], []
+    for label in np.unique(comparison.evaluated.labels):
+        rows = np.flatnonzero(comparison.evaluated.labels == label)
         own, values = _of_class(comparison.whole, label)
         pairs.append(rows[own])
         similarities.append(values)
@@ -80,11 +80,11 @@ def estimate(comparison: Comparison) -> dict[str, Interval]:
 
 
 def _of_class(whole: Comparison, label: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pairs of rows among the judged images of a class `[P, 2]`, and their similarities `[P]`."""
+    """Returns pairs of rows among the evaluated images of a class `[P, 2]`, and their similarities `[P]`."""
 
     def compare_pairs() -> tuple[np.ndarray, np.ndarray]:
-        rows = np.flatnonzero(whole.judged.labels == label)
-        pairs, images = draw_pairs(len(rows), _MAX_PAIRS, whole.seed), whole.judged.images
+        rows = np.flatnonzero(whole.evaluated.labels == label)
+        pairs, images = draw_pairs(len(rows), _MAX_PAIRS, whole.seed), whole.evaluated.images
         batches = [rows[pairs[start : start + _BATCH]] for start in range(0, len(pairs), _BATCH)]  # as pairs are many
         similarities = [ms_ssim(images[batch[:, 0]], images[batch[:, 1]]) for batch in batches]
         return pairs, np.concatenate([np.zeros(0), *similarities])

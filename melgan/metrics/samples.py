@@ -9,7 +9,7 @@ from melgan.metrics.errors import MetricUnavailable
 
 @dataclass(frozen=True)
 class Samples:
-    """Images that are judged together, or that others are judged by.
+    """Images that are evaluated together, or that others are evaluated by.
 
     `images` are uint8 `[N, H, W, 3]`, `labels` their classes `[N]`, `groups` codes `[N]` of what belongs together, such
     as the images of a patient, `names` what the images are called `[N]`. `features` are float32 `[N, F]`,

@@ -1,4 +1,4 @@
-"""What kernel distance and neighbourhood metrics need of two sets of vectors, from one pass over their products."""
+"""Kernel sums and neighbourhoods of two sets of vectors, from one pass over their products."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,32 +10,37 @@ from melgan.metrics.neighbours import blocks, squared_distances, squared_norms
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """Who lies in whose neighbourhood, a ball as large as the distance to the k-th neighbour in the own set.
+    """Which vectors lie in which neighbourhoods: balls that end at the k-th neighbour in the own set.
 
-    `balls_around` tells in how many reference vectors' balls a judged vector `[N]` lies, `within_judged` whether a
-    reference vector `[M]` lies in the ball of a judged one, `covered` whether a judged one lies in its own ball `[M]`.
+    Attributes:
+      balls_around: in how many reference vectors' balls an evaluated vector lies, `[N]`.
+      within_evaluated: whether a reference vector lies in the ball of an evaluated one, `[M]`.
+      covered: whether an evaluated vector lies in a reference vector's own ball, `[M]`.
     """
 
     balls_around: np.ndarray
-    within_judged: np.ndarray
+    within_evaluated: np.ndarray
     covered: np.ndarray
 
     @property
     def within_reference(self) -> np.ndarray:
-        """Whether a judged vector `[N]` lies in the ball of a reference vector."""
+        """True for evaluated vectors that lie in the ball of a reference vector, `[N]`."""
         return self.balls_around > 0
 
 
 @dataclass(frozen=True)
 class Similarities:
-    """Sums of a kernel, and neighbourhoods, of judged `[N, F]` and reference vectors `[M, F]`.
+    """Sums of a kernel, and neighbourhoods, of evaluated `[N, F]` and reference vectors `[M, F]`.
 
-    `judged_sums`, `reference_sums` and `cross_sums` are sums of the kernel over pairs of parts `[G, G]`, without those
-    of a vector with itself. `left_out` are the neighbourhoods of the vectors that stay when one part after another is
-    left out on both sides; empty where all are one part.
+    Attributes:
+      evaluated_sums, reference_sums, cross_sums: sums of the kernel over pairs of parts `[G, G]`, without pairs of
+        a vector with itself.
+      neighbourhoods: of all vectors.
+      left_out: of the vectors that stay when one part after another is left out on both sides; empty where all are one
+        part.
     """
 
-    judged_sums: np.ndarray
+    evaluated_sums: np.ndarray
     reference_sums: np.ndarray
     cross_sums: np.ndarray
     neighbourhoods: Neighbourhoods
@@ -50,46 +55,46 @@ def cubic_kernel(products: np.ndarray, length: int) -> np.ndarray:
 
 
 def compare(
-    judged: np.ndarray,
+    evaluated: np.ndarray,
     reference: np.ndarray,
     *,
     nearest: int,
-    judged_parts: np.ndarray | None = None,
+    evaluated_parts: np.ndarray | None = None,
     reference_parts: np.ndarray | None = None,
 ) -> Similarities:
     """Returns the similarities of two sets of vectors, computed in float64.
 
     Arguments:
-      judged: `[N, F]`.
+      evaluated: `[N, F]`.
       reference: `[M, F]`.
       nearest: which neighbour is the last in a ball; less than N and M.
-      judged_parts: number of the part of every judged vector `[N]`, from 0; all are one part by default.
+      evaluated_parts: number of the part of every evaluated vector `[N]`, from 0; all are one part by default.
       reference_parts: the same of the reference vectors `[M]`.
     """
-    judged, reference = np.asarray(judged, np.float64), np.asarray(reference, np.float64)
-    of_judged, of_reference = _one_hot(judged_parts, len(judged)), _one_hot(reference_parts, len(reference))
-    judged_sums, judged_radii = _within(judged, of_judged, nearest)
+    evaluated, reference = np.asarray(evaluated, np.float64), np.asarray(reference, np.float64)
+    of_evaluated, of_reference = _one_hot(evaluated_parts, len(evaluated)), _one_hot(reference_parts, len(reference))
+    evaluated_sums, evaluated_radii = _within(evaluated, of_evaluated, nearest)
     reference_sums, reference_radii = _within(reference, of_reference, nearest)
-    cross_sums = np.zeros((of_judged.shape[1], of_reference.shape[1]))
-    balls_around = np.zeros((len(judged_radii), len(judged)), np.int64)
-    within_judged, covered = np.zeros((2, len(judged_radii), len(reference)), bool)
-    for rows, columns, products, squared in _pairs(judged, reference):
-        cross_sums += of_judged[rows].T @ cubic_kernel(products, judged.shape[1]) @ of_reference[columns]
-        for selection, (own_radii, other_radii) in enumerate(zip(judged_radii, reference_radii, strict=True)):
+    cross_sums = np.zeros((of_evaluated.shape[1], of_reference.shape[1]))
+    balls_around = np.zeros((len(evaluated_radii), len(evaluated)), np.int64)
+    within_evaluated, covered = np.zeros((2, len(evaluated_radii), len(reference)), bool)
+    for rows, columns, products, squared in _pairs(evaluated, reference):
+        cross_sums += of_evaluated[rows].T @ cubic_kernel(products, evaluated.shape[1]) @ of_reference[columns]
+        for selection, (own_radii, other_radii) in enumerate(zip(evaluated_radii, reference_radii, strict=True)):
             stay = own_radii[rows] >= 0
             in_reference_ball = (squared <= other_radii[columns]) & stay[:, None]
             balls_around[selection, rows] += in_reference_ball.sum(axis=1)
             covered[selection, columns] |= in_reference_ball.any(axis=0)
-            within_judged[selection, columns] |= (squared <= own_radii[rows][:, None]).any(axis=0)
+            within_evaluated[selection, columns] |= (squared <= own_radii[rows][:, None]).any(axis=0)
     neighbourhoods, *left_out = [
         Neighbourhoods(
             balls_around[selection, own_radii >= 0],
-            within_judged[selection, other_radii >= 0],
+            within_evaluated[selection, other_radii >= 0],
             covered[selection, other_radii >= 0],
         )
-        for selection, (own_radii, other_radii) in enumerate(zip(judged_radii, reference_radii, strict=True))
+        for selection, (own_radii, other_radii) in enumerate(zip(evaluated_radii, reference_radii, strict=True))
     ]
-    return Similarities(judged_sums, reference_sums, cross_sums, neighbourhoods, tuple(left_out))
+    return Similarities(evaluated_sums, reference_sums, cross_sums, neighbourhoods, tuple(left_out))
 
 
 def _within(vectors: np.ndarray, of_part: np.ndarray, nearest: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from melgan.training.distribution import is_chief
 from tfrecords_tools.foundation.errors import ConfigError
+from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.settings import current_names, differences
 
 MODEL_FILE = "model.json"
 _STATE_FILE = "checkpoint"  # by which tf.train.latest_checkpoint finds the newest
@@ -21,11 +23,27 @@ _NAME = re.compile(r"ckpt-(\d+)\.(index|data-\d+-of-\d+)")
 
 
 class Checkpointed(Protocol):
-    """What can be kept in checkpoints."""
+    """An object whose state checkpoints can hold."""
 
     @property
     def checkpointed(self) -> dict:
-        """What a checkpoint holds, by name: models, optimizers, variables."""
+        """The contents of a checkpoint by name: models, optimizers, variables."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network that checkpoints belong to: its settings, a dataclass, and the names of its classes."""
+
+    settings: Any
+    classes: tuple[str, ...]
+
+    def as_plain(self) -> dict[str, Any]:
+        """Returns it as JSON holds it."""
+        return {**json.loads(json.dumps(asdict(self.settings))), "classes": list(self.classes)}
+
+    def differences_from(self, found: Mapping[str, Any]) -> str:
+        """Returns, as text, how the model of some checkpoints, as JSON holds it, differs from this one."""
+        return differences(current_names(type(self.settings), found), self.as_plain())
 
 
 class Checkpoints:
@@ -42,8 +60,8 @@ class Checkpoints:
       folder: where they lie.
       trainer: whose state they hold.
       strategy: under which it trains.
-      model: what the checkpoints belong to, as JSON can hold it: settings and class names. It is written to
-        model.json before the first checkpoint, and must be the same when one is restored. None: not compared.
+      model: that the checkpoints belong to. It is written to model.json before the first checkpoint, and must be the
+        same when one is restored. None: not compared.
       keep: how many stay.
     """
 
@@ -53,7 +71,7 @@ class Checkpoints:
         trainer: Checkpointed,
         strategy: tf.distribute.Strategy,
         *,
-        model: Mapping[str, Any] | None = None,
+        model: Model | None = None,
         keep: int = 2,
     ) -> None:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -61,7 +79,7 @@ class Checkpoints:
         self._chief = is_chief(strategy)
         self._folder, self._keep = folder, keep
         self._own = folder if self._chief else folder / f"worker_{strategy.cluster_resolver.task_id}"
-        self._model = None if model is None else json.loads(json.dumps(dict(model)))
+        self._model = model
 
     @property
     def newest(self) -> Path | None:
@@ -85,7 +103,7 @@ class Checkpoints:
             raise ConfigError(f"{newest}: does not fit this model ({_first_line(error)})") from error
         except (IndexError, tf.errors.OpError) as error:
             raise ConfigError(
-                f"{newest}: damaged ({_first_line(error)}); remove {newest.name}.* to go on from the one before"
+                f"{newest}: damaged ({_first_line(error)}); remove {newest.name}.* to resume from the one before"
             ) from error
         return int(self._step.numpy())
 
@@ -100,7 +118,7 @@ class Checkpoints:
             self._write_model()
             self._write_checkpoint(step)
             kept = whole_steps(self._own)[-self._keep :]
-            _write_atomically(self._own / _STATE_FILE, _state(kept))
+            write_atomically(self._own / _STATE_FILE, _state(kept))
         except (OSError, tf.errors.OpError) as error:
             _remove_all_but(whole_steps(self._own), self._own)
             raise OSError(
@@ -111,9 +129,11 @@ class Checkpoints:
 
     def _write_model(self) -> None:
         self._own.mkdir(parents=True, exist_ok=True)
-        path, text = self._folder / MODEL_FILE, json.dumps(self._model, indent=1) + "\n"
-        if self._chief and self._model is not None and not (path.is_file() and path.read_text("utf-8") == text):
-            _write_atomically(path, text)
+        if not self._chief or self._model is None:
+            return
+        path, text = self._folder / MODEL_FILE, json.dumps(self._model.as_plain(), indent=1) + "\n"
+        if not (path.is_file() and path.read_text("utf-8") == text):
+            write_atomically(path, text)
 
     def _write_checkpoint(self, step: int) -> None:
         """Writes the files aside, because TensorFlow writes the index in place, where a kill could cut it off."""
@@ -133,19 +153,12 @@ class Checkpoints:
         path = self._folder / MODEL_FILE
         if not path.is_file():
             raise ConfigError(f"{self._folder}: no {MODEL_FILE} tells what these checkpoints belong to; remove them")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        names = [name for name in {**found, **self._model} if found.get(name) != self._model.get(name)]
-        if names:
-            differences = "; ".join(f"{name} was {found.get(name)!r}, now {self._model.get(name)!r}" for name in names)
+        others = self._model.differences_from(json.loads(path.read_text(encoding="utf-8")))
+        if others:
             raise ConfigError(
-                f"{self._folder}: checkpoints of another model ({differences}); go on with that one, or choose "
-                "another workdir"
+                f"{self._folder}: checkpoints of another model ({others}); resume with that one, or choose another "
+                "workdir"
             )
-
-
-def model_of(config: Any, declaring: type, classes: Sequence[str]) -> dict[str, Any]:
-    """Returns what checkpoints belong to: the settings that the dataclass `declaring` declares, and the class names."""
-    return {field.name: getattr(config, field.name) for field in fields(declaring)} | {"classes": list(classes)}
 
 
 def whole_steps(folder: Path) -> list[int]:
@@ -185,12 +198,3 @@ def _remove_all_but(steps: list[int], folder: Path) -> None:
     for path in sorted(others, key=lambda path: path.suffix != ".index"):
         path.unlink()
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    unfinished = path.with_name(f"unfinished.{path.name}")
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

@@ -23,12 +23,12 @@ class Task:
 
     @property
     def host(self) -> str:
-        """Where it runs."""
+        """The host that it runs on."""
         return self.address.rpartition(":")[0].strip("[]")
 
     @property
     def port(self) -> int:
-        """Where TensorFlow listens."""
+        """The port that TensorFlow listens on."""
         return int(self.address.rpartition(":")[2])
 
 

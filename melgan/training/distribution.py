@@ -119,7 +119,7 @@ def require_same_on_workers(strategy: tf.distribute.Strategy, value: int, meanin
 
 
 def _exchange(strategy: tf.distribute.Strategy) -> Callable[[int], list[int]]:
-    """Returns a function that takes a number of this worker's and returns those of all replicas."""
+    """Returns a function from a number of this worker to the numbers of all replicas."""
     replicas = strategy.num_replicas_in_sync
 
     def in_own_place(value: tf.Tensor) -> tf.Tensor:
@@ -134,7 +134,7 @@ def _exchange(strategy: tf.distribute.Strategy) -> Callable[[int], list[int]]:
 
 
 def per_replica_batch_size(strategy: tf.distribute.Strategy, global_batch_size: int, field: str) -> int:
-    """Returns a replica's share of the global batch.
+    """Returns how many images of the global batch a replica has.
 
     Raises:
       ConfigError: if the batch does not divide evenly.

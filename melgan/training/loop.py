@@ -1,6 +1,6 @@
-"""The outer loop around any trainer: checkpoints, resume, metrics, preemption, and what follows a loss gone wrong."""
+"""The outer loop around any trainer: checkpoints, resume, metrics, preemption, and what follows a non-finite loss."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,14 +9,15 @@ import tensorflow as tf
 from absl import logging
 
 from melgan.training.checkpoints import Checkpointed, Checkpoints
+from melgan.training.stepping import Program
 from tfrecords_tools.foundation.errors import ConfigError, Preempted
 
-# Step values of metrics: name -> float [num_steps].
+# Metrics of several steps: name -> float [num_steps].
 Metrics = dict[str, np.ndarray]
 
 
 class Trainer(Checkpointed, Protocol):
-    """What the loop drives.
+    """A model in training.
 
     `batches_per_step` is how many batches one step takes. With `max_rollbacks` a trainer also has `attempt`, an int32
     variable that is part of its checkpoints and of the seed of its random numbers.
@@ -24,8 +25,31 @@ class Trainer(Checkpointed, Protocol):
 
     batches_per_step: int
 
-    def train_steps(self, batches: Iterator, step: tf.Tensor, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Takes `num_steps` steps from step number `step`; returns the metrics of each, by name: `[num_steps]`."""
+    def program_at(self, step: int) -> tuple[Program, int | None]:
+        """Returns the program that takes steps from `step` on, and the first step of another program, None: never."""
+
+
+class Callbacks(Protocol):
+    """The surroundings of a training."""
+
+    def batches_from(self, first_batch: int) -> Iterator:
+        """Returns the endless stream of batches from a batch number on."""
+
+    def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Takes metrics every `log_every` steps and at the end.
+
+        They are means over the steps since the last call, the last checkpoint or the start, so that a run which resumes
+        from a checkpoint gives the same.
+        """
+
+    def on_checkpoint(self, step: int) -> None:
+        """Called after a checkpoint was saved."""
+
+    def on_rollback(self, step: int) -> None:
+        """Called with the step of the checkpoint that the training went back to."""
+
+    def stop_requested(self) -> bool:
+        """Asked after every call of a program; if true, a checkpoint is saved and `Preempted` raised."""
 
 
 class NonFiniteLoss(ConfigError):
@@ -48,93 +72,51 @@ class LoopConfig:
 
 
 def run_loop(
-    trainer: Trainer,
-    checkpoints: Checkpoints,
-    batches_from: Callable[[int], Iterator],
-    config: LoopConfig,
-    *,
-    start_step: int,
-    on_metrics: Callable[[int, dict[str, float]], None],
-    on_checkpoint: Callable[[int], None],
-    on_rollback: Callable[[int], None] = lambda step: None,
-    stop_requested: Callable[[], bool] = lambda: False,
+    trainer: Trainer, checkpoints: Checkpoints, config: LoopConfig, callbacks: Callbacks, *, start_step: int
 ) -> None:
-    """Trains from `start_step` up to `total_steps`.
+    """Trains from `start_step`, which `checkpoints.restore` returned, up to `total_steps`.
 
     With `max_rollbacks` a metric that is not finite takes the training back to the newest checkpoint, that of step 0
-    if need be, from where it goes on with the next `attempt`, which stands for other random numbers.
-
-    Arguments:
-      trainer: what to train.
-      checkpoints: where its state is kept.
-      batches_from: returns the endless stream of batches from a batch number on.
-      config: lengths.
-      start_step: the step that `checkpoints.restore` returned.
-      on_metrics: called with (step, metrics) every `log_every` steps and at the end. Metrics are means over the steps
-        since the last call, the last checkpoint or the start, so that a run which goes on from a checkpoint gives
-        the same.
-      on_checkpoint: called with the step after a checkpoint was saved.
-      on_rollback: called with the step of the checkpoint that the training went back to.
-      stop_requested: asked after every call; if true, a checkpoint is saved and `Preempted` raised.
+    if need be, and it resumes with the next `attempt`, which stands for other random numbers.
 
     Raises:
       NonFiniteLoss: naming the first step (counted from 1) and term that is not finite, and the last good checkpoint.
+      Preempted: if it was asked to stop.
     """
     if config.max_rollbacks and start_step == 0:
         checkpoints.save(0)
-    while True:
-        try:
-            _train(
-                trainer,
-                checkpoints,
-                batches_from(start_step * trainer.batches_per_step),
-                config,
-                start_step=start_step,
-                on_metrics=on_metrics,
-                on_checkpoint=on_checkpoint,
-                stop_requested=stop_requested,
-            )
-            return
-        except _NonFinite as failure:
-            start_step = _roll_back(trainer, checkpoints, failure, config.max_rollbacks)
-            on_rollback(start_step)
-
-
-def _train(
-    trainer: Trainer,
-    checkpoints: Checkpoints,
-    batches: Iterator,
-    config: LoopConfig,
-    *,
-    start_step: int,
-    on_metrics: Callable[[int, dict[str, float]], None],
-    on_checkpoint: Callable[[int], None],
-    stop_requested: Callable[[], bool],
-) -> None:
     step, since_last_line = start_step, []
+    batches = callbacks.batches_from(step * trainer.batches_per_step)
     while step < config.total_steps:
-        count = _steps_until_pause(step, config)
-        metrics = trainer.train_steps(batches, tf.constant(step, tf.int64), tf.constant(count, tf.int64))
-        since_last_line.append({name: np.asarray(values) for name, values in metrics.items()})
-        _require_finite(since_last_line[-1], step)
+        program, changes_at = trainer.program_at(step)
+        count = _steps_until_pause(step, config, changes_at)
+        values = program(batches, tf.constant(step, tf.int64), tf.constant(count, tf.int64))
+        metrics = {name: np.asarray(column) for name, column in values.items()}
+        if failure := _first_non_finite(metrics, step):
+            step, since_last_line = _roll_back(trainer, checkpoints, failure, config.max_rollbacks), []
+            callbacks.on_rollback(step)
+            batches = callbacks.batches_from(step * trainer.batches_per_step)
+            continue
+        since_last_line.append(metrics)
         step += count
         finished = step == config.total_steps
         if finished or step % config.log_every == 0:
-            on_metrics(step, _means(since_last_line))
+            callbacks.on_metrics(step, _means(since_last_line))
             since_last_line = []
-        stop = stop_requested()
+        stop = callbacks.stop_requested()
         if finished or stop or step % config.checkpoint_every == 0:
             checkpoints.save(step)
-            on_checkpoint(step)
+            callbacks.on_checkpoint(step)
             since_last_line = []
         if stop and not finished:
-            raise Preempted(f"stopped at step {step}; a checkpoint was saved, start the same command again to go on")
+            raise Preempted(f"stopped at step {step}; a checkpoint was saved, start the same command again to resume")
 
 
-def _steps_until_pause(step: int, config: LoopConfig) -> int:
+def _steps_until_pause(step: int, config: LoopConfig, changes_at: int | None) -> int:
     """Returns how many steps may run before something else is due."""
-    pauses = (config.checkpoint_every, config.log_every)
-    return min(config.steps_per_call, config.total_steps - step, *(pause - step % pause for pause in pauses))
+    pauses = [pause - step % pause for pause in (config.checkpoint_every, config.log_every)]
+    change = [] if changes_at is None else [changes_at - step]
+    return min(config.steps_per_call, config.total_steps - step, *pauses, *change)
 
 
 def _means(parts: list[Metrics]) -> dict[str, float]:
@@ -142,18 +124,16 @@ def _means(parts: list[Metrics]) -> dict[str, float]:
     return {name: float(np.mean(np.concatenate([part[name] for part in parts]), dtype=np.float64)) for name in parts[0]}
 
 
-class _NonFinite(Exception):
-    """The first metric that is not finite; its message names term, value and step."""
-
-
-def _require_finite(metrics: Metrics, steps_before: int) -> None:
+def _first_non_finite(metrics: Metrics, steps_before: int) -> str:
+    """Returns term, value and step of the first metric that is not finite, as text; empty if all are."""
     broken = [(int(np.argmin(np.isfinite(v))), name) for name, v in metrics.items() if not np.isfinite(v).all()]
-    if broken:
-        offset, name = min(broken, key=lambda found: found[0])
-        raise _NonFinite(f"{name} is {metrics[name][offset]} at step {steps_before + offset + 1}")
+    if not broken:
+        return ""
+    offset, name = min(broken, key=lambda found: found[0])
+    return f"{name} is {metrics[name][offset]} at step {steps_before + offset + 1}"
 
 
-def _roll_back(trainer: Trainer, checkpoints: Checkpoints, failure: _NonFinite, max_rollbacks: int) -> int:
+def _roll_back(trainer: Trainer, checkpoints: Checkpoints, failure: str, max_rollbacks: int) -> int:
     """Restores the newest checkpoint for the next attempt; returns its step.
 
     The attempt is counted from the one that failed, so that a second time back at a checkpoint draws new numbers.
@@ -165,14 +145,11 @@ def _roll_back(trainer: Trainer, checkpoints: Checkpoints, failure: _NonFinite, 
         raise NonFiniteLoss(
             f"{failure}{tried}; the last good checkpoint is {newest or 'none'}. "
             "Lower the learning rate or change the seed, in a new workdir"
-        ) from None
+        )
     step = checkpoints.restore()
     trainer.attempt.assign(attempt)
     logging.warning(
-        "%s; back to %s, from where it goes on with other random numbers (attempt %d of %d)",
-        failure,
-        newest,
-        attempt,
-        max_rollbacks,
+        "%s; back to %s, from where it resumes with other random numbers (attempt %d of %d)",
+        *(failure, newest, attempt, max_rollbacks),
     )
     return step

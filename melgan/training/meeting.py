@@ -1,6 +1,6 @@
 """The workers of a run meet before TensorFlow starts, and keep the connections for `melgan/peers.py`.
 
-They meet at the leader's port of TF_CONFIG, which TensorFlow takes over afterwards: no other port need be open. Left
+They meet at the leader's port of TF_CONFIG, which TensorFlow uses afterwards: no other port need be open. Left
 to itself TensorFlow waits for absent workers for ever, deaf to signals and without a word.
 """
 
@@ -77,7 +77,7 @@ def _wait_for_others(
 
 
 def _greet(cluster: Cluster, connection: socket.socket, connections: dict[int, socket.socket]) -> None:
-    """Adds a connection if it is that of a worker whose place is free, and otherwise says what is wrong with it."""
+    """Adds the connection of a worker whose place is free; for any other, says what is wrong with it."""
     greeting = _read_line(connection, _GREETING_SECONDS)
     try:
         place, addresses = json.loads(greeting or "")

@@ -21,12 +21,12 @@ _BEAT_SECONDS = 0.5
 _GRACE_SECONDS = 5.0  # for the others to meet the same error by themselves, and tell it better
 _FAREWELL_SECONDS = 2.0
 _ALIVE, _DONE, _FAILED, _ALL_DONE, _LOST = "alive", "done", "failed", "all done", "lost: "
-_REMEDY = "start the same command on every worker to go on from the last checkpoint"
+_REMEDY = "start the same command on every worker to resume from the last checkpoint"
 
 
 @dataclass
 class _Peer:
-    """What is known of another worker: its last word, when that came, and since when it is failing."""
+    """Another worker: its last word, when that came, and since when it is failing."""
 
     task: Task
     connection: socket.socket
@@ -41,7 +41,7 @@ class Peers:
 
     Arguments:
       cluster: all workers, and which one this is.
-      connections: those of `meeting.meet`.
+      connections: from `meeting.meet`.
       heartbeat_seconds: who is silent for so long is lost.
     """
 
@@ -82,7 +82,7 @@ class Peers:
                 self._end(f"{self._own}, this worker, stood still for {stood_still:.0f} s")
             for key, _ in ready:
                 self._listen(key.data)
-            self._judge()
+            self._check()
         for peer in self._peers:
             peer.connection.close()
 
@@ -121,7 +121,7 @@ class Peers:
         if peer.word != _FAILED:
             self._peers.remove(peer)
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         now = time.monotonic()
         for peer in self._peers:
             if peer.failing_since is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -60,9 +61,19 @@ def reset_moments(optimizer: keras.optimizers.Optimizer) -> None:
             variable.assign(tf.zeros_like(variable))
 
 
+class AppliedGradients(NamedTuple):
+    """A step of an optimizer.
+
+    `squared_norm` `[]` is of the unscaled gradients, 0 if the step was left out; `skipped` is 1 if it was, else 0.
+    """
+
+    squared_norm: tf.Tensor
+    skipped: tf.Tensor
+
+
 def apply_gradients(
     optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> AppliedGradients:
     """Takes a step of the optimizer, in replica context; it sums the gradients over the replicas.
 
     In float16 no replica takes the step if the gradients of any are not finite: one that alone saw the overflow would
@@ -72,9 +83,6 @@ def apply_gradients(
       optimizer: from `make_adam`.
       gradients: of the scaled loss (`optimizer.scale_loss`), of this replica's examples.
       variables: as many.
-
-    Returns:
-      The squared norm of the unscaled gradients `[]`, 0 if the step was left out, and whether it was: 0 or 1 `[]`.
     """
     gradients = list(gradients)
     squared_norm = tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])
@@ -86,4 +94,4 @@ def apply_gradients(
         squared_norm = tf.where(overflows > 0, 0.0, squared_norm / tf.square(optimizer.dynamic_scale.value))
         gradients = [tf.where(overflows > 0, float("nan"), gradient) for gradient in gradients]
     optimizer.apply(gradients, variables)
-    return squared_norm, skipped
+    return AppliedGradients(squared_norm, skipped)

@@ -1,14 +1,20 @@
 """Random numbers that depend on (seed, step, use) and on the example's place in the global batch, on nothing else.
 
-Every replica draws for the whole global batch and keeps its own slice, so that the numbers do not depend on how
-many replicas share the batch. The draws are small (latents, labels, mixing weights); only DRAGAN and dropout draw as
-much as images or features hold.
+Every replica draws for the whole global batch and keeps its own slice, so that the numbers do not depend on how many
+replicas share the batch. The draws are small (latents, labels, mixing weights); only DRAGAN and dropout draw as much as
+images or features hold.
+
+Each use has a number, by which its seed differs from the others. Where a module draws for several uses it
+names them in an `IntEnum`. The numbers decide the results of a seed: a new use takes a new number.
 """
 
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 import keras
 import tensorflow as tf
+
+from melgan.training.replica import current_replica
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,10 @@ class Draws:
     batch_size: int
     num_replicas: int
 
-    def fold(self, data: tf.Tensor | int) -> "Draws":
-        """Returns an independent source for a step or a use."""
-        seed = tf.random.experimental.stateless_fold_in(self.seed, data)
-        return replace(self, seed=seed)
+    def fold(self, use: "IntEnum | int | tf.Tensor") -> "Draws":
+        """Returns an independent source for a use, or a step."""
+        number = int(use) if isinstance(use, IntEnum) else use
+        return replace(self, seed=tf.random.experimental.stateless_fold_in(self.seed, number))
 
     def normal(self, *shape: int) -> tf.Tensor:
         """Returns standard normal numbers `[B, *shape]`."""
@@ -50,3 +56,16 @@ class Draws:
             return values
         begin = [self.replica_id * self.batch_size] + [0] * (values.shape.rank - 1)
         return tf.slice(values, begin, [self.batch_size, *values.shape[1:]])
+
+
+def draws_of_step(seed: tf.Tensor, step: tf.Tensor | int, *, global_batch_size: int, num_replicas: int) -> Draws:
+    """Returns the random numbers of a step, for the replica in whose context this is called.
+
+    Arguments:
+      seed: int32 `[2]`, of the training and of its attempt.
+      step: its number.
+      global_batch_size: examples over all replicas.
+      num_replicas: how many share them.
+    """
+    draws = Draws(seed, current_replica(), global_batch_size // num_replicas, num_replicas)
+    return draws.fold(tf.cast(step, tf.int64))  # the numbers differ between types of integers

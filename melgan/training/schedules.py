@@ -1,6 +1,6 @@
 """Settings that change over the first images of a training, its burn-in.
 
-Their form, half a cosine over the images seen, is that of the authors' code of Huang et al. 2024
+Their form, half a cosine over the images seen, comes from the authors' code of Huang et al. 2024
 (github.com/brownvc/R3GAN, training/training_loop.py).
 """
 
@@ -12,18 +12,18 @@ import tensorflow as tf
 from melgan.training.averaging import warmed_up_decay
 
 
-def progress(share: tf.Tensor) -> tf.Tensor:
-    """Returns how far settings have come `[]`, from 0 to 1, when a share `[]` of the burn-in, 0 or more, is over."""
-    return 0.5 - 0.5 * tf.cos(math.pi * tf.minimum(share, 1.0))
+def progress(fraction: tf.Tensor) -> tf.Tensor:
+    """Returns how far settings have come `[]`, from 0 to 1, when a fraction `[]` of the burn-in, 0 or more, is over."""
+    return 0.5 - 0.5 * tf.cos(math.pi * tf.minimum(fraction, 1.0))
 
 
 def decay_of_half_life(decay: float, progress: tf.Tensor) -> tf.Tensor:
-    """Returns the decay of an average `[]` whose half-life is a share, `progress` `[]`, of that which `decay` has."""
+    """Returns the decay `[]` of an average whose half-life is `progress` `[]` times the half-life of `decay`."""
     return tf.cast(decay, progress.dtype) ** (1.0 / tf.maximum(progress, 1e-8))
 
 
 class Schedules:
-    """What changes from step to step, and stays as it is after the burn-in. Made in the scope of the strategy.
+    """Settings that change from step to step during the burn-in, and then stay. Made in the scope of the strategy.
 
     Arguments:
       burn_in_images: real images of the burn-in; 0 where there is none.

@@ -1,29 +1,62 @@
-"""Several steps in one call of the device, and what each of them measured.
+"""Several steps in one call of the device, under a strategy: the same for every trainer.
 
 Programs are traced with `autograph=False`: it would translate all Python that they reach, Keras among it, which costs
 up to ten seconds at every start, and nothing here needs it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
 
+# Metrics of a step by name, each `[]`: of one replica, or summed over all.
+Metrics = dict[str, tf.Tensor]
 
-def take_steps(
-    num_steps: tf.Tensor, names: Sequence[str], take_step: Callable[[tf.Tensor], tf.Tensor]
-) -> dict[str, tf.Tensor]:
-    """Takes steps one after another, inside a `tf.function`; returns the values of every step by name, `[num_steps]`.
+# (batches, first step, number of steps) -> metrics of every step by name, `[number of steps]`.
+Program = Callable[[Iterator, tf.Tensor, tf.Tensor], Metrics]
+
+
+def make_program(
+    strategy: tf.distribute.Strategy,
+    replica_step: Callable[[list[dict[str, tf.Tensor]], tf.Tensor], Metrics],
+    *,
+    batches_per_step: int = 1,
+    before_step: Callable[[tf.Tensor], None] = lambda step: None,
+    after_step: Callable[[tf.Tensor, Metrics], None] = lambda step, metrics: None,
+    after_steps: Callable[[Metrics], Metrics] = lambda metrics: metrics,
+) -> Program:
+    """Returns the compiled function that takes several steps one after another.
 
     Arguments:
-      num_steps: how many.
-      names: of the values.
-      take_step: from the number of a step, counted from 0, to its values `[len(names)]`.
+      strategy: under which the steps are taken.
+      replica_step: takes one step on a replica, from its part of the batches and the number of the step; returns the
+        replica's part of each metric, which add up to the metric.
+      batches_per_step: batches that a step takes.
+      before_step: called outside of replicas with the number of each step.
+      after_step: likewise, afterwards, with the metrics of the step.
+      after_steps: called with the metrics of all steps, `[number of steps]`; returns what the program returns.
     """
-    history = tf.TensorArray(keras.config.floatx(), size=tf.cast(num_steps, tf.int32), element_shape=[len(names)])
 
-    def body(number: tf.Tensor, history: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        return number + 1, history.write(tf.cast(number, tf.int32), take_step(number))
+    @tf.function(autograph=False)
+    def take_steps(batches: Iterator, first: tf.Tensor, num_steps: tf.Tensor) -> Metrics:
+        names: list[str] = []  # known once the first step is traced
 
-    _, history = tf.while_loop(lambda number, _: number < num_steps, body, (tf.zeros_like(num_steps), history))
-    return dict(zip(names, tf.unstack(tf.transpose(history.stack()), num=len(names)), strict=True))
+        def take_step(number: tf.Tensor, history: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            step = first + number
+            before_step(step)
+            own_batches = [next(batches) for _ in range(batches_per_step)]
+            parts = strategy.run(replica_step, args=(own_batches, step))
+            names[:] = parts
+            # One reduction over the replicas serves all metrics.
+            stacked = strategy.run(lambda own_parts: tf.stack(list(own_parts.values())), args=(parts,))
+            metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, stacked, axis=None)
+            after_step(step, dict(zip(names, tf.unstack(metrics), strict=True)))
+            return number + 1, history.write(tf.cast(number, tf.int32), metrics)
+
+        size = tf.cast(num_steps, tf.int32)
+        history = tf.TensorArray(keras.config.floatx(), size=size, infer_shape=False)
+        _, history = tf.while_loop(lambda number, _: number < num_steps, take_step, (tf.zeros_like(num_steps), history))
+        columns = tf.unstack(tf.transpose(history.stack()), num=len(names))
+        return after_steps(dict(zip(names, columns, strict=True)))
+
+    return take_steps

@@ -1,34 +1,129 @@
-"""The classifiers of a train_classifier run, built again from its config.json with the best weights of a fold."""
+"""The run of train_classifier: its settings, its report, and the classifiers of its folds with their best weights."""
 
-from dataclasses import fields
+from dataclasses import dataclass, replace
 
 import keras
 
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.network import build_classifier
-from pipelines.contract.workdir import read_run
+from melgan.metrics.intervals import Interval
+from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
+from pipelines.contract.workdir import read_config, read_report, require_run
+from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath
+from tfrecords_tools.foundation.files import AnyPath, file_sha256
+from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.provenance import SeenShards, ShardsUsed, SyntheticProvenance
 
-BEST_WEIGHTS_FILE = "best.weights.h5"
+COMMAND = "train_classifier"
+BEST_WEIGHTS_FILE, OOF_FILE = "best.weights.h5", "oof.csv"
 
 
-def read_classifier_run(folder: AnyPath) -> tuple[dict, dict]:
-    """Returns the settings and the report of a completed run.
+@dataclass(frozen=True, kw_only=True)
+class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
+    """Settings of train_classifier: the recipe, and on what to train it."""
+
+    shards: str = setting(help="folder that make_shards wrote, local or gs://")
+    workdir: str = setting(help="folder for weights, predictions and metrics", changes_result=False)
+    num_folds: int = setting(5, "folds of whole shards")
+    folds: tuple[str, ...] = setting((), "folds to train, such as 0,2; all by default", same_baseline=False)
+    synthetic: tuple[str, ...] = setting(
+        (), "folders that synthesize wrote; {fold} stands for the fold's number", same_baseline=False
+    )
+    synthetic_fraction: float = setting(0.0, "fraction of synthetic images in every batch", same_baseline=False)
+    strategy: str = setting("one_device", "how to distribute", choices=("one_device", "mirrored"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.synthetic_fraction < 1, "synthetic_fraction", self.synthetic_fraction, "from 0 up to 1")
+        if bool(self.synthetic) != bool(self.synthetic_fraction):
+            raise CommandError("--synthetic and --synthetic_fraction go together: give both, or neither")
+        if not all(fold.isdigit() and int(fold) < self.num_folds for fold in self.folds):
+            raise CommandError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {self.num_folds - 1}")
+
+    @property
+    def fold_numbers(self) -> tuple[int, ...]:
+        """The folds to train."""
+        return tuple(int(fold) for fold in self.folds) or tuple(range(self.num_folds))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticSet:
+    """Synthetic shards that a classifier was trained with, and what made them."""
+
+    folder: str
+    provenance: SyntheticProvenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierReport:
+    """The report of train_classifier; of folds by their number, as text."""
+
+    classes: tuple[str, ...]
+    folds: tuple[int, ...]
+    images: int
+    metrics: dict[str, Interval] = stored("figures")
+    best_epochs: dict[str, int]
+    fold_auc: dict[str, float]
+    shards: str
+    shards_digest: str
+    folds_fingerprint: str
+    source_fingerprint: str = ""
+    synthetic: dict[str, tuple[SyntheticSet, ...]]
+
+
+@dataclass(frozen=True)
+class ClassifierRun:
+    """A completed run of train_classifier."""
+
+    folder: AnyPath
+    config: TrainClassifierConfig
+    report: ClassifierReport
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, by which pages call the run."""
+        return self.folder.name
+
+    def seen(self, fold: int, shards: Shards) -> SeenShards:
+        """Returns which real shards the classifier of a fold was trained on, as far as some shards are of its folds."""
+        report = self.report
+        is_of_same_folds = report.folds_fingerprint == shards.manifest.folds_fingerprint
+        training = split_fold(shards.manifest, self.config.num_folds, fold)[0] if is_of_same_folds else ()
+        return SeenShards(
+            trained_on=ShardsUsed(
+                source_fingerprint=report.source_fingerprint,
+                shards_digest=report.shards_digest,
+                folds_fingerprint=report.folds_fingerprint,
+                shards=tuple(shard.file for shard in training),
+                indices=tuple(shard.index for shard in training),
+            )
+        )
+
+    def load(self, fold: int) -> keras.Model:
+        """Returns the network of a fold with its best weights; no code is read from the file."""
+        model = build_classifier(replace(self.config, weights="none"), len(self.report.classes))
+        model.load_weights(self._weights(fold))
+        return model
+
+    def sha256(self, fold: int) -> str:
+        """Returns the SHA-256 of the best weights of a fold."""
+        return file_sha256(self._weights(fold))
+
+    def _weights(self, fold: int) -> AnyPath:
+        return self.folder / f"fold{fold}" / BEST_WEIGHTS_FILE
+
+
+def open_classifier_run(path: str, field: str) -> ClassifierRun:
+    """Returns a classifier run that a setting names.
 
     Raises:
-      CommandError: if the run is not of train_classifier.
+      CommandError: if the run is not complete, or not of train_classifier.
     """
-    settings, report = read_run(folder)
-    if settings["stage"] != "train_classifier":
-        raise CommandError(f"{folder}: made by {settings['stage']}, not by train_classifier")
-    return settings, report
+    return read_classifier_run(require_run(path, field, COMMAND))
 
 
-def load_classifier(folder: AnyPath, fold: int) -> tuple[keras.Model, ClassifierConfig]:
-    """Returns the network of a fold with its best weights, and its settings; no code is read from the file."""
-    settings, report = read_classifier_run(folder)
-    config = ClassifierConfig(**{f.name: settings[f.name] for f in fields(ClassifierConfig)} | {"weights": "none"})
-    model = build_classifier(config, len(report["classes"]))
-    model.load_weights(folder / f"fold{fold}" / BEST_WEIGHTS_FILE)
-    return model, config
+def read_classifier_run(folder: AnyPath) -> ClassifierRun:
+    """Returns the classifier run of a completed folder."""
+    return ClassifierRun(folder, read_config(folder, TrainClassifierConfig), read_report(folder, ClassifierReport))

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,13 +13,13 @@ from absl import logging
 from melgan.metrics.dihedral import NUM_VIEWS, views_of
 from melgan.metrics.extractors import EXTRACTORS, Extractor, of_classifier
 from melgan.metrics.samples import Samples
-from pipelines.artefacts.classifier_run import BEST_WEIGHTS_FILE, load_classifier, read_classifier_run
+from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_run
 from pipelines.artefacts.image_sets import ImageSet
-from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.artefacts.seen import Certainty, sightings
+from pipelines.artefacts.shards import Shards
 from pipelines.contract.progress import Progress
-from pipelines.contract.workdir import require_completed
 from tfrecords_tools.foundation.errors import ConfigError, look_up
-from tfrecords_tools.foundation.files import file_sha256
+from tfrecords_tools.foundation.files import written_whole
 from tfrecords_tools.manifest import ShardEntry
 
 CLASSIFIER_PREFIX = "classifier:"
@@ -83,36 +82,42 @@ def require_known_features(features: str, field: str) -> None:
         raise ConfigError(f"{field} is {features!r}, which names no classifier; give classifier:RUN, RUN its folder")
 
 
-def make_extractor(features: str, weights: str, shards: Shards, held_out: Sequence[ShardEntry]) -> Extractor:
+def make_extractor(
+    features: str, weights: str, shards: Shards, held_out: Sequence[ShardEntry], field: str = "features"
+) -> Extractor:
     """Returns the extractor that a name of EXTRACTORS or `classifier:RUN` asks for.
 
     Of a classifier's folds, one is taken that did not see the held-out shards, if there is one.
+
+    Arguments:
+      features: its name.
+      weights: file of its weights, empty for its own.
+      shards: of the images whose features are wanted.
+      held_out: those of them that it should not have seen.
+      field: the setting that names it.
 
     Raises:
       ConfigError: for an unknown name, or weights that cannot be had.
       CommandError: if the run is no classifier of these classes.
     """
     if not features.startswith(CLASSIFIER_PREFIX):
-        return look_up(EXTRACTORS, features, "features")(weights)
-    folder = require_completed(features.removeprefix(CLASSIFIER_PREFIX), "features")
-    settings, report = read_classifier_run(folder)
-    fold, unseen = _choose_fold(settings, report, shards, held_out)
-    if not unseen:
+        return look_up(EXTRACTORS, features, field)(weights)
+    run = open_classifier_run(features.removeprefix(CLASSIFIER_PREFIX), field)
+    fold, is_unseen = _choose_fold(run, shards, held_out or shards.manifest.split("train"))
+    if not is_unseen:
         logging.warning(
-            "%s: this classifier was trained on images that are judged here, so its features flatter them; better hold "
-            "the same shards out from it",
-            folder,
+            "%s: this classifier was trained on images that are evaluated here, so its features flatter them; better "
+            "hold the same shards out from it",
+            run.folder,
         )
-    if settings["synthetic"] and settings["synthetic_fraction"]:
+    if run.config.synthetic:
         logging.warning(
             "%s: this classifier was trained with synthetic images too, so its features may know a generator's faults "
             "as real; better take one trained on real images only",
-            folder,
+            run.folder,
         )
-    model, config = load_classifier(folder, fold)
-    identity = file_sha256(folder / f"fold{fold}" / BEST_WEIGHTS_FILE)
-    name = f"classifier {folder.name} ({config.backbone}, fold {fold})"
-    return of_classifier(model, config.image_size, name, identity)
+    name = f"classifier {run.name} ({run.config.backbone}, fold {fold})"
+    return of_classifier(run.load(fold), run.config.image_size, name, run.sha256(fold))
 
 
 def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray | None, views: bool) -> Samples:
@@ -128,17 +133,13 @@ def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray |
     )
 
 
-def _choose_fold(settings: dict, report: dict, shards: Shards, held_out: Sequence[ShardEntry]) -> tuple[int, bool]:
-    """Returns a fold of a classifier, and whether its training left the held-out shards out."""
-    if report["folds_fingerprint"] == shards.manifest.folds_fingerprint:
-        wanted = {shard.index for shard in held_out}
-        for fold in report["folds"]:
-            _, validation = split_fold(shards.manifest, settings["num_folds"], fold)
-            if wanted and wanted <= {shard.index for shard in validation}:
-                return fold, True
-        return report["folds"][0], False
-    same_images = report.get("source_fingerprint") == shards.manifest.source_fingerprint
-    return report["folds"][0], not same_images
+def _choose_fold(run: ClassifierRun, shards: Shards, evaluated: Sequence[ShardEntry]) -> tuple[int, bool]:
+    """Returns a fold of a classifier, and whether its training left the shards out that are evaluated."""
+    for fold in run.report.folds:
+        seen = sightings(run.seen(fold, shards), shards.manifest, evaluated)
+        if all(sighting.certainty is Certainty.UNKNOWN for sighting in seen):
+            return fold, True
+    return run.report.folds[0], False
 
 
 def _read_arrays(path: Path, count: int) -> dict[str, np.ndarray] | None:
@@ -157,6 +158,5 @@ def _read_arrays(path: Path, count: int) -> dict[str, np.ndarray] | None:
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    unfinished = path.with_name(f"unfinished.{os.getpid()}.{path.name}")
-    np.savez(unfinished, **arrays)
-    unfinished.replace(path)
+    with written_whole(path) as unfinished:
+        np.savez(unfinished, **arrays)

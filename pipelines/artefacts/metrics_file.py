@@ -1,6 +1,7 @@
-"""metrics.jsonl: one line a step logged; the same figures go to TensorBoard."""
+"""metrics.jsonl: one line a step logged; the same metrics go to TensorBoard."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
@@ -8,6 +9,20 @@ import tensorflow as tf
 from tfrecords_tools.foundation.files import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
+_SERIES, _STEP = "series", "step"
+
+
+@dataclass(frozen=True)
+class MetricsLine:
+    """The metrics of a step by name; `series` tells what they are of, such as `gan` or `fold0`."""
+
+    series: str
+    step: int
+    metrics: dict[str, float]
+
+    def as_text(self) -> str:
+        """Returns the line of the file."""
+        return json.dumps({_SERIES: self.series, _STEP: self.step, **self.metrics}) + "\n"
 
 
 class MetricsWriter:
@@ -26,23 +41,25 @@ class MetricsWriter:
 
     def drop_after(self, step: int) -> None:
         """Drops the lines of this series that are later than a step; whatever is killed meanwhile, no others."""
-        kept = [line for line in read_metrics(self._workdir) if line["series"] != self._series or line["step"] <= step]
-        write_atomically(self._workdir / METRICS_FILE, "".join(json.dumps(line) + "\n" for line in kept))
+        kept = [line for line in read_metrics(self._workdir) if line.series != self._series or line.step <= step]
+        write_atomically(self._workdir / METRICS_FILE, "".join(line.as_text() for line in kept))
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Appends the metrics of a step."""
         with open(self._workdir / METRICS_FILE, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"series": self._series, "step": step, **metrics}) + "\n")
+            file.write(MetricsLine(self._series, step, metrics).as_text())
         with self._summary.as_default(step=step):
             for name, value in metrics.items():
                 tf.summary.scalar(name, value)
         self._summary.flush()
 
 
-def read_metrics(workdir: Path) -> list[dict]:
-    """Returns the lines of metrics.jsonl; a last line that a kill cut off is left out."""
+def read_metrics(workdir: Path, series: str | None = None) -> list[MetricsLine]:
+    """Returns the lines of metrics.jsonl, of all series or one; a last line that a kill cut off is left out."""
     path = workdir / METRICS_FILE
     if not path.is_file():
         return []
     text = path.read_text()
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    found = [MetricsLine(line.pop(_SERIES), line.pop(_STEP), line) for line in lines]
+    return [line for line in found if series in (None, line.series)]

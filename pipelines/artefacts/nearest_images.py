@@ -16,18 +16,18 @@ def nearest_table(comparison: Comparison, classes: Sequence[str], spaces: Sequen
     """Returns a row for every synthetic image and space, the most suspicious first.
 
     Its columns are `space`, `class`, `image`, `nearest_training_image`, `distance`, the `threshold` of the class below
-    which an image is `suspicious`, and their `ratio`; and those of `ROW_COLUMNS`. Classes of which no image was held
+    which an image is `suspicious`, and their `ratio`; and `ROW_COLUMNS`. Classes of which no image was held
     out have no threshold and are left out.
     """
     tables = []
     for space in spaces:
-        for label in np.intersect1d(comparison.judged.labels, comparison.reference.labels):
+        for label in np.intersect1d(comparison.evaluated.labels, comparison.reference.labels):
             copies = copies_of_class(comparison, label, space)
-            rows, near = np.flatnonzero(comparison.judged.labels == label), copies.near
+            rows, near = np.flatnonzero(comparison.evaluated.labels == label), copies.near
             columns = {
                 "space": space,
                 "class": classes[label],
-                "image": comparison.judged.names[rows],
+                "image": comparison.evaluated.names[rows],
                 "nearest_training_image": comparison.training.names[near.rows],
                 "distance": near.distances,
                 "threshold": copies.thresholds,

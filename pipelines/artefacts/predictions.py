@@ -1,20 +1,18 @@
-"""Tables of predictions: how they are made, read and judged."""
+"""Tables of predictions: how they are made, read and evaluated."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from melgan.classifiers.prediction import Predictor
 from melgan.metrics.classification import classification_metrics
-from melgan.metrics.intervals import bootstrap_interval, patient_groups
-from pipelines.artefacts.shards import Shards
+from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
+from pipelines.artefacts.shards import READ_BATCH, Shards
+from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
 
-_EVALUATION_BATCH = 64
 KEY_COLUMNS = ["image_name", "patient_id", "fold", "label"]
 
 
@@ -25,8 +23,7 @@ def predictions_table(
     keys: list[pd.DataFrame] = []
 
     def batches():
-        data = shards.read(tuple(entries))
-        for batch in evaluation_batches(data, image_size=image_size, batch_size=_EVALUATION_BATCH):
+        for batch in evaluation_batches(shards.read(entries), image_size=image_size, batch_size=READ_BATCH):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
             keys.append(pd.DataFrame(columns | {"label": batch["label"].numpy()}))
@@ -34,10 +31,10 @@ def predictions_table(
 
     probabilities = predictor.predict(batches())
     table = pd.concat(keys, ignore_index=True)
-    return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=list(shards.manifest.classes)))
+    return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=list(shards.classes)))
 
 
-def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
     """Reads a table of predictions."""
     return pd.read_csv(path, dtype={"image_name": str})[[*KEY_COLUMNS, *classes]]
 
@@ -47,26 +44,11 @@ def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return table["label"].to_numpy(), table.drop(columns=KEY_COLUMNS).to_numpy()
 
 
-def judge(table: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, dict[str, float]]:
+def evaluate_predictions(table: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Interval]:
     """Returns every metric of out-of-fold predictions with its 95 % interval, patients drawn whole."""
     labels, probabilities = scores(table)
     groups = patient_groups(table["patient_id"].to_numpy())
-    figures = {}
-    for name, metric in classification_metrics(classes).items():
-        interval = bootstrap_interval(lambda rows, m=metric: m(labels[rows], probabilities[rows]), groups, seed)
-        figures[name] = asdict(interval)
-    return figures
-
-
-def auc_difference(first: pd.DataFrame, second: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, float]:
-    """Returns the AUC of `second` minus that of `first` on the images of both, with its paired 95 % interval."""
-    joined = first.merge(second, on=["image_name", "label"], suffixes=("", "_second"))
-    labels = joined["label"].to_numpy()
-    before = joined[list(classes)].to_numpy()
-    after = joined[[f"{name}_second" for name in classes]].to_numpy()
-    metric = classification_metrics(classes)["auc"]
-    groups = patient_groups(joined["patient_id"].to_numpy())
-    interval = bootstrap_interval(
-        lambda rows: metric(labels[rows], after[rows]) - metric(labels[rows], before[rows]), groups, seed
-    )
-    return {**asdict(interval), "images": len(joined)}
+    return {
+        name: bootstrap_interval(lambda rows, m=metric: m(labels[rows], probabilities[rows]), groups, seed)
+        for name, metric in classification_metrics(classes).items()
+    }

@@ -1,100 +1,169 @@
-"""Which real shards a generator has seen, and the refusal of leaks."""
+"""Leaks: has something that was trained seen some real shards? `SeenShards` is asked, and answered here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 from absl import logging
 
 from pipelines.artefacts.shards import Shards
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.manifest import ShardEntry
+from tfrecords_tools.manifest import Manifest, ShardEntry
+from tfrecords_tools.provenance import SeenShards, ShardsUsed
+
+_TRAIN_APART = "use a generator trained with the same --num_folds and --fold"
 
 
-def refuse_leaks(synthetic: Shards, shards: Shards, validation: tuple[ShardEntry, ...]) -> None:
-    """Raises CommandError if the generator may have seen a validation image, or knows other classes.
+class Certainty(Enum):
+    """The certainty that images were seen."""
 
-    The shards that it was trained on must be of the same folds. What earlier generators were trained on, whose
-    weights it started from, is held to `refuse_seen`.
+    SEEN = "seen"  # the shards that hold them
+    POSSIBLE = "possible"  # the same images in other folds, so perhaps these
+    UNKNOWN = "unknown"  # other images, perhaps of the same patients
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One way in which something may have seen shards: how, in words, which of them, and what to do about it."""
+
+    certainty: Certainty
+    how: str
+    shards: tuple[str, ...]
+    remedy: str
+
+
+@dataclass(frozen=True)
+class RealShards:
+    """Real shards: those that something was trained on, and those that it has not seen."""
+
+    shards: Shards
+    seen: tuple[ShardEntry, ...]
+    held_out: tuple[ShardEntry, ...]
+
+
+def sightings(seen: SeenShards, manifest: Manifest, held_out: Sequence[ShardEntry]) -> Iterator[Sighting]:
+    """Yields every way in which something that was trained may have seen shards that are held out.
+
+    Shards are compared by index, which stands for the same images wherever the fingerprint of the folds is equal.
+
+    Arguments:
+      seen: what it has seen.
+      manifest: of the set that `held_out` are some of.
+      held_out: the shards.
     """
-    if synthetic.manifest.classes != shards.manifest.classes:
-        raise CommandError(
-            f"{synthetic.folder}: its classes are {', '.join(synthetic.manifest.classes)}, "
-            f"those of {shards.folder} are {', '.join(shards.manifest.classes)}"
+    uses = [("was trained on", seen.trained_on, _TRAIN_APART)]
+    if seen.selected_on is not None and seen.selected_on.indices != seen.trained_on.indices:
+        remedy = "give --checkpoint=last to synthesize, or train the generator with --eval_by=training"
+        uses.append(("was selected by its metrics on", seen.selected_on, remedy))
+    started_from = "started from the weights of another, which was trained on"
+    uses += [(started_from, ancestor, _TRAIN_APART) for ancestor in seen.ancestors]
+    for how, used, remedy in uses:
+        certainty, shards = _compare(used, manifest, held_out)
+        if shards:
+            yield Sighting(certainty, how, shards, remedy)
+
+
+def require_unseen(seen: SeenShards, shards: Shards, held_out: Sequence[ShardEntry], subject: str) -> None:
+    """Raises CommandError if something that was trained has, or may have, seen shards that are held out.
+
+    A set of other images passes with a warning, because fingerprints do not tell whether two sets overlap.
+
+    Arguments:
+      seen: what it has seen.
+      shards: the set that `held_out` are some of.
+      held_out: shards that must not have been seen.
+      subject: of the message.
+    """
+    for sighting in sightings(seen, shards.manifest, held_out):
+        if sighting.certainty is Certainty.SEEN:
+            names = ", ".join(sighting.shards)
+            raise CommandError(f"{subject} {sighting.how} {names}, which this fold holds out; {sighting.remedy}")
+        if sighting.certainty is Certainty.POSSIBLE:
+            raise CommandError(
+                f"{subject} {sighting.how} the images of {shards.folder} in other folds, perhaps those that this fold "
+                f"holds out; {sighting.remedy}"
+            )
+        logging.warning(
+            "%s %s images that are not in %s; whether they show patients whom this fold holds out cannot be told "
+            "from the shards",
+            *(subject, sighting.how, shards.folder),
         )
-    trained_on = synthetic.manifest.provenance["trained_on"]
-    if trained_on["folds_fingerprint"] != shards.manifest.folds_fingerprint:
+
+
+def require_no_leak(synthetic: Shards, shards: Shards, validation: Sequence[ShardEntry]) -> None:
+    """Raises CommandError if the generator of synthetic images may have seen an image that validates a classifier.
+
+    Its own training must have been on shards of the same folds, or what it has seen is unknown.
+    """
+    require_same_classes(f"{synthetic.folder}", synthetic.classes, shards)
+    seen = synthetic.manifest.provenance.seen
+    if seen.trained_on.folds_fingerprint != shards.manifest.folds_fingerprint:
         raise CommandError(
             f"{synthetic.folder}: its generator was trained on shards of other folds than {shards.folder}, so it may "
             "have seen the validation images; train it on these shards, or on shards made with the same folds"
         )
-    synthetic_names = ", ".join(shard.file for shard in synthetic.manifest.shards)
-    leaks = f"{synthetic.folder} ({synthetic_names}) leaks: its generator"
-    refuse_seen([trained_on], shards, validation, leaks)
-    selected_on = synthetic.manifest.provenance.get("selected_on")
-    if selected_on is not None and selected_on["indices"] != trained_on["indices"]:
-        remedy = "give --checkpoint=last to synthesize, or train the generator with --eval_by=training"
-        refuse_seen([selected_on], shards, validation, leaks, use="was chosen by its figures on", remedy=remedy)
-    earlier = synthetic.manifest.provenance.get("ancestors", [])
-    refuse_seen(earlier, shards, validation, f"{leaks} started from the weights of another, which")
+    names = ", ".join(shard.file for shard in synthetic.manifest.shards)
+    require_unseen(seen, shards, validation, f"{synthetic.folder} ({names}) leaks: its generator")
 
 
-def split_seen(shards: Shards, trained_on: dict, field: str) -> tuple[tuple[ShardEntry, ...], tuple[ShardEntry, ...]]:
-    """Returns the shards that a generator was trained on, and those that it was not.
+def require_same_classes(subject: str, classes: Sequence[str], shards: Shards) -> None:
+    """Raises CommandError unless something has the classes of some shards."""
+    if tuple(classes) != shards.classes:
+        raise CommandError(
+            f"{subject}: has the classes {', '.join(classes)}, {shards.folder} has {', '.join(shards.classes)}; give "
+            "shards of the same classes"
+        )
+
+
+def split_seen(seen: SeenShards, shards: Shards, field: str) -> RealShards:
+    """Returns shards as those that a generator was trained on, and those that it was not.
 
     Arguments:
+      seen: what it has seen.
       shards: the real ones.
-      trained_on: of the generator's report.
       field: the setting that names the shards, for the message.
 
     Raises:
       CommandError: if the generator was trained on other folds.
     """
-    if trained_on["folds_fingerprint"] != shards.manifest.folds_fingerprint:
+    trained_on = seen.trained_on
+    if trained_on.folds_fingerprint != shards.manifest.folds_fingerprint:
         raise CommandError(
             f"--{field}={shards.folder}: the generator was trained on shards of other folds, so which of these images "
             "it has seen is unknown; give the shards that it was trained on, or others made with the same folds"
         )
-    every, indices = shards.manifest.split("train"), set(trained_on["indices"])
-    seen = tuple(shard for shard in every if shard.index in indices)
-    return seen, tuple(shard for shard in every if shard.index not in indices)
+    every = shards.manifest.split("train")
+    used = tuple(shard for shard in every if shard.index in trained_on.indices)
+    return RealShards(shards, used, tuple(shard for shard in every if shard not in used))
 
 
-def refuse_seen(
-    training_sets: Sequence[dict],
-    shards: Shards,
-    held_out: tuple[ShardEntry, ...],
-    generator: str,
-    *,
-    use: str = "was trained on",
-    remedy: str = "use a generator trained with the same --num_folds and --fold",
-) -> None:
-    """Raises CommandError if one of the sets of shards that a generator was trained on has held-out images.
+def selected_by(seen: SeenShards, shards: Shards, held_out: Sequence[ShardEntry]) -> tuple[str, ...]:
+    """Returns the held-out shards by whose metrics a generator was selected among others of its training."""
+    if seen.selected_on is None:
+        return ()
+    certainty, names = _compare(seen.selected_on, shards.manifest, held_out)
+    return names if certainty is Certainty.SEEN else ()
 
-    Shards are compared by index, which stands for the same images wherever the fingerprint of the folds is equal.
-    Where the same images are in other folds, any shard may hold them. A set of other images passes with a warning,
-    because fingerprints do not tell whether two sets overlap.
 
-    Arguments:
-      training_sets: the `trained_on` of reports.
-      shards: those that `held_out` are some of.
-      held_out: shards that must not have been seen.
-      generator: the subject of the message.
-      use: what was done with the sets, for the message.
-      remedy: what to do instead.
-    """
-    manifest = shards.manifest
-    for trained_on in training_sets:
-        if trained_on["folds_fingerprint"] == manifest.folds_fingerprint:
-            seen = [shard.file for shard in held_out if shard.index in trained_on["indices"]]
-            if seen:
-                raise CommandError(f"{generator} {use} {', '.join(seen)}, which this fold holds out; {remedy}")
-        elif held_out and trained_on.get("source_fingerprint") == manifest.source_fingerprint:
-            raise CommandError(
-                f"{generator} {use} the images of {shards.folder} in other folds, perhaps those that this fold holds "
-                f"out; {remedy}"
-            )
-        elif held_out:
-            logging.warning(
-                "%s %s other images than those of %s; whether they show patients whom this fold holds out "
-                "cannot be told from the shards",
-                *(generator, use, shards.folder),
-            )
+def describe_ancestors(seen: SeenShards) -> str:
+    """Returns a sentence on what the generators saw whose weights a generator started from; empty without any."""
+    if not seen.ancestors:
+        return ""
+    fingerprint = seen.trained_on.folds_fingerprint
+    of_same_folds = [used for used in seen.ancestors if used.folds_fingerprint == fingerprint]
+    indices = sorted({index for used in of_same_folds for index in used.indices})
+    others = {used.folds_fingerprint[:12]: len(used.shards) for used in seen.ancestors if used not in of_same_folds}
+    parts = [f"shards {', '.join(map(str, indices))} of the same folds"] if indices else []
+    parts += [f"{count} shards of other folds ({name})" for name, count in others.items()]
+    warning = "; whether the latter show patients who are validated on cannot be told from the shards" if others else ""
+    return f"It started from the weights of a generator that saw {' and '.join(parts)}{warning}."
+
+
+def _compare(used: ShardsUsed, manifest: Manifest, held_out: Sequence[ShardEntry]) -> tuple[Certainty, tuple[str, ...]]:
+    """Returns how certain it is that held-out shards are among those that were used, and their names if they may be."""
+    every = tuple(shard.file for shard in held_out)
+    if used.folds_fingerprint == manifest.folds_fingerprint:
+        return Certainty.SEEN, tuple(shard.file for shard in held_out if shard.index in used.indices)
+    if used.source_fingerprint == manifest.source_fingerprint:
+        return Certainty.POSSIBLE, every
+    return Certainty.UNKNOWN, every

@@ -1,17 +1,22 @@
 """Folders of shards as inputs of commands: opened, verified, and split into folds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.contract.workdir import require_completed
+from pipelines.contract.workdir import digest, require_completed
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, download, is_remote
 from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest
-from tfrecords_tools.reading import ShardSet, evaluation_batches, shard_set
+from tfrecords_tools.provenance import ShardsUsed
+from tfrecords_tools.reading import evaluation_batches
+from tfrecords_tools.streams import ShardSet, shard_set
 from tfrecords_tools.verifying import verify_shards
+
+READ_BATCH = 64  # images decoded at a time, where they are read once
 
 
 @dataclass(frozen=True)
@@ -22,16 +27,31 @@ class Shards:
     manifest: Manifest
     cache: Path | None = None
 
-    def read(self, entries: tuple[ShardEntry, ...]) -> ShardSet:
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.manifest.classes
+
+    def read(self, entries: Sequence[ShardEntry]) -> ShardSet:
         """Returns some of the shards as a set to read; with a cache, fetches those that it lacks."""
         if self.cache is not None and is_remote(self.folder):
             local = [download(self.folder / entry.file, self.cache, entry.crc32c) for entry in entries]
             return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
 
-    def class_counts(self, entries: tuple[ShardEntry, ...]) -> tuple[int, ...]:
+    def class_counts(self, entries: Sequence[ShardEntry]) -> tuple[int, ...]:
         """Returns the images of each class in some of the shards."""
-        return count_classes(entries, len(self.manifest.classes))
+        return count_classes(entries, len(self.classes))
+
+    def used(self, entries: Sequence[ShardEntry]) -> ShardsUsed:
+        """Returns the description by which it can be told later whether an image was in some of the shards."""
+        return ShardsUsed(
+            source_fingerprint=self.manifest.source_fingerprint,
+            shards_digest=digest(self.folder),
+            folds_fingerprint=self.manifest.folds_fingerprint,
+            shards=tuple(shard.file for shard in entries),
+            indices=tuple(shard.index for shard in entries),
+        )
 
 
 def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
@@ -49,9 +69,24 @@ def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
     return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
 
 
+def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
+    """Returns a folder of synthetic shards after it was verified.
+
+    Raises:
+      CommandError: if the folder is missing, not complete, or holds real images.
+      DataError: if its manifest or a shard is damaged.
+    """
+    opened = open_shards(path, field, cache_dir)
+    if opened.manifest.provenance is None:
+        raise CommandError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
+    return opened
+
+
 def split_fold(manifest: Manifest, num_folds: int, fold: int) -> tuple[tuple[ShardEntry, ...], tuple[ShardEntry, ...]]:
-    """Returns the shards to train on and those of the fold, which are held out."""
+    """Returns the shards to train on, and the held-out shards of the fold; with 0 folds none are held out."""
     shards = manifest.split("train")
+    if not num_folds:
+        return shards, ()
     held_out = fold_shards(len(shards), num_folds, fold)
     return (
         tuple(shard for position, shard in enumerate(shards) if position not in held_out),
@@ -62,7 +97,7 @@ def split_fold(manifest: Manifest, num_folds: int, fold: int) -> tuple[tuple[Sha
 def first_images(shards: ShardSet, num_classes: int, image_size: int, per_class: int = 1) -> list[np.ndarray]:
     """Returns the first images of each class, uint8 `[per_class, H, W, 3]`, or fewer where there are not so many."""
     found: list[list[np.ndarray]] = [[] for _ in range(num_classes)]
-    for batch in evaluation_batches(shards, image_size=image_size, batch_size=64):
+    for batch in evaluation_batches(shards, image_size=image_size, batch_size=READ_BATCH):
         for image, label in zip(batch["image"].numpy(), batch["label"].numpy(), strict=True):
             if len(found[label]) < per_class:
                 found[label].append(image)
@@ -70,16 +105,3 @@ def first_images(shards: ShardSet, num_classes: int, image_size: int, per_class:
             break
     empty = np.zeros((0, image_size, image_size, 3), np.uint8)
     return [np.stack(images) if images else empty for images in found]
-
-
-def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
-    """Returns a folder of synthetic shards after it was verified.
-
-    Raises:
-      CommandError: if the folder is missing, not complete, or holds real images.
-      DataError: if its manifest or a shard is damaged.
-    """
-    opened = open_shards(path, field, cache_dir)
-    if not opened.manifest.provenance:
-        raise CommandError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
-    return opened

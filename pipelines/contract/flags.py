@@ -3,34 +3,35 @@
 import itertools
 import types
 import typing
-from dataclasses import fields
-from typing import Any, TypeVar
+from dataclasses import Field, fields
+from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from tfrecords_tools.foundation.errors import CommandError
-
-Config = TypeVar("Config")
+from tfrecords_tools.foundation.settings import Config, Setting, declaration, is_required
 
 
 def define_flags(config_class: type, flag_values: flags.FlagValues) -> None:
-    """Declares one flag for every field of a config class, with its help text and default."""
+    """Declares one flag for every field of a config class, and one for the name that it had in earlier versions."""
     types_of = typing.get_type_hints(config_class)
     for field in fields(config_class):
-        default = None if _is_required(field) else field.default
-        help_text = field.metadata["help"] + (" (required)" if _is_required(field) else "")
-        _define_flag(
-            field.name, _plain_type(types_of[field.name]), default, help_text, field.metadata["choices"], flag_values
-        )
+        setting, kind = declaration(field), _plain_type(types_of[field.name])
+        default = None if is_required(field) else field.default
+        help_text = setting.help + (" (required)" if is_required(field) else "")
+        _define_flag(field.name, kind, default, help_text, setting.choices, flag_values)
+        if setting.formerly:
+            _define_flag(setting.formerly, kind, None, f"now --{field.name}", setting.choices, flag_values)
 
 
 def describe_settings(config_class: type) -> str:
-    """Returns every setting with its default and help text, in the order of the fields."""
+    """Returns every setting with its default and help text: first the required ones, last those that others share."""
     lines = ["settings:"]
-    for field in fields(config_class):
-        default = "REQUIRED" if _is_required(field) else _show(field.default)
-        choices = f" ({', '.join(field.metadata['choices'])})" if field.metadata["choices"] else ""
-        lines.append(f"  --{field.name}={default}".ljust(34) + f" {field.metadata['help']}{choices}")
+    for field in sorted(fields(config_class), key=lambda field: (not is_required(field), _level(config_class, field))):
+        setting = declaration(field)
+        default = "REQUIRED" if is_required(field) else _show(field.default)
+        choices = f" ({', '.join(setting.choices)})" if setting.choices else ""
+        lines.append(f"  --{field.name}={default}".ljust(34) + f" {setting.help}{choices}")
     lines.append("also: --flagfile=FILE reads settings from a file; --verbosity=1 shows the traceback of an error")
     return "\n".join(lines)
 
@@ -39,16 +40,28 @@ def config_from_flags(config_class: type[Config], flag_values: flags.FlagValues)
     """Returns the config that the flags ask for.
 
     Raises:
-      CommandError: for a required flag that was not given.
+      CommandError: for a required flag that was not given, or one that was given by its old name too.
       ConfigError: for a value that the config refuses.
     """
     values = {}
     for field in fields(config_class):
-        value = flag_values[field.name].value
-        if value is None and _is_required(field):
-            raise CommandError(f"--{field.name} is required: {field.metadata['help']}")
+        value = _value_of(field, declaration(field), flag_values)
+        if value is None and is_required(field):
+            raise CommandError(f"--{field.name} is required: {declaration(field).help}")
         values[field.name] = tuple(itertools.chain(*value)) if isinstance(value, list) else value
     return config_class(**values)
+
+
+def _value_of(field: Field, setting: Setting, flag_values: flags.FlagValues) -> Any:
+    """Returns the value given by the name of today or, with a warning, by the name of earlier versions."""
+    new = flag_values[field.name]
+    old = flag_values[setting.formerly] if setting.formerly else None
+    if old is None or old.value is None:
+        return new.value
+    if new.present:
+        raise CommandError(f"--{setting.formerly} is the old name of --{field.name}; give the new one alone")
+    logging.warning("--%s is now --%s; the old name goes with the next version", setting.formerly, field.name)
+    return old.value
 
 
 def _define_flag(
@@ -77,11 +90,13 @@ def _plain_type(annotation: Any) -> type:
     return typing.get_origin(annotation) or annotation
 
 
+def _level(config_class: type, field: Field) -> int:
+    """Returns how far up, among the classes that a config inherits from, a setting is declared."""
+    classes = config_class.__mro__
+    return next(level for level, each in enumerate(classes) if field.name in each.__dict__.get("__annotations__", ()))
+
+
 def _show(default: Any) -> str:
     if isinstance(default, tuple):
         return ",".join(default)
     return "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def _is_required(field: Any) -> bool:
-    return not isinstance(field.default, (str, int, float, bool, tuple, types.NoneType))

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
 
-from pipelines.contract.flags import Config, config_from_flags, define_flags, describe_settings
+from pipelines.contract.flags import config_from_flags, define_flags, describe_settings
 from tfrecords_tools.foundation.errors import Preempted, UserError
+from tfrecords_tools.foundation.settings import Config
 
 
 def main(config_class: type[Config], run: Callable[[Config], None], *, positional: str = "") -> None:
-    """Runs a stage from the command line: exit code 0, or 1 with one line on what to do (2 for a wrong flag).
+    """Runs a command from the command line: exit code 0, or 1 with one line on what to do (2 for a wrong flag).
 
     Tools may take plain arguments: `positional` names the setting, of many values, that they are added to.
     """
@@ -71,5 +72,5 @@ def _one_line_errors() -> Iterator[None]:
         print(stopped, file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
     except KeyboardInterrupt:
-        print("interrupted; start the same command again to go on", file=sys.stderr)
+        print("interrupted; start the same command again to resume", file=sys.stderr)
         sys.exit(130)

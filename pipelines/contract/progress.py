@@ -18,7 +18,7 @@ class Progress:
         self._shown = self._began
 
     def update(self, done: int, note: str = "") -> None:
-        """Shows that `done` of the total is done, if it is time to; `note` follows the figures."""
+        """Shows that `done` of the total is done, if it is time to; `note` follows the numbers."""
         now = time.monotonic()
         finished = done >= self._total
         if not finished and now - self._shown < (_TERMINAL_SECONDS if self._terminal else _LOG_SECONDS):

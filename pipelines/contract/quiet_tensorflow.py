@@ -1,4 +1,4 @@
-"""Imports TensorFlow with the chatter of its C++ start-up put aside; stages that use TensorFlow import this first.
+"""Imports TensorFlow with the chatter of its C++ start-up put aside; commands that use TensorFlow import this first.
 
 Those lines are written before TensorFlow reads any setting that could silence them. Only the import is covered:
 what goes wrong later is shown.

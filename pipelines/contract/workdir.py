@@ -1,8 +1,8 @@
 """The folder of a command.
 
 It holds `config.json` first, then the artefacts, then `report.json`, then `COMPLETED`. Started again with the same
-settings a command goes on where it stopped, or says that it is done; with other settings it stops and names those
-that differ.
+settings a command resumes where it stopped, or says that it is done; with other settings it stops and names those that
+differ. A command opens its folder before anything else, and begins it once its inputs are found to be right.
 """
 
 import contextlib
@@ -11,13 +11,15 @@ import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 from absl import logging
 
+from tfrecords_tools.foundation.documents import as_plain, read_document, read_plain, stored
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import (
     AnyPath,
@@ -27,89 +29,130 @@ from tfrecords_tools.foundation.files import (
     is_unfinished,
     list_files,
     read_text,
+    remove,
     write_atomically,
 )
 from tfrecords_tools.foundation.locking import LOCK_FILE, FolderLock
+from tfrecords_tools.foundation.settings import current_names, differences, read_settings, result_settings
 
 CONFIG_FILE, REPORT_FILE, COMPLETED_FILE = "config.json", "report.json", "COMPLETED"
-
-
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "Pillow", "protobuf", "google-crc32c")
+_COMMAND = "stage"  # its key in config.json and report.json
+_REMEDY = "run the command that makes this folder again, in a new one"
+
+Config = TypeVar("Config")
+Report = TypeVar("Report")
 
 
 @dataclass(frozen=True)
-class Workdir:
-    """A stage's output folder, opened for its settings; workers of a cluster beside its chief have no lock."""
+class Facts:
+    """The part of report.json that all commands write: the command, its duration in seconds, versions of packages."""
 
-    path: AnyPath
-    started: float
-    lock: FolderLock | None
+    command: str = stored(_COMMAND)
+    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class Workdir:
+    """A command's folder, held by one run from `open_workdir` to the end of its `with` block.
+
+    Workers of a cluster beside its chief hold it without a lock, and write nothing.
+    """
+
+    def __init__(
+        self, path: AnyPath, settings: dict[str, Any], lock: FolderLock | None, created: Sequence[Path] = ()
+    ) -> None:
+        self.path = path
+        self._settings, self._lock, self._created = settings, lock, created
+        self._started = time.time()
 
     @property
     def writable(self) -> bool:
-        """Returns whether this process writes here."""
-        return self.lock is not None
+        """True if this process writes here."""
+        return self._lock is not None
 
-    def complete(self, report: dict) -> None:
-        """Writes report.json, with duration, versions and the settings' digest, and then COMPLETED."""
+    def __enter__(self) -> "Workdir":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Gives the folder free; folders that were made for this run are removed if it was not begun."""
+        if self._created and not is_file(self.path / CONFIG_FILE):
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                for folder in self._created:
+                    folder.rmdir()
+        if self._lock is not None:
+            self._lock.release()
+
+    def begin(self) -> None:
+        """Writes config.json: from here on the folder belongs to these settings."""
+        if not self.writable:
+            return
+        for file in [] if is_remote(self.path) else list_files(self.path, recursive=True):
+            if is_unfinished(file.name):
+                remove(self.path / file.name)  # of a run that was killed
+        text = json.dumps(self._settings, indent=1) + "\n"
+        if not is_file(self.path / CONFIG_FILE) or read_text(self.path / CONFIG_FILE) != text:
+            write_atomically(self.path / CONFIG_FILE, text)
+
+    def complete(self, report: Any) -> None:
+        """Writes report.json, with duration, versions and the digest of the settings, and then COMPLETED.
+
+        Arguments:
+          report: a dataclass.
+        """
         if not self.writable:
             return
         config_text = read_text(self.path / CONFIG_FILE)
         full = {
-            "stage": json.loads(config_text)["stage"],
-            **report,
-            "seconds": round(time.time() - self.started, 1),
+            _COMMAND: self._settings[_COMMAND],
+            **as_plain(report),
+            "seconds": round(time.time() - self._started, 1),
             "config_sha256": hashlib.sha256(config_text.encode()).hexdigest(),
             "versions": installed_versions(),
         }
         text = json.dumps(full, indent=1) + "\n"
         write_atomically(self.path / REPORT_FILE, text)
         write_atomically(self.path / COMPLETED_FILE, hashlib.sha256(text.encode()).hexdigest() + "\n")
-        self.lock.release()
 
 
-def open_workdir(path: AnyPath, stage: str, config: Any, *, writable: bool = True) -> Workdir | None:
-    """Opens an output folder for a stage, or returns None (and says so) if it is complete for these settings.
+def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = True) -> Workdir | None:
+    """Returns the folder of a command, or None (and says so) if it is complete for these settings.
 
     Arguments:
       path: the folder; created if needed.
-      stage: name of the stage.
+      command: its name.
       config: its settings.
       writable: False for the workers of a cluster that are not its chief: they neither compare settings nor write.
 
     Raises:
-      CommandError: if the folder belongs to another stage or other settings.
+      CommandError: if the folder belongs to another command or other settings.
       DataError: if another run is at work in it.
     """
+    settings = {_COMMAND: command, **json.loads(json.dumps(asdict(config)))}
     if not writable:
-        return None if is_completed(path) else Workdir(path, time.time(), lock=None)
+        return None if is_completed(path) else Workdir(path, settings, None)
+    created = [] if is_remote(path) else [folder for folder in (path, *path.parents) if not folder.exists()]
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
-    config_path = path / CONFIG_FILE
-    wanted = {"stage": stage, **json.loads(json.dumps(asdict(config)))}
-    found = json.loads(read_text(config_path)) if is_file(config_path) else None
-    if found is not None:
-        _require_same(path, found, wanted, config)
-    elif any(not _is_of_a_killed_run(file.name) for file in list_files(path, recursive=True)):
+    if is_file(path / CONFIG_FILE):
+        _require_same_run(path, type(config), settings)
+    elif any(not _may_lie_in_a_new_folder(file.name) for file in list_files(path, recursive=True)):
         raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
     if is_completed(path):
         logging.info("%s is complete already; nothing to do", path)
         return None
-    lock = FolderLock(path)
-    if found != wanted:
-        write_atomically(config_path, json.dumps(wanted, indent=1) + "\n")
-    return Workdir(path, time.time(), lock)
+    return Workdir(path, settings, FolderLock(path), created)
 
 
 def local_folder(path: str, field: str) -> Path:
-    """Returns the folder of a stage whose tools write to this machine only.
+    """Returns the folder of a command whose tools write to this machine only.
 
     Raises:
       CommandError: if it lies in a bucket.
     """
     if is_remote(as_path(path)):
         raise CommandError(
-            f"--{field}={path}: this stage writes to a local folder only; copy it to the bucket afterwards"
+            f"--{field}={path}: this command writes to a local folder only; copy it to the bucket afterwards"
         )
     return Path(path)
 
@@ -118,31 +161,63 @@ def require_completed(path: str, field: str) -> AnyPath:
     """Returns an input folder.
 
     Raises:
-      CommandError: if it does not exist, or its stage has not finished.
+      CommandError: if it does not exist, or its command has not finished.
     """
     folder = as_path(path)
     if not is_remote(folder) and not folder.is_dir():
         raise CommandError(f"--{field}={path}: no such folder")
     if not is_completed(folder):
         raise CommandError(
-            f"--{field}={path}: not complete; run the stage that makes it again, it goes on where it stopped"
+            f"--{field}={path}: not complete; run the command that makes it again, it resumes where it stopped"
         )
     return folder
 
 
 def is_completed(folder: AnyPath) -> bool:
-    """Returns whether a stage finished this folder."""
+    """Returns whether a command finished this folder."""
     return is_file(folder / COMPLETED_FILE)
 
 
-def read_run(folder: AnyPath) -> tuple[dict, dict]:
-    """Returns the settings and the report of a completed folder."""
-    return json.loads(read_text(folder / CONFIG_FILE)), json.loads(read_text(folder / REPORT_FILE))
-
-
 def digest(folder: AnyPath) -> str:
-    """Returns the SHA-256 that identifies a completed folder: that of its report, which holds its figures."""
+    """Returns the SHA-256 of the report of a completed folder, which identifies its results."""
     return read_text(folder / COMPLETED_FILE).strip()
+
+
+def read_facts(folder: AnyPath) -> Facts:
+    """Returns what the report of every command holds."""
+    return read_document(folder / REPORT_FILE, Facts, _REMEDY)
+
+
+def read_report(folder: AnyPath, kind: type[Report]) -> Report:
+    """Returns the report of a completed folder.
+
+    Raises:
+      DataError: if it is damaged.
+    """
+    return read_document(folder / REPORT_FILE, kind, _REMEDY)
+
+
+def read_config(folder: AnyPath, kind: type[Config]) -> Config:
+    """Returns the settings of a folder; what came after it was made has its default."""
+    return read_settings(kind, read_plain(folder / CONFIG_FILE, _REMEDY))
+
+
+def read_raw_settings(folder: AnyPath) -> dict[str, Any]:
+    """Returns the settings of a folder as they were written, to be shown."""
+    return {name: value for name, value in read_plain(folder / CONFIG_FILE, _REMEDY).items() if name != _COMMAND}
+
+
+def require_run(path: str, field: str, command: str) -> AnyPath:
+    """Returns an input folder that a command has made.
+
+    Raises:
+      CommandError: if it does not exist, is not complete, or was made by another command.
+    """
+    folder = require_completed(path, field)
+    made_by = read_facts(folder).command
+    if made_by != command:
+        raise CommandError(f"--{field}={path}: made by {made_by}, not by {command}")
+    return folder
 
 
 def installed_versions() -> dict[str, str]:
@@ -154,23 +229,26 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def _is_of_a_killed_run(name: str) -> bool:
-    """Returns whether a file may lie in a folder before its config.json, see `write_atomically` and `FolderLock`."""
-    return name == LOCK_FILE or (name.startswith(f".{CONFIG_FILE}.") and is_unfinished(name))
-
-
-def _require_same(path: AnyPath, found: dict, wanted: dict, config: Any) -> None:
-    free = {field.name for field in fields(config) if not field.metadata["changes_result"]}
-    require_equal(path, *({name: of[name] for name in of if name not in free} for of in (found, wanted)))
-
-
-def require_equal(path: AnyPath, found: Mapping, wanted: Mapping) -> None:
+def require_same_settings(path: AnyPath, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Does nothing if the settings that a folder was made with are those that are wanted.
 
     Raises:
       CommandError: naming every setting that differs.
     """
-    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-    if names:
-        differences = "; ".join(f"{name} was {found.get(name)!r}, now {wanted.get(name)!r}" for name in names)
-        raise CommandError(f"{path}: made with other settings ({differences}); give those again, or another folder")
+    others = differences(found, wanted)
+    if others:
+        raise CommandError(f"{path}: made with other settings ({others}); give those again, or another folder")
+
+
+def _require_same_run(path: AnyPath, config_class: type, wanted: Mapping[str, Any]) -> None:
+    decisive = {_COMMAND, *result_settings(config_class)}
+    found = read_plain(path / CONFIG_FILE, _REMEDY)
+    if found.get(_COMMAND) == wanted[_COMMAND]:
+        found = current_names(config_class, found)
+    free = {name for name in wanted if name not in decisive}
+    require_same_settings(path, *({name: of[name] for name in of if name not in free} for of in (found, wanted)))
+
+
+def _may_lie_in_a_new_folder(name: str) -> bool:
+    """Returns whether a file of a killed run may lie in a folder before its config.json."""
+    return name == LOCK_FILE or (is_unfinished(name) and name.endswith(CONFIG_FILE))

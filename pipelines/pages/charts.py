@@ -21,7 +21,7 @@ _STYLE = {
     "grid.color": "#e4e4e8",
     "axes.axisbelow": True,
     "legend.frameon": False,
-    "svg.hashsalt": "melgan",  # equal figures, equal bytes
+    "svg.hashsalt": "melgan",  # equal charts, equal bytes
 }
 _COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#777777")
 
@@ -73,8 +73,8 @@ def bars(panels: Bars, classes: Sequence[str]) -> str:
     positions = np.arange(len(classes))
     for axis, (title, kinds) in zip(axes, panels.items(), strict=True):
         width = 0.8 / len(kinds)
-        for number, (colour, (kind, figures)) in enumerate(zip(_cycle(len(kinds)), kinds.items(), strict=True)):
-            values, lows, highs = np.array(figures).T
+        for number, (colour, (kind, intervals)) in enumerate(zip(_cycle(len(kinds)), kinds.items(), strict=True)):
+            values, lows, highs = np.array(intervals).T
             reach = np.nan_to_num(np.maximum([values - lows, highs - values], 0.0))
             centres = positions + (number - (len(kinds) - 1) / 2) * width
             axis.bar(centres, values, width, yerr=reach, color=colour, label=kind, error_kw={"linewidth": 0.9})

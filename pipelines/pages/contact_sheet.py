@@ -20,7 +20,7 @@ _BACKGROUND, _INK, _FAINT, _DAMAGED, _BOX = "white", "black", "#666666", "#f4d6d
 class Tile:
     """An image, uint8 `[H, W, 3]`, with its caption; None stands for one that does not decode.
 
-    `boxes` are drawn on it: x_min, y_min, x_max, y_max as shares of its sides.
+    `boxes` are drawn on it: x_min, y_min, x_max, y_max as fractions of its sides.
     """
 
     image: np.ndarray | None

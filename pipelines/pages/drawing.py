@@ -1,4 +1,4 @@
-"""What the pictures made with Pillow share: text that fits, and a file that is whole."""
+"""Helpers of pictures made with Pillow: text that fits, and a file that is whole."""
 
 import io
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
@@ -11,13 +10,11 @@ from sklearn.manifold import TSNE
 
 from melgan.metrics.dihedral import views_of
 from melgan.metrics.samples import Samples
-from melgan.sampling import interpolate
-from pipelines.pages.grids import SYNTHETIC, write_grid
+from melgan.sampling import Sampler
+from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, column_of_class, write_grid
 from tfrecords_tools.foundation.files import write_atomically
 
 GRID, SUSPICIOUS, EMBEDDING, INTERPOLATIONS = "real_and_synthetic.png", "suspicious.png", "embedding.csv", "steps.png"
-_GRID_ROWS = 8
-_SUSPICIOUS_ROWS = 8
 _STEPS = 9
 _EMBEDDED_PER_SIDE = 1000
 _EMBEDDED_COMPONENTS = 50
@@ -25,14 +22,12 @@ _EMBEDDED_COMPONENTS = 50
 
 def write_real_and_synthetic(folder: Path, real: Samples, synthetic: Samples, classes: Sequence[str]) -> None:
     """Writes the first images of each class: real ones under its name, beside them synthetic ones."""
-    columns, names = [], []
-    for label, name in enumerate(classes):
-        for side, title in ((real, name), (synthetic, SYNTHETIC)):
-            own = side.images[side.labels == label][:_GRID_ROWS]
-            if len(own):
-                columns.append(own)
-                names.append(title)
-    write_grid(folder / GRID, columns, names, [])
+    columns = [
+        column_of_class(title, side.images, side.labels, label)
+        for label, name in enumerate(classes)
+        for side, title in ((real, name), (synthetic, SYNTHETIC))
+    ]
+    write_grid(folder / GRID, columns)
 
 
 def write_most_suspicious(folder: Path, synthetic: Samples, training: Samples, nearest: pd.DataFrame) -> None:
@@ -48,13 +43,14 @@ def write_most_suspicious(folder: Path, synthetic: Samples, training: Samples, n
       nearest: of `nearest_table`.
     """
     own, theirs, names = [], [], []
-    per_space = _SUSPICIOUS_ROWS // nearest["space"].nunique()
+    per_space = GRID_ROWS // nearest["space"].nunique()
     for space, table in nearest.groupby("space", sort=False):
         for pair in table.drop_duplicates("training_row").head(per_space).itertuples():
             own.append(list(views_of(synthetic.images[pair.row][None]))[pair.view][0])
             theirs.append(training.images[pair.training_row])
             names.append(f"{pair.ratio:.2f} {space[0]}.")
-    write_grid(folder / SUSPICIOUS, [np.stack(own), np.stack(theirs)], ["synthetic", "training"], names)
+    columns = [Column("synthetic", np.stack(own)), Column("training", np.stack(theirs))]
+    write_grid(folder / SUSPICIOUS, columns, names)
 
 
 def write_embedding(folder: Path, real: Samples, synthetic: Samples, classes: Sequence[str], seed: int) -> None:
@@ -74,8 +70,13 @@ def write_embedding(folder: Path, real: Samples, synthetic: Samples, classes: Se
     write_atomically(folder / EMBEDDING, table.to_csv(index=False))
 
 
-def write_interpolations(folder: Path, generator: keras.Model, classes: Sequence[str], seed: int) -> None:
-    """Writes a row for each class: the way from one image to another in equal steps of the latents."""
-    rows = [interpolate(generator, label, seed, _STEPS) for label in range(len(classes))]
-    columns = [np.stack([row[step] for row in rows]) for step in range(_STEPS)]
-    write_grid(folder / INTERPOLATIONS, columns, [f"{step / (_STEPS - 1):.3g}" for step in range(_STEPS)], classes)
+def write_interpolations(folder: Path, sampler: Sampler) -> None:
+    """Writes a row for each class: the way from one image to another in equal steps of the latents.
+
+    Nothing, for a sampler without latents.
+    """
+    rows = [sampler.interpolate(label, _STEPS) for label in range(len(sampler.classes))]
+    if any(row is None for row in rows):
+        return
+    columns = [Column(f"{step / (_STEPS - 1):.3g}", np.stack([row[step] for row in rows])) for step in range(_STEPS)]
+    write_grid(folder / INTERPOLATIONS, columns, sampler.classes)

@@ -1,23 +1,10 @@
 """A page of tables and pictures that needs nothing from outside."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import jinja2
 
-
-@dataclass(frozen=True)
-class Run:
-    """A completed folder of a stage."""
-
-    folder: Path
-    settings: dict
-    report: dict
-
-    @property
-    def name(self) -> str:
-        """The name of the folder, by which the page calls the run."""
-        return self.folder.name
+from melgan.metrics.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,12 @@ def render(title: str, sections: list[Section]) -> str:
     return environment.get_template("report.html").render(title=title, sections=sections)
 
 
-def interval_text(figure: dict, signed: bool = False) -> str:
-    """Returns a figure with its 95 % interval as text."""
+def interval_text(interval: Interval, signed: bool = False) -> str:
+    """Returns a value with its 95 % interval as text."""
     sign = "+" if signed else ""
-    return f"{figure['value']:{sign}.3f} ({figure['low']:{sign}.3f} to {figure['high']:{sign}.3f})"
+    return f"{interval.value:{sign}.3f} ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"
+
+
+def sentences(*texts: str) -> str:
+    """Returns texts as one, without those that are empty."""
+    return " ".join(text for text in texts if text)

@@ -1,4 +1,4 @@
-"""What was found in TFRecord files, as plain text."""
+"""Tables of the contents of TFRecord files, as plain text."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def feature_table(summary: Summary) -> list[str]:
 
 
 def class_table(feature: str, stats: FeatureStats, classes: Sequence[str]) -> list[str]:
-    """Returns the lines of a table: class, its name where `classes` has one, records, share of all."""
+    """Returns the lines of a table: class, its name where `classes` has one, records, fraction of all."""
     if stats.overflowed:
         return [f"{feature}: more than {MOST_DISTINCT:,} different values, so these are no classes"]
     if "float" in stats.types or not stats.values:
@@ -32,7 +32,7 @@ def class_table(feature: str, stats: FeatureStats, classes: Sequence[str]) -> li
         (label_text(label, classes), f"{stats.values[label]:,}", f"{stats.values[label] / total:.1%}")
         for label in shown
     ]
-    lines = align([(feature, "records", "share"), *rows], right=("records", "share"))
+    lines = align([(feature, "records", "fraction"), *rows], right=("records", "fraction"))
     rest = len(stats.values) - len(shown)
     return [*lines, f"... and {rest:,} more"] if rest else lines
 

@@ -1,1 +1,1 @@
-"""The parts of a training that know files: its data, its checkpoints, its beginning."""
+"""The parts of a training that know files: its driver, its batches, the boxes and weights that it starts with."""

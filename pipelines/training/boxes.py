@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from melgan.gans.architectures import ARCHITECTURES
-from melgan.gans.boxes import draw_rows, table_of
+from melgan.gans.boxes import draw_rows
 from melgan.gans.config import GanConfig
 from melgan.layers.box_map import MAX_BOXES
+from melgan.layers.box_table import BoxTable
 from pipelines.artefacts.shards import Shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.reading import ShardSet, evaluation_batches
+from tfrecords_tools.reading import evaluation_batches
+from tfrecords_tools.streams import ShardSet
 
 _SMALL, _BATCH = 8, 256  # images are decoded with the boxes: as small as they can be
 
@@ -31,11 +32,8 @@ def require_boxes(config: GanConfig, shards: Shards, entries: Sequence[ShardEntr
         )
 
 
-def fill_table(generator: keras.Model, data: ShardSet, num_classes: int, seed: int) -> None:
-    """Gives a generator the boxes of the training images; one that draws without boxes stays as it is."""
-    table = table_of(generator)
-    if table is None:
-        return
+def fill_box_table(table: BoxTable, data: ShardSet, num_classes: int, seed: int) -> None:
+    """Gives a generator the boxes of the training images to choose from."""
     batches = list(evaluation_batches(data, image_size=_SMALL, batch_size=_BATCH, max_boxes=MAX_BOXES))
     boxes, labels = (np.concatenate([batch[name].numpy() for batch in batches]) for name in ("boxes", "label"))
     table.fill(draw_rows(boxes, labels, num_classes, seed))

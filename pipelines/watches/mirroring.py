@@ -1,7 +1,7 @@
-"""A run whose workdir lies in a bucket: it works in a local folder, of which the bucket has a copy after each save.
+"""A run whose workdir lies in a bucket: it works in a local folder, which is copied to the bucket after each save.
 
-Files go through `tfrecords_tools.storage`, which compares checksums and says in one line what a bucket refuses.
-What counts is the bucket: a run that goes on, on this machine or another, takes up what lies there.
+Files go through `tfrecords_tools.foundation.files`, which compares checksums and says in one line what a bucket
+refuses. The bucket decides: a run that resumes, on this machine or another, starts from what lies there.
 """
 
 import shutil
@@ -47,7 +47,7 @@ class Mirror:
         self._sent: dict[str, ListedFile] = {}
 
     def fetch(self) -> None:
-        """Makes the local folder hold what a run needs to go on, as it is in the bucket, and nothing else."""
+        """Makes the local folder hold the files that a run resumes from, as in the bucket, and nothing else."""
         if self._bucket is None:
             return
         names = {file.name for file in list_files(self._bucket, recursive=True) if _needed_to_go_on(file.name)}

@@ -1,61 +1,56 @@
-"""Artefacts of every checkpoint of a GAN: its diversity, its evaluation, and a grid of samples."""
+"""The work at every checkpoint of a GAN: its diversity, its evaluation, and a grid of samples."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from melgan.sampling import sample_images
-from pipelines.pages.grids import REAL, SYNTHETIC, write_grid
+from melgan.sampling import Sampler, first_requests
+from pipelines.pages.grids import GRID_ROWS, REAL, SYNTHETIC, Column, write_grid
 from pipelines.watches.diversity import DiversityWatch
 from pipelines.watches.evaluation import EvaluationWatch
 
-_GRID_ROWS = 8
 
-
-class CheckpointArtefacts:
-    """What comes with every checkpoint of a GAN: a line of metrics on its diversity, and a grid of samples.
+class CheckpointWatch:
+    """Writes what comes with every checkpoint of a GAN.
 
     Arguments:
       folder: of the run.
-      classes: names of the classes.
+      sampler: of the generator in training.
       real_images: uint8 `[N, H, W, 3]` of each class, at least one.
-      watch: what judges the diversity.
-      evaluation: what judges by metrics, where that is wanted.
-      evaluated: whether it does so at a step.
-      seed: of the latents, the same at every checkpoint.
+      diversity: measures the diversity.
+      evaluation: evaluates by metrics, where that is wanted.
+      is_evaluated: whether it does so at a step.
     """
 
     def __init__(
         self,
         folder: Path,
-        classes: Sequence[str],
+        sampler: Sampler,
         real_images: Sequence[np.ndarray],
-        watch: DiversityWatch,
+        diversity: DiversityWatch,
         *,
         evaluation: EvaluationWatch | None,
-        evaluated: Callable[[int], bool],
-        seed: int,
+        is_evaluated: Callable[[int], bool],
     ) -> None:
-        self._folder, self._classes, self._real_images, self._seed = folder, classes, real_images, seed
-        self._watch, self._evaluation, self._evaluated = watch, evaluation, evaluated
+        self._folder, self._sampler, self._real_images = folder, sampler, real_images
+        self._diversity, self._evaluation, self._is_evaluated = diversity, evaluation, is_evaluated
 
-    def are_written(self, step: int) -> bool:
+    def is_written(self, step: int) -> bool:
         """Returns whether a checkpoint has all of it."""
         return self._grid_file(step).is_file()
 
-    def write(self, generator: keras.Model, step: int) -> None:
-        """Judges the generator of a step and draws its grid, last, as its file tells that all is written."""
-        self._watch.judge(generator, step)
-        if self._evaluation is not None and self._evaluated(step):
-            self._evaluation.judge(generator, step)
+    def write(self, step: int) -> None:
+        """Measures the generator of a step and draws its grid, last, as its file tells that all is written."""
+        self._diversity.measure(step)
+        if self._evaluation is not None and self._is_evaluated(step):
+            self._evaluation.evaluate(step)
         columns = []
-        for label, real in enumerate(self._real_images):
-            fakes = sample_images(generator, [label] * _GRID_ROWS, self._seed)
-            columns.append(np.concatenate([real[:1], np.stack(list(fakes))]))
+        for label, (name, real) in enumerate(zip(self._sampler.classes, self._real_images, strict=True)):
+            fakes = self._sampler.draw(first_requests(label, GRID_ROWS)).images
+            columns.append(Column(name, np.concatenate([real[:1], fakes])))
         self._grid_file(step).parent.mkdir(exist_ok=True)
-        write_grid(self._grid_file(step), columns, self._classes, [REAL] + [SYNTHETIC] * _GRID_ROWS)
+        write_grid(self._grid_file(step), columns, [REAL] + [SYNTHETIC] * GRID_ROWS)
 
     def _grid_file(self, step: int) -> Path:
         return self._folder / "samples" / f"{step:07d}.png"

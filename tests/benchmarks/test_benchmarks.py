@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.__main__ import SUBJECTS, table
 from benchmarks.gan_scaling import Machine, efficiency_on_paper, exchanged_bytes
-from benchmarks.measuring import Figure, times_faster
+from benchmarks.measuring import Measurement, times_faster
 from tests.conftest import ROOT
 
 TINY = {
@@ -41,11 +41,11 @@ def test_every_subject_measures(subject):
     for package in NEEDED[subject]:
         if importlib.util.find_spec(package) is None:  # not imported: PyTorch beside TensorFlow asks for trouble
             pytest.skip(f"needs {package}, of the extra bench")
-    figures = measured(subject, TINY[subject])
-    assert all(figure.value >= 0 for figure in figures)
-    assert any(figure.met is not None for figure in figures) or subject == "gan_scaling"
+    measurements = measured(subject, TINY[subject])
+    assert all(row.value >= 0 for row in measurements)
+    assert any(row.met is not None for row in measurements) or subject == "gan_scaling"
     if subject == "gan_step":
-        (equality,) = (figure for figure in figures if figure.unit == "millionths" and figure.at_most)
+        (equality,) = (row for row in measurements if row.unit == "millionths" and row.at_most)
         assert equality.met
 
 
@@ -57,10 +57,10 @@ def test_our_image_metrics_are_measured_without_a_rival():
 
 
 def measured(subject, arguments):
-    code = f"from benchmarks.{subject} import *\nprint_figures(measure({arguments}))"
+    code = f"from benchmarks.{subject} import *\nprint_measurements(measure({arguments}))"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    return [Figure(**json.loads(line)) for line in result.stdout.splitlines()]
+    return [Measurement(**json.loads(line)) for line in result.stdout.splitlines()]
 
 
 def test_a_ratio_is_the_median_over_the_rounds():
@@ -69,14 +69,14 @@ def test_a_ratio_is_the_median_over_the_rounds():
 
 def test_the_table_says_what_was_met():
     row = {"what": "this", "ours": "2/s", "rival": "that"}
-    figures = [
-        Figure(**row, value=3.456, at_least=3.5),
-        Figure(**row, value=49.96, unit="dB", at_least=45),
-        Figure(**row, value=150, unit="MB", at_most=150),
-        Figure(**row, value=0.5149, unit="of its time", at_most=0.6),
-        Figure(**row, value=1),
+    measurements = [
+        Measurement(**row, value=3.456, at_least=3.5),
+        Measurement(**row, value=49.96, unit="dB", at_least=45),
+        Measurement(**row, value=150, unit="MB", at_most=150),
+        Measurement(**row, value=0.5149, unit="of its time", at_most=0.6),
+        Measurement(**row, value=1),
     ]
-    assert list(table(figures))[2:] == [
+    assert list(table(measurements))[2:] == [
         "| this | 2/s | that | 3.46x | at least 3.5x | **no** |",
         "| this | 2/s | that | 50.0 dB | at least 45 dB | yes |",
         "| this | 2/s | that | 150.0 MB | at most 150 MB | yes |",

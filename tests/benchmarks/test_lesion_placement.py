@@ -8,7 +8,7 @@ from tests.pipelines.conftest import PHANTOM, succeed
 from tfrecords_tools.lesion_box import MARGIN
 
 SKIN, PIGMENT = (214, 170, 148), (96, 58, 40)
-# Squares of 16 of 64 pixels, of which each shares nothing with the next.
+# Squares of 16 of 64 pixels, of which none overlaps with the next.
 CORNERS = np.array([(12, 12), (34, 14), (14, 36), (36, 34)])
 
 
@@ -20,7 +20,7 @@ def lesions(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return images, np.concatenate([corners, corners + 16], axis=1) / 64
 
 
-def test_overlap_is_what_two_boxes_share_of_what_they_cover():
+def test_overlap_is_the_intersection_over_the_union():
     boxes = np.array([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5], [0, 0, 1, 1]])
     others = np.array([[0, 0, 0.5, 0.5], [0.25, 0, 0.75, 0.5], [0.5, 0.5, 1, 1], [0.25, 0.25, 0.75, 0.75]])
     np.testing.assert_allclose(overlaps(boxes, others), [1, 1 / 3, 0, 0.25])
@@ -47,17 +47,17 @@ def test_images_without_a_lesion_count_as_not_found():
     placement = measure_placement(images, boxes)
     assert (placement.images, placement.found) == (8, 0.5)
     assert placement.overlap > 0.7
-    with pytest.raises(ValueError, match="0 lesions were found in 4 images; three are needed"):
+    with pytest.raises(ValueError, match="0 lesions .* 4 images"):
         measure_placement(images[4:], boxes[4:])
 
 
-def test_true_boxes_of_shards_hold_their_lesions(tmp_path, run_stage):
+def test_true_boxes_of_shards_hold_their_lesions(tmp_path, launch):
     images = tmp_path / "images"
-    succeed(run_stage("make_shards", input=images, output=tmp_path / "plain", **PHANTOM))
-    with pytest.raises(ValueError, match="plain has no boxes"):
+    succeed(launch("make_shards", input=images, output=tmp_path / "plain", **PHANTOM))
+    with pytest.raises(ValueError, match="plain .*--boxes"):
         read_boxed_images(str(tmp_path / "plain"), most=60)
     settings = {**PHANTOM, "input": images, "boxes": images / "boxes.csv"}
-    succeed(run_stage("make_shards", output=tmp_path / "shards", **settings))
+    succeed(launch("make_shards", output=tmp_path / "shards", **settings))
     images, boxes = read_boxed_images(str(tmp_path / "shards"), most=60)
     assert images.shape == (60, 32, 32, 3)
     placement = measure_placement(images, boxes)

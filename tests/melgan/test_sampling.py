@@ -1,65 +1,119 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
-from tiny_gan import CLASS_COUNTS, enlarge_weights, tiny_config
 
-from melgan.gans.trainer import GanTrainer
-from melgan.sampling import latents_at, sample_images
-
-LABELS = np.arange(10) % 2
-
-
-def assert_same_images(found, expected):
-    """Equal but for one grey level: float sums are in another order in a batch of another size."""
-    np.testing.assert_allclose(np.asarray(found, int), np.asarray(expected, int), rtol=0, atol=1)
-
-
-@pytest.fixture(scope="module")
-def generator(one_device):
-    generator = GanTrainer(tiny_config(), CLASS_COUNTS, one_device).generator
-    enlarge_weights(generator)
-    return generator
-
-
-@pytest.fixture(scope="module")
-def images(generator):
-    return np.stack(list(sample_images(generator, LABELS, seed=3)))
-
-
-def test_images_are_uint8_of_the_generators_size(images):
-    assert (images.shape, images.dtype) == ((10, 32, 32, 3), np.uint8)
-    assert images.std() > 10
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 10])
-def test_images_do_not_depend_on_the_batch(generator, images, batch_size):
-    assert_same_images(list(sample_images(generator, LABELS, seed=3, batch_size=batch_size)), images)
-
-
-def test_an_image_is_that_of_its_seed_index_and_label(generator, images):
-    chosen = [7, 2, 2, 5]
-    again = list(sample_images(generator, LABELS[chosen], seed=3, indices=chosen))
-    assert_same_images(again, images[chosen])
-
-
-def test_the_same_call_gives_the_same_bytes(generator, images):
-    np.testing.assert_array_equal(list(sample_images(generator, LABELS, seed=3)), images)
-
-
-@pytest.mark.parametrize(
-    "changed", [{"seed": 4}, {"indices": [100]}, {"labels": [1 - LABELS[0]]}], ids=["seed", "index", "label"]
+from melgan.sampling import (
+    BATCH_SIZE,
+    CONDITIONS,
+    Requests,
+    SampledImages,
+    Sampler,
+    first_requests,
+    require_known_conditions,
 )
-def test_another_seed_index_or_label_gives_another_image(generator, images, changed):
-    settings = {"labels": LABELS[:1], "seed": 3} | changed
-    assert np.abs(next(sample_images(generator, **settings)).astype(int) - images[0]).max() > 2
+
+COUNT = 7
 
 
-def test_latents_are_standard_normal_and_differ_by_index():
-    latents = latents_at(0, range(100), 64).numpy()
-    assert latents.shape == (100, 64)
-    assert len(np.unique(latents)) > 0.99 * latents.size
-    assert abs(latents.mean()) < 4 / 80  # 4 standard errors
-    assert abs(latents.std() - 1) < 4 / 80 / 2**0.5
+def requests(**conditions):
+    return Requests(index=np.arange(10, 10 + COUNT), label=np.arange(COUNT, dtype=np.int32) % 2, **conditions)
 
 
-def test_nothing_to_draw(generator):
-    assert list(sample_images(generator, [], seed=0)) == []
+def with_every_condition():
+    rng = np.random.default_rng(0)
+    return requests(
+        boxes=rng.uniform(size=(COUNT, 2, 4)),
+        mask=rng.uniform(size=(COUNT, 8, 8)),
+        source=np.array([f"image {number}" for number in range(COUNT)]),
+    )
+
+
+class Album:
+    """A sampler that knows a few images of each class, and cuts them to a mask."""
+
+    classes, image_size, conditions = ("empty", "two", "three"), 8, frozenset({"mask"})
+
+    def capacity(self, label: int) -> int | None:
+        return (0, 2, 3)[label]
+
+    def draw(self, requests: Requests) -> SampledImages:
+        require_known_conditions(requests, self.conditions)
+        images = np.zeros((len(requests), 8, 8, 3), np.uint8)
+        images += (100 * requests.label + requests.index).astype(np.uint8)[:, None, None, None]
+        if requests.mask is not None:
+            images = (images * requests.mask[..., None]).astype(np.uint8)
+        names = tuple((f"{label}/{index}",) for label, index in zip(requests.label, requests.index, strict=True))
+        return SampledImages(images=images, boxes=None, made_from=names)
+
+    def interpolate(self, label: int, steps: int) -> np.ndarray | None:
+        return None
+
+
+def test_conditions_are_those_that_are_given():
+    assert CONDITIONS == ("boxes", "mask", "source")
+    assert requests().conditions == frozenset()
+    assert requests(mask=np.zeros((COUNT, 4, 4))).conditions == {"mask"}
+    assert with_every_condition().conditions == set(CONDITIONS)
+
+
+@pytest.mark.parametrize("rows", [[4], [6, 0, 0], slice(2, 5), np.arange(COUNT) % 2 == 0], ids=str)
+def test_rows_are_taken_with_all_their_conditions(rows):
+    taken, whole = with_every_condition().take(rows), with_every_condition()
+    for each in fields(Requests):
+        np.testing.assert_array_equal(getattr(taken, each.name), getattr(whole, each.name)[rows])
+    assert len(taken) == len(whole.index[rows])
+    assert requests().take(rows).conditions == frozenset()
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1] * 7), (3, [3, 3, 1]), (7, [7]), (100, [7])])
+def test_batches_are_all_requests_in_order(batch_size, sizes):
+    batches = list(with_every_condition().in_batches(batch_size))
+    assert [len(batch) for batch in batches] == sizes
+    for each in fields(Requests):
+        joined = np.concatenate([getattr(batch, each.name) for batch in batches])
+        np.testing.assert_array_equal(joined, getattr(with_every_condition(), each.name))
+
+
+def test_batches_have_64_requests_unless_told_otherwise():
+    assert BATCH_SIZE == 64
+    assert [len(batch) for batch in first_requests(0, 130).in_batches()] == [64, 64, 2]
+    assert list(first_requests(0, 0).in_batches()) == []
+
+
+def test_first_requests_of_a_class_count_from_zero():
+    first = first_requests(3, 4)
+    np.testing.assert_array_equal(first.index, [0, 1, 2, 3])
+    np.testing.assert_array_equal(first.label, [3, 3, 3, 3])
+    assert first.label.dtype == np.int32
+    assert first.conditions == frozenset()
+
+
+def test_a_condition_that_is_not_taken_is_refused_by_name():
+    with pytest.raises(ValueError, match="mask"):
+        require_known_conditions(requests(mask=np.zeros((COUNT, 4, 4))), frozenset())
+    with pytest.raises(ValueError, match="boxes.*source.*mask"):
+        require_known_conditions(with_every_condition(), frozenset({"mask"}))
+    require_known_conditions(with_every_condition(), frozenset(CONDITIONS))
+    require_known_conditions(requests(), frozenset())
+
+
+def test_a_sampler_of_a_few_images_answers_requests():
+    """Whatever answers requests is a sampler; it need not be a network, nor have images without end."""
+    sampler: Sampler = Album()
+    assert [sampler.capacity(label) for label in range(3)] == [0, 2, 3]
+    whole = first_requests(2, sampler.capacity(2))
+    drawn = sampler.draw(whole)
+    np.testing.assert_array_equal(drawn.images[:, 0, 0, 0], [200, 201, 202])
+    assert drawn.made_from == (("2/0",), ("2/1",), ("2/2",))
+    assert drawn.boxes is None
+    assert sampler.interpolate(2, 5) is None
+    parts = [sampler.draw(batch).images for batch in whole.in_batches(2)]
+    np.testing.assert_array_equal(np.concatenate(parts), drawn.images)
+    np.testing.assert_array_equal(sampler.draw(whole.take([2, 0])).images, drawn.images[[2, 0]])
+    mask = np.zeros((1, 8, 8))
+    mask[0, :2] = 1
+    cut = sampler.draw(Requests(index=np.array([1]), label=np.array([1]), mask=mask)).images
+    np.testing.assert_array_equal(cut[0, :, 0, 0], [101, 101, 0, 0, 0, 0, 0, 0])
+    with pytest.raises(ValueError, match="boxes"):
+        sampler.draw(Requests(index=np.array([1]), label=np.array([1]), boxes=np.zeros((1, 1, 4))))

@@ -1,4 +1,4 @@
-"""One small run of the whole line, which the tests of the stages share; built only as far as a test asks."""
+"""One small run of the whole line, for the tests of all commands; built only as far as a test asks."""
 
 import io
 import json
@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, stage_command
+from tests.conftest import ROOT, command_line
+from tfrecords_tools import example
+from tfrecords_tools.manifest import read_manifest
+from tfrecords_tools.records import read_records
 
 PHANTOM = {"source": "phantom", "image_size": 32, "num_images": 240, "num_shards": 6}
 GAN = {
@@ -43,7 +46,7 @@ FOLDER = {"source": "image_folder", "image_size": 32, "num_shards": 4, "workers"
 
 @dataclass(frozen=True)
 class Line:
-    """Folders of the stages' outputs."""
+    """The folders that the commands of the line wrote."""
 
     root: Path
 
@@ -98,75 +101,84 @@ def artefacts(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".tfrec" or path.name in names}
 
 
+def records_of(folder: Path, split: str) -> list[dict]:
+    """The records of a split of a folder of shards, in order."""
+    return [
+        example.parse(record)
+        for shard in read_manifest(folder).split(split)
+        for record in read_records(folder / shard.file)
+    ]
+
+
 def finished_shards(folder: Path) -> list[str]:
     """The shards that the parts of a run which is under way vouch for."""
     parts = (json.loads(path.read_text()) for path in sorted((folder / "parts").glob("t*.json")))
     return [part["entry"]["file"] for part in parts]
 
 
-def start_stage(stage: str, log: Path, **settings: object) -> subprocess.Popen:
-    """Starts a stage as the leader of a session of its own; its messages go to a file."""
+def start_command(stage: str, log: Path, **settings: object) -> subprocess.Popen:
+    """Starts a command as the leader of a session of its own; its messages go to a file."""
     with open(log, "ab") as messages:
         return subprocess.Popen(
-            stage_command(stage, **settings), cwd=ROOT, stderr=messages, stdout=messages, start_new_session=True
+            command_line(stage, **settings), cwd=ROOT, stderr=messages, stdout=messages, start_new_session=True
         )
 
 
 @pytest.fixture(scope="session")
-def shards(line: Line, run_stage: Callable) -> Path:
-    succeed(run_stage("make_shards", output=line.shards, **PHANTOM))
+def shards(line: Line, launch: Callable) -> Path:
+    succeed(launch("make_shards", output=line.shards, **PHANTOM))
     return line.shards
 
 
 @pytest.fixture(scope="session")
-def boxed_shards(line: Line, shards: Path, run_stage: Callable) -> Path:
+def boxed_shards(line: Line, shards: Path, launch: Callable) -> Path:
     """The shards of the line with the true boxes of their images."""
     images = shards.with_name("shards_images")
     settings = {**PHANTOM, "input": images, "boxes": images / "boxes.csv"}
-    succeed(run_stage("make_shards", output=line.boxed_shards, **settings))
+    succeed(launch("make_shards", output=line.boxed_shards, **settings))
     return line.boxed_shards
 
 
 @pytest.fixture(scope="session")
-def gan(line: Line, shards: Path, run_stage: Callable) -> Path:
-    succeed(run_stage("train_gan", shards=shards, workdir=line.gan, **EVALUATED_GAN))
+def gan(line: Line, shards: Path, launch: Callable) -> Path:
+    succeed(launch("train_gan", shards=shards, workdir=line.gan, **EVALUATED_GAN))
     return line.gan
 
 
 @pytest.fixture(scope="session")
-def synthetic(line: Line, gan: Path, run_stage: Callable) -> Path:
-    succeed(run_stage("synthesize", gan=gan, output=line.synthetic, label="malignant", count=30, shard_size=20))
+def synthetic(line: Line, gan: Path, launch: Callable) -> Path:
+    succeed(launch("synthesize", gan=gan, output=line.synthetic, label="malignant", count=30, shard_size=20))
     return line.synthetic
 
 
 @pytest.fixture(scope="session")
-def classifier(line: Line, shards: Path, run_stage: Callable) -> Path:
-    succeed(run_stage("train_classifier", shards=shards, workdir=line.real_only, **CLASSIFIER))
+def classifier(line: Line, shards: Path, launch: Callable) -> Path:
+    succeed(launch("train_classifier", shards=shards, workdir=line.real_only, **CLASSIFIER))
     return line.real_only
 
 
 @pytest.fixture(scope="session")
-def mixed_classifier(line: Line, shards: Path, synthetic: Path, run_stage: Callable) -> Path:
+def mixed_classifier(line: Line, shards: Path, synthetic: Path, launch: Callable) -> Path:
     settings = {**CLASSIFIER, "folds": 0, "synthetic": synthetic, "synthetic_fraction": 0.2}
-    succeed(run_stage("train_classifier", shards=shards, workdir=line.mixed, **settings))
+    succeed(launch("train_classifier", shards=shards, workdir=line.mixed, **settings))
     return line.mixed
 
 
 @pytest.fixture(scope="session")
-def evaluation(line: Line, shards: Path, gan: Path, classifier: Path, run_stage: Callable) -> Path:
+def evaluation(line: Line, shards: Path, gan: Path, classifier: Path, launch: Callable) -> Path:
     settings = {"gan": gan, "shards": shards, "features": f"classifier:{classifier}", "output": line.evaluation}
-    succeed(run_stage("evaluate_gan", **settings))
+    succeed(launch("evaluate_gan", **settings))
     return line.evaluation
 
 
 @pytest.fixture(scope="session")
-def submission(line: Line, classifier: Path, mixed_classifier: Path, run_stage: Callable) -> Path:
-    succeed(run_stage("make_submission", runs=f"{classifier},{mixed_classifier}", output=line.submission))
+def submission(line: Line, classifier: Path, mixed_classifier: Path, launch: Callable) -> Path:
+    succeed(launch("make_submission", runs=f"{classifier},{mixed_classifier}", output=line.submission))
     return line.submission
 
 
 @pytest.fixture(scope="session")
-def report(line: Line, submission: Path, evaluation: Path, run_stage: Callable) -> Path:
+def report(line: Line, submission: Path, evaluation: Path, launch: Callable) -> Path:
     runs = [line.shards, line.gan, line.synthetic, evaluation, line.real_only, line.mixed, submission]
-    succeed(run_stage("report", runs=",".join(str(run) for run in runs), output=line.report))
+    succeed(launch("report", runs=",".join(str(run) for run in runs), output=line.report))
     return line.report

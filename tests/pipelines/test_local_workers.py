@@ -1,3 +1,5 @@
+"""local_workers: its workers end together, and so does it."""
+
 import signal
 import subprocess
 import sys
@@ -5,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from melgan.training.checkpoints import whole_steps
 from tests.conftest import ROOT
 from tests.pipelines.conftest import GAN
 
@@ -37,28 +40,32 @@ def test_sigterm_stops_all_and_the_same_command_finishes(shards: Path, tmp_path:
     output, errors = runner.communicate(timeout=300)
     assert (runner.returncode, errors) == (128 + signal.SIGTERM, "")
     last = [lines_of(output, worker)[-1] for worker in range(2)]
+    step = whole_steps(tmp_path / "gan" / "checkpoints" / "gan")[-1]
     assert last[0] == last[1]
-    assert last[0].startswith("stopped at step ")
+    assert f"step {step}" in last[0]
 
-    finished = run(command(shards, tmp_path / "gan", total_steps=int(last[0].split()[3].strip(";")) + 2))
+    finished = run(command(shards, tmp_path / "gan", total_steps=step + 2))
     assert (finished.returncode, finished.stderr) == (0, ""), finished.stdout
     assert all(lines_of(finished.stdout, worker) for worker in range(2))
     assert (tmp_path / "gan" / "COMPLETED").exists()
 
     again = run(command(shards, tmp_path / "gan"))
     assert again.returncode == 0
-    assert lines_of(again.stdout, 0)[-1].endswith("is complete already; nothing to do")
+    assert all(str(tmp_path / "gan") in line for line in lines_of(again.stdout, 0)[-1:])
+    assert whole_steps(tmp_path / "gan" / "checkpoints" / "gan")[-1] == step + 2
 
 
 def test_exit_code_is_that_of_the_workers(shards: Path, tmp_path: Path):
     refused = run([*command(shards, tmp_path / "gan"), "--method=pix2pix"])
     assert refused.returncode == 1
     for worker in range(2):
-        assert lines_of(refused.stdout, worker)[-1].startswith("error: method is 'pix2pix'; known are ")
+        assert lines_of(refused.stdout, worker)[-1].startswith("error: method is 'pix2pix'; ")
     unknown = run([*command(shards, tmp_path / "gan"), "--no_such_setting=1"])
     assert unknown.returncode == 2
 
 
 def test_no_workers_are_refused(shards: Path, tmp_path: Path):
     nobody = run([sys.executable, "-m", "pipelines.local_workers", "--workers=0"])
-    assert (nobody.returncode, nobody.stderr) == (1, "error: workers is 0; it must be at least 1\n")
+    assert nobody.returncode == 1
+    assert nobody.stderr.startswith("error: workers is 0; ")
+    assert len(nobody.stderr.splitlines()) == 1

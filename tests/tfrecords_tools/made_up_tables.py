@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfrecords_tools.example import SEX_CODES, SITE_ALIASES, SITE_CODES
+from tfrecords_tools.foundation.metadata import CATEGORIES
 from tfrecords_tools.sources.merging import MergedTable
 from tfrecords_tools.sources.phantom import Traits, draw_lesion
 from tfrecords_tools.sources.table import COLUMNS
 
 CLASSES = ("benign", "malignant")
+_SITES = CATEGORIES["anatom_site_general_challenge"]
 _WORDS = {
-    "sex": [*SEX_CODES, None],
-    "anatom_site_general_challenge": [*SITE_CODES, *SITE_ALIASES, "knee", None],
+    "sex": [*CATEGORIES["sex"].codes, None],
+    "anatom_site_general_challenge": [*_SITES.codes, *_SITES.aliases, "knee", None],
     "diagnosis": ["unknown", "nevus", "melanoma", "MEL", "NV", "SCC", "a wart", None],
 }
 

@@ -1,12 +1,13 @@
-"""Batches balanced over the classes: exact shares, and the order of any worker and after any resume."""
+"""Batches balanced over the classes: exact fractions, and the order of any worker and after any resume."""
 
 import numpy as np
 import pytest
-from tiny_shards import encoded, plain
 
+from tests.tfrecords_tools.tiny_shards import encoded, plain
 from tfrecords_tools.example import Example
-from tfrecords_tools.reading import ShardSet, training_batches
+from tfrecords_tools.reading import training_batches
 from tfrecords_tools.shards import write_examples
+from tfrecords_tools.streams import ShardSet, Stream
 
 SIDE = 8
 LABELS = [0, 0, 1, 0, 0, 3, 0, 0, 1, 0, 3, 0, 1, 0]  # by number; there is none of class 2
@@ -17,7 +18,7 @@ def write_shards(folder, labels, first=0) -> ShardSet:
     """Writes records in two shards; the age of each is its number."""
     folder.mkdir()
     examples = [
-        Example(image=encoded(plain(90, (SIDE, SIDE))), image_name="", target=label, age_approx=number)
+        Example(image=encoded(plain(90, (SIDE, SIDE))), image_name="", target=label, metadata={"age_approx": number})
         for number, label in enumerate(labels, start=first)
     ]
     parts = (examples[::2], examples[1::2])
@@ -30,15 +31,17 @@ def shards(tmp_path_factory) -> ShardSet:
     return write_shards(tmp_path_factory.mktemp("balanced") / "real", LABELS)
 
 
-def read(shards, steps, **settings):
+def read(shards, steps, class_counts=COUNTS, others=(), **settings):
     """Returns labels and numbers of every batch, each `[steps, B]`."""
-    settings = {"image_size": SIDE, "global_batch_size": 4, "seed": 0, "class_counts": COUNTS, **settings}
-    batches = list(training_batches(shards, **settings).take(steps).as_numpy_iterator())
+    fraction = 1 - sum(stream.fraction for stream in others)
+    streams = [Stream(shards=shards, fraction=fraction, class_counts=class_counts), *others]
+    settings = {"num_classes": 4, "image_size": SIDE, "global_batch_size": 4, "seed": 0, **settings}
+    batches = list(training_batches(streams, **settings).take(steps).as_numpy_iterator())
     return [np.stack([batch[name] for batch in batches]) for name in ("label", "age_approx")]
 
 
 @pytest.mark.parametrize("batch_size", [3, 4, 8])
-def test_classes_have_equal_shares_of_every_batch_to_within_one(shards, batch_size):
+def test_classes_have_equal_fractions_of_every_batch_to_within_one(shards, batch_size):
     labels, _ = read(shards, 9, global_batch_size=batch_size)
     counts = np.array([[np.sum(batch == label) for label in (0, 1, 3)] for batch in labels])
     assert counts.sum(axis=1).tolist() == [batch_size] * 9
@@ -56,7 +59,7 @@ def test_every_epoch_of_a_class_shows_each_image_once_in_an_order_of_its_own(sha
         assert len({tuple(epoch) for epoch in drawn}) > 1
 
 
-def test_shares_without_counts_are_the_real_ones(shards):
+def test_fractions_without_counts_are_the_real_ones(shards):
     labels, _ = read(shards, 7, class_counts=None)
     assert np.bincount(labels.ravel(), minlength=4).tolist() == [18, 6, 0, 4]
 
@@ -82,6 +85,6 @@ def test_the_seed_decides_the_order(shards):
 
 def test_real_images_among_synthetic_ones_are_balanced(shards, tmp_path):
     synthetic = write_shards(tmp_path / "synthetic", [2] * 6, first=100)
-    labels, numbers = read(shards, 12, synthetic=synthetic, synthetic_fraction=0.25)
+    labels, numbers = read(shards, 12, others=[Stream(shards=synthetic, fraction=0.25)])
     assert ((numbers >= 100).sum(axis=1) == 1).all()
     assert np.bincount(labels[numbers < 100]).tolist() == [12, 12, 0, 12]

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_shards import encoded
 
+from tests.tfrecords_tools.tiny_shards import encoded
 from tfrecords_tools.boxes import WINDOWS, boxes_in_stored, first_outside, problem_of_boxes, whole_boxes
 from tfrecords_tools.images import FITS, Encoding, convert
 

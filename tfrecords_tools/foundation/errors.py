@@ -13,12 +13,16 @@ class DataError(UserError, ValueError):
     """Input files or shards that cannot be used."""
 
 
+class MissingFileError(DataError):
+    """A file that a bucket does not have."""
+
+
 class CommandError(UserError):
-    """A command that cannot start or go on."""
+    """A command that cannot start or continue."""
 
 
 class Preempted(Exception):
-    """A training that was asked to stop and has saved a checkpoint; the same command goes on from there."""
+    """A training that was asked to stop and has saved a checkpoint; the same command resumes from there."""
 
 
 def look_up(table: dict, name: str, field: str) -> object:

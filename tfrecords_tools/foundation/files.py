@@ -10,7 +10,9 @@ import errno
 import hashlib
 import logging
 import os
+import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, Union
 
 import google_crc32c
 
+from tfrecords_tools.foundation.bucket_errors import one_line_errors
 from tfrecords_tools.foundation.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,13 +29,10 @@ if TYPE_CHECKING:
 AnyPath: TypeAlias = Union[Path, "UPath"]  # noqa: UP007  a name yet unknown can be no operand of |
 
 
-class MissingFileError(DataError):
-    """A file that a bucket does not have."""
-
-
 _TRIES = 3
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 5 << 20  # gcsfs sends larger files piece by piece
+_UNFINISHED = ".unfinished-"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -145,37 +145,57 @@ def write_atomically(path: AnyPath, content: str | bytes) -> None:
         _upload(path, crc32c(data), lambda: _send(data, path))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(data)
+
+
+@contextlib.contextmanager
+def written_whole(path: AnyPath) -> Iterator[Path]:
+    """Gives a local path to write a file to, which has its own name and place once the body has ended."""
+    with unfinished_file(path.parent, path.name) as unfinished:
+        yield unfinished
+        publish(unfinished, path)
+
+
+@contextlib.contextmanager
+def unfinished_file(folder: AnyPath, name: str) -> Iterator[Path]:
+    """Gives a local path to write a file to, until `publish` moves it into the folder; removed if it is still there.
+
+    Arguments:
+      folder: where the file will lie; one for a bucket is written on this machine.
+      name: what the path ends with, as some writers look at the ending of a file.
+    """
+    nearby = Path(tempfile.gettempdir()) if is_remote(folder) else folder
+    unfinished = nearby / f"{_UNFINISHED}{secrets.token_hex(8)}-{name}"  # two machines may write the same file
     try:
-        with naming_full_disk(path.parent), open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with naming_full_disk(nearby):
+            yield unfinished
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def is_unfinished(name: str) -> bool:
-    """Returns whether a file of this name is one that was being written when its writer was killed."""
-    return name.startswith(".") and name.endswith(".tmp")
+    """Returns whether a file of this name, or path, was being written when its writer was killed."""
+    return PurePosixPath(name).name.startswith(_UNFINISHED)
 
 
-def publish(temporary: Path, path: AnyPath) -> None:
-    """Gives a finished local file its final name; the other end sees all of it or none.
+def publish(unfinished: Path, path: AnyPath) -> None:
+    """Gives a finished local file its name and place; a reader sees all of it or none.
 
     Raises:
       DataError: if a bucket holds other bytes after the upload, or takes none.
     """
-    if not is_remote(path):
-        os.replace(temporary, path)
+    if is_remote(path):
+        upload(unfinished, path)
+        unfinished.unlink()
         return
-    upload(temporary, path)
-    temporary.unlink()
+    with open(unfinished, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
 
 
 def upload(file: Path, path: AnyPath) -> None:
-    """Copies a local file into a bucket; a reader sees all of it or what was there before.
+    """Copies a local file into a bucket; a reader sees all of it or the file before.
 
     Raises:
       DataError: if the bucket holds other bytes after the upload, or takes none.
@@ -197,16 +217,13 @@ def download(path: AnyPath, cache_folder: Path, expected_crc32c: str) -> Path:
     if copy.is_file() and file_crc32c(copy) == expected_crc32c:
         return copy
     copy.parent.mkdir(parents=True, exist_ok=True)
-    temporary = copy.with_name(f".{copy.name}.{os.getpid()}.tmp")
-    try:
+    with unfinished_file(copy.parent, copy.name) as unfinished:
         for _ in range(_TRIES):
-            with _one_line_errors(path), naming_full_disk(copy.parent):
-                path.fs.get_file(path.path, str(temporary))
-            if file_crc32c(temporary) == expected_crc32c:
-                os.replace(temporary, copy)
+            with _one_line_errors(path):
+                path.fs.get_file(path.path, str(unfinished))
+            if file_crc32c(unfinished) == expected_crc32c:
+                publish(unfinished, copy)
                 return copy
-    finally:
-        temporary.unlink(missing_ok=True)
     raise DataError(f"{path}: arrived damaged {_TRIES} times; check the network, then start the same command again")
 
 
@@ -226,7 +243,7 @@ def remove_folder(folder: AnyPath) -> None:
 
 
 def file_crc32c(path: AnyPath) -> str:
-    """Returns the CRC-32C of a file as 8 hexadecimal digits; a bucket knows that of its files."""
+    """Returns the CRC-32C of a file as 8 hexadecimal digits; a bucket knows the one of its files."""
     if is_remote(path):
         with _one_line_errors(path):
             return _listed_crc32c(path)
@@ -280,7 +297,7 @@ def crc32c(data: bytes) -> str:
 
 
 def _upload(path: AnyPath, expected_crc32c: str, send: Callable[[], None]) -> None:
-    """Sends a file to a bucket until what lies there is what was sent."""
+    """Sends a file to a bucket until the bucket holds the same bytes."""
     with _one_line_errors(path):
         for _ in range(_TRIES):
             send()
@@ -343,42 +360,6 @@ def _listed_crc32c(path: AnyPath) -> str:
     return base64.b64decode(path.fs.info(path.path)["crc32c"]).hex()
 
 
-@contextlib.contextmanager
-def _one_line_errors(path: AnyPath) -> Iterator[None]:
-    """Turns what a bucket refuses, after gcsfs has tried again, into one line."""
-    if not is_remote(path):
-        yield
-        return
-    import aiohttp  # noqa: PLC0415
-    from gcsfs.retry import HttpError  # noqa: PLC0415
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file or bucket; check the name") from error
-    except GoogleAuthError as error:
-        raise DataError(f"{path}: no credentials ({error}); {_LOG_IN}") from error
-    except HttpError as error:
-        remedy = _LOG_IN if error.code == 401 else "try again later; the same command goes on where it stopped"
-        raise DataError(
-            f"{path}: Google Cloud Storage answered {error.code} ({_first_line(error)}); {remedy}"
-        ) from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        if str(error).startswith("Forbidden"):  # as gcsfs words a 403
-            raise DataError(f"{path}: Google Cloud Storage answered 403 ({_last_line(error)}); {_LOG_IN}") from error
-        raise DataError(
-            f"{path}: Google Cloud Storage cannot be reached ({_first_line(error)}); "
-            "the same command goes on where it stopped"
-        ) from error
-
-
-_LOG_IN = "log in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).splitlines()[-1][:200]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+def _one_line_errors(path: AnyPath) -> contextlib.AbstractContextManager:
+    """Turns errors of a bucket into one line; those of local files stay as they are."""
+    return one_line_errors(str(path)) if is_remote(path) else contextlib.nullcontext()

@@ -12,10 +12,9 @@ import socket
 import threading
 import time
 
-from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.errors import DataError, MissingFileError
 from tfrecords_tools.foundation.files import (
     AnyPath,
-    MissingFileError,
     is_file,
     is_remote,
     list_files,

@@ -23,7 +23,7 @@ def read_boxes(path: AnyPath, image_names: Set[str]) -> dict[str, list[list[floa
 
     Arguments:
       path: of the CSV.
-      image_names: those of the data set.
+      image_names: names of the images of the data set.
 
     Raises:
       DataError: for no such file or no CSV, a missing column, and for the first row that names an unknown image or

@@ -31,7 +31,7 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
     for name, table in zip(names, tables, strict=True):
         if table.classes != tables[0].classes:
             raise DataError(
-                f"--source={name}: its classes are {', '.join(table.classes)}, those of {names[0]} are "
+                f"--source={name}: its classes are {', '.join(table.classes)}, the classes of {names[0]} are "
                 f"{', '.join(tables[0].classes)}; only data sets with the same classes can be merged"
             )
     with_test = [code for code, table in enumerate(tables) if table.test is not None]

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from tfrecords_tools.example import SITE_CODES
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_remote
+from tfrecords_tools.foundation.metadata import CATEGORIES
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.sources import box_table, siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
@@ -35,6 +35,7 @@ _SKIN_TONES = np.array([[238, 207, 190], [224, 182, 156], [198, 146, 112], [150,
 _PIGMENTS = np.array([[150, 98, 66], [110, 66, 44], [168, 92, 78]], dtype=float)
 _VARIEGATION = np.array([[38, 26, 24], [96, 104, 122], [176, 70, 66], [214, 190, 176]], dtype=float)
 _HAIR = (52, 36, 28)
+_SITES = tuple(CATEGORIES["anatom_site_general_challenge"].codes)
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,8 @@ def _draw_patients(num_images: int, rng: np.random.Generator) -> pd.DataFrame:
         for _ in range(min(int(rng.integers(1, 9)), num_images - len(rows))):
             rows.append(patient | _draw_row(len(rows), bool(malignant[len(rows)]), age, rng))
     table = pd.DataFrame(rows)
-    for column, share in (("sex", 0.03), ("age_approx", 0.04), ("anatom_site_general_challenge", 0.06)):
-        table[column] = table[column].mask(rng.random(num_images) < share)
+    for column, missing in (("sex", 0.03), ("age_approx", 0.04), ("anatom_site_general_challenge", 0.06)):
+        table[column] = table[column].mask(rng.random(num_images) < missing)
     return table
 
 
@@ -153,7 +154,7 @@ def _draw_row(number: int, malignant: bool, age: float, rng: np.random.Generator
         "number": number,
         "image_name": f"PHANTOM_{number:07d}",
         "age_approx": float(np.clip(5 * round((age + 6 * malignant) / 5), 15, 90)),
-        "anatom_site_general_challenge": rng.choice(list(SITE_CODES), p=[0.1, 0.17, 0.25, 0.44, 0.02, 0.02]),
+        "anatom_site_general_challenge": rng.choice(_SITES, p=[0.1, 0.17, 0.25, 0.44, 0.02, 0.02]),
         "diagnosis": "melanoma" if malignant else rng.choice(["unknown", "nevus"], p=[0.8, 0.2]),
         "benign_malignant": siim_isic.CLASSES[malignant],
         "target": int(malignant),

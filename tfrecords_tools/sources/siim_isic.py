@@ -7,11 +7,12 @@ import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file
-from tfrecords_tools.sources.table import COLUMNS, METADATA_COLUMNS, SourceOptions, SourceTable, require_folder
+from tfrecords_tools.foundation.metadata import TEST_METADATA
+from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv
 
 CLASSES = ("benign", "malignant")
-_TEST_COLUMNS = ("image_name", *(column for column in METADATA_COLUMNS if column != "diagnosis"))
+_TEST_COLUMNS = ("image_name", *TEST_METADATA)
 _TRAIN_COLUMNS = (*_TEST_COLUMNS, "target")
 
 

@@ -1,4 +1,4 @@
-"""What every source returns: tables of image files with their metadata."""
+"""The interface of every source: tables of image files with their metadata."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_folder, is_remote
+from tfrecords_tools.foundation.metadata import METADATA
 
-METADATA_COLUMNS = ("patient_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis")
 FILE_COLUMNS = ("file", "size", "version")
-COLUMNS = ("image_name", *FILE_COLUMNS, "lesion_id", *METADATA_COLUMNS)
+COLUMNS = ("image_name", *FILE_COLUMNS, "lesion_id", *METADATA)
 
 MISSING_SIZE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """What a source may be asked beside its folder; only `phantom`, which draws its images, uses these."""
+    """Options of a source beside its folder; only `phantom`, which draws its images, uses these."""
 
     num_images: int
     seed: int

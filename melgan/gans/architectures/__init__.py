@@ -26,7 +26,11 @@ def build_networks(config: GanConfig, num_classes: int) -> Networks:
     Raises:
       ConfigError: for an architecture that is not known, or not in this size.
     """
-    shape = NetworkShape(
+    return look_up(ARCHITECTURES, config.architecture, "architecture").build(network_shape(config, num_classes))
+
+
+def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
+    """Returns the shape of the networks of a resolved config."""
+    return NetworkShape(
         image_size=config.image_size, num_classes=num_classes, latent_dim=config.latent_dim, width=config.width
     )
-    return look_up(ARCHITECTURES, config.architecture, "architecture").build(shape)

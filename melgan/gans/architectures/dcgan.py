@@ -24,7 +24,7 @@ Normalization = Callable[[str], keras.layers.Layer]
 
 
 def build(shape: NetworkShape) -> Networks:
-    """Returns the networks, with batch normalisation in both: the discriminator judges a batch, not an image alone.
+    """Returns the networks, with batch normalisation in both: the discriminator sees a batch, not an image alone.
 
     Raises:
       ConfigError: for an image size that is not 32, 64, 128 or 256.

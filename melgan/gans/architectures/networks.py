@@ -1,4 +1,4 @@
-"""What every architecture takes and gives."""
+"""The interface of every architecture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import keras
 import tensorflow as tf
 
+from melgan.layers.box_table import BoxTable
 from melgan.layers.class_gaussians import ClassGaussians
-from melgan.layers.dropout import with_dropout
+from melgan.layers.dropout import apply_network
 from melgan.training.randomness import Draws
 from tfrecords_tools.foundation.settings import require
 
@@ -16,7 +17,7 @@ IMAGE_SIZES = (32, 64, 128, 256)
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkShape:
-    """What decides the shape of the networks: sides in pixels, and a factor on the published number of filters."""
+    """The shape of networks: sides in pixels, and a factor on the published number of filters."""
 
     image_size: int
     num_classes: int
@@ -37,19 +38,19 @@ class Discriminator:
     head: keras.Model
     draws: Draws | None = None
 
-    def dropping(self, draws: Draws) -> "Discriminator":
+    def with_dropout(self, draws: Draws) -> "Discriminator":
         """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
         return replace(self, draws=draws)
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[N]` of images with their labels."""
-        return self.judge(self.features(images), labels)
+        return self.logits(self.features(images), labels)
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns what the trunk makes of images."""
-        return with_dropout(self.trunk, images, self.draws)
+        """Returns the features `[N, F]` of images."""
+        return apply_network(self.trunk, images, self.draws)
 
-    def judge(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def logits(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
         return tf.cast(self.head([features, labels], training=True), keras.config.floatx())
 
@@ -61,7 +62,7 @@ class Discriminator:
 
 @dataclass(frozen=True)
 class Level:
-    """What growing networks are at one resolution: the same weights and sizes of images, but the work of that level."""
+    """Growing networks at one resolution: the same weights and sizes of images, but the work of that level."""
 
     generator: keras.Model
     discriminator: Discriminator
@@ -73,11 +74,12 @@ class Networks:
 
     `generator` maps [latents `[N, latent_dim]`, labels `[N]`] to images `[N, H, W, 3]` in [-1, 1]. `encoder` maps
     images to latents; with it, the generator can be initialised as the decoder of an autoencoder. Some have none.
-    `levels` are those of networks that grow (`melgan/growing.py`), from 4 px on; others have none.
+    `levels` belong to networks that grow (`fading.py`), from 4 px on; others have none.
 
-    `decoder`, which shares its weights with the generator, maps what the encoder gives to images; a supervised one maps
+    `decoder`, which shares its weights with the generator, maps the encoder's output to images; a supervised one maps
     [latents, labels]. `encoder_trunk` is the part of the encoder that the discriminator's trunk starts as, and
     `class_gaussians` the part of the generator that is fitted to the encoder's latents, where there are such.
+    `box_table` is the part of a generator that chooses boxes.
     """
 
     generator: keras.Model
@@ -87,6 +89,7 @@ class Networks:
     decoder: keras.Model | None = None
     encoder_trunk: keras.Model | None = None
     class_gaussians: ClassGaussians | None = None
+    box_table: BoxTable | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Karras et al. 2018, table 2 and appendix A.1, and the authors' code
 generator is linear, as published; images may leave [-1, 1].
 
 The class enters otherwise than there: the generator takes an embedding as long as the latents beside them (there a
-one-hot label), and the discriminator judges by projection (Miyato and Koyama 2018, eq. 3), where theirs guesses the
+one-hot label), and the discriminator has a projection head (Miyato and Koyama 2018, eq. 3), where theirs guesses the
 label (AC-GAN), which needs a loss of its own and favours images that are easily told apart.
 
 With boxes these are the networks of CPGGAN, see `cpggan.py`.
@@ -20,12 +20,14 @@ from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.architectures.networks import Discriminator, Level, Networks, NetworkShape, require_image_size
 from melgan.gans.boxes import require_room_for_choice
 from melgan.gans.fading import INNERMOST
-from melgan.layers.box_table import BoxMap, BoxTable
+from melgan.layers.box_map import BoxMap
+from melgan.layers.box_table import BoxTable
 from melgan.layers.equalised import HE_GAIN, EqualisedConv2D, EqualisedDense, EqualisedEmbedding
 from melgan.layers.fade_in import FadeIn
 from melgan.layers.leaky_relu import LeakyReLU
 from melgan.layers.minibatch_stddev import MinibatchStddev
 from melgan.layers.pixel_norm import PixelNorm
+from melgan.layers.projection import projection_head
 
 # Filters at each resolution, the same in both networks; a level is a place in this order.
 _FILTERS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 256, 128: 128, 256: 64}
@@ -44,22 +46,23 @@ def build(shape: NetworkShape, *, boxes: bool = False) -> Networks:
       ConfigError: for an image size that is not 32, 64, 128 or 256, or latents too short for boxes.
     """
     require_image_size(shape.image_size, "progan")
-    generator, *generators = _generators(shape, boxes)
+    box_table = BoxTable(shape.num_classes, name="boxes") if boxes else None
+    generator, *generators = _generators(shape, box_table)
     trunk, *trunks = _trunks(shape, boxes)
     head = _head(shape)
     levels = [Level(draw, Discriminator(see, head)) for draw, see in zip(generators, trunks, strict=True)]
-    return Networks(generator, Discriminator(trunk, head), encoder=None, levels=tuple(levels))
+    return Networks(generator, Discriminator(trunk, head), encoder=None, levels=tuple(levels), box_table=box_table)
 
 
-def _generators(shape: NetworkShape, boxes: bool) -> list[keras.Model]:
-    """Returns the whole generator, which is right at any degree of growth, and then that of each level."""
+def _generators(shape: NetworkShape, box_table: BoxTable | None) -> list[keras.Model]:
+    """Returns the whole generator, which is right at any degree of growth, then a model for each level."""
     latents = keras.Input((shape.latent_dim,), name="latents")
     labels = keras.Input((), dtype="int32", name="labels")
     seen, box_map = latents, None
-    if boxes:
+    if box_table is not None:
         require_room_for_choice(shape.latent_dim)
         seen = latents[:, 1:]
-        box_map = BoxMap(shape.image_size, name="map")(BoxTable(shape.num_classes, name="boxes")(latents, labels))
+        box_map = BoxMap(shape.image_size, name="map")(box_table(latents, labels))
     x = _innermost_features(seen, labels, box_map, shape)
     smaller = whole = None
     levels = []
@@ -115,7 +118,7 @@ def _with_map(inputs: keras.KerasTensor, box_map: keras.KerasTensor | None) -> k
 
 
 def _trunks(shape: NetworkShape, boxes: bool) -> list[keras.Model]:
-    """Returns the whole trunk and then that of each level."""
+    """Returns the whole trunk, then a model for each level."""
     shown = keras.Input((shape.image_size, shape.image_size, 4 if boxes else 3), name="images")
     images, box_map = shown, None
     if boxes:
@@ -166,7 +169,7 @@ class _TrunkLayers:
           images: `[N, H, W, 3]`.
           box_map: `[N, image_size, image_size, 1]`, of their boxes, where these enter.
           level: of their resolution.
-          fading: levels, this one or further in, whose features are mixed with those of smaller images.
+          fading: levels, this one or further in, whose features are mixed with features of smaller images.
         """
         x = _through(self._from_images[level], images)
         for inner in range(level, 0, -1):
@@ -178,18 +181,13 @@ class _TrunkLayers:
 
 
 def _head(shape: NetworkShape) -> keras.Model:
-    """Features times the label embedding, summed, plus a linear function of the features."""
     num_features = scaled_filters(_FEATURES, shape.width)
-    features = keras.Input((num_features,), name="features")
-    labels = keras.Input((), dtype="int32", name="labels")
-    embedded = EqualisedEmbedding(shape.num_classes, num_features, name="embedding")(labels)
-    projection = layers.Dot(axes=1, name="projection")([features, embedded])
-    logits = layers.Add()([EqualisedDense(1, gain=1.0, name="logit")(features), projection])
-    return keras.Model([features, labels], layers.Reshape(())(logits), name="head")
+    embedding = EqualisedEmbedding(shape.num_classes, num_features, name="embedding")
+    return projection_head(num_features, embedding, EqualisedDense(1, gain=1.0, name="logit"))
 
 
 def _models(inputs: object, outputs: Sequence[keras.KerasTensor], name: str) -> list[keras.Model]:
-    """Returns a model for each output: the whole network, by its name, and that of each level."""
+    """Returns a model for each output: the whole network, by its name, and one for each level."""
     names = [name, *(f"{name}_{level}" for level in range(len(outputs) - 1))]
     return [keras.Model(inputs, output, name=name) for output, name in zip(outputs, names, strict=True)]
 

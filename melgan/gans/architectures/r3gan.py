@@ -18,6 +18,7 @@ from keras import layers
 from melgan.gans.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
 from melgan.layers.grouped_convolution import GroupedConv2D
 from melgan.layers.leaky_relu import LeakyReLU
+from melgan.layers.projection import projection_head
 from melgan.layers.resampling import Downsample2D, Upsample2D
 
 # Filters at each resolution, from the innermost outwards; the same in both networks.
@@ -103,20 +104,15 @@ def _trunk(shape: NetworkShape) -> keras.Model:
 
 
 def _head(shape: NetworkShape) -> keras.Model:
-    """Features times the label embedding, summed."""
     num_features = _filters(_INNERMOST, shape)
-    features = keras.Input((num_features,), name="features")
-    labels = keras.Input((), dtype="int32", name="labels")
-    embedded = _embedding(shape.num_classes, num_features, gain=1 / math.sqrt(num_features))(labels)
-    logits = layers.Dot(axes=1, name="projection")([features, embedded])
-    return keras.Model([features, labels], layers.Reshape(())(logits), name="head")
+    return projection_head(num_features, _embedding(shape.num_classes, num_features, gain=1 / math.sqrt(num_features)))
 
 
 def _blocks(inputs: keras.KerasTensor, shape: NetworkShape, name: str) -> keras.KerasTensor:
     """Returns the inputs `[N, H, W, C]` after two residual blocks; at first the inputs themselves."""
     x, filters = inputs, inputs.shape[-1]
     hidden = _EXPANSION * filters
-    # Fix-up: the layers before the last, which begins at zero, share in keeping the sum of all blocks from growing.
+    # Fix-up: the layers before the last, which begins at zero, together keep the sum of all blocks from growing.
     gain = _GAIN * (_BLOCKS * len(_resolutions(shape))) ** -0.25
     for number in range(1, _BLOCKS + 1):
         part = f"{name}_{number}"
@@ -160,6 +156,6 @@ def _resolutions(shape: NetworkShape) -> list[int]:
 
 
 def _filters(resolution: int, shape: NetworkShape) -> int:
-    """Returns the filters at a resolution, scaled so that those of a block divide into groups."""
+    """Returns the filters at a resolution, scaled so that the filters of a block divide into groups."""
     unit = _GROUP_SIZE // _EXPANSION
     return unit * max(1, round(_FILTERS[resolution] * shape.width / unit))

@@ -13,6 +13,7 @@ from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
 from melgan.layers.attention import self_attention
 from melgan.layers.normalization import ConditionalBatchNormalization, batch_normalization
+from melgan.layers.projection import projection_head
 from melgan.layers.spectral import SpectralConv2D, SpectralDense, SpectralEmbedding
 
 # Filters of the block that ends at each resolution, in the generator and in the discriminator.
@@ -64,14 +65,9 @@ def _trunk(shape: NetworkShape) -> keras.Model:
 
 
 def _head(shape: NetworkShape) -> keras.Model:
-    """Features times the label embedding, summed, plus a linear function of the features."""
     num_features = scaled_filters(_INNERMOST_FILTERS, shape.width)
-    features = keras.Input((num_features,), name="features")
-    labels = keras.Input((), dtype="int32", name="labels")
-    embedded = SpectralEmbedding(shape.num_classes, num_features, name="embedding")(labels)
-    projection = layers.Dot(axes=1, name="projection")([features, embedded])
-    logits = layers.Add()([SpectralDense(1, name="logit")(features), projection])
-    return keras.Model([features, labels], layers.Reshape(())(logits), name="head")
+    embedding = SpectralEmbedding(shape.num_classes, num_features, name="embedding")
+    return projection_head(num_features, embedding, SpectralDense(1, name="logit"))
 
 
 def _up_block(

@@ -1,4 +1,4 @@
-"""What real and fake images go through before the discriminator; AUGMENTATIONS table."""
+"""Augmentations of real and fake images before the discriminator; AUGMENTATIONS table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ fourth.
 """
 
 import math
+from enum import IntEnum
 
 import keras
 import tensorflow as tf
@@ -22,6 +23,38 @@ _SCALE = 0.2 * math.log(2)
 _BRIGHTNESS = 0.2
 _CONTRAST = 0.5 * math.log(2)
 _SATURATION = math.log(2)
+
+
+class Use(IntEnum):
+    """Uses of random numbers."""
+
+    GEOMETRY = 0
+    COLOURS = 1
+
+
+class Geometry(IntEnum):
+    """Uses of random numbers in `random_geometry`."""
+
+    FLIP = 0
+    QUARTER_TURN = 1
+    WHOLE_SHIFT = 2
+    SCALING = 3
+    FIRST_TURN = 4
+    STRETCHING = 5
+    SECOND_TURN = 6
+    PART_SHIFT = 7
+    CHOICE = 8
+
+
+class Colour(IntEnum):
+    """Uses of random numbers in `random_colours`."""
+
+    BRIGHTNESS = 0
+    CONTRAST = 1
+    FLIP = 2
+    HUE = 3
+    SATURATION = 4
+    CHOICE = 5
 
 
 def adapted(strength: tf.Tensor, real_sign: tf.Tensor, images: int) -> tf.Tensor:
@@ -40,8 +73,8 @@ def adapted(strength: tf.Tensor, real_sign: tf.Tensor, images: int) -> tf.Tensor
 
 def ada(images: tf.Tensor, draws: Draws, strength: tf.Tensor) -> tf.Tensor:
     """Changes the place and the colours of each image `[N, H, H, C]`, every change with a probability of `strength`."""
-    geometry = random_geometry(draws.fold(0), strength, images.shape[1])
-    return recoloured(warped(images, geometry), random_colours(draws.fold(1), strength))
+    geometry = random_geometry(draws.fold(Use.GEOMETRY), strength, images.shape[1])
+    return recoloured(warped(images, geometry), random_colours(draws.fold(Use.COLOURS), strength))
 
 
 def random_geometry(draws: Draws, strength: tf.Tensor, side: int) -> tf.Tensor:
@@ -51,21 +84,21 @@ def random_geometry(draws: Draws, strength: tf.Tensor, side: int) -> tf.Tensor:
     """
     # For two turns around the scaling, so that one of them or both take place as often as any other change.
     turning = 1.0 - tf.sqrt(1.0 - strength)
-    whole = tf.round(_SHIFT * side * (2.0 * draws.fold(2).uniform(2) - 1.0))
-    part = _SHIFT * side * draws.fold(7).normal(2)
-    evenly, along = (tf.exp(_SCALE * draws.fold(use).normal()) for use in (3, 5))
-    flipped = 1.0 - 2.0 * tf.floor(2.0 * draws.fold(0).uniform())
+    whole = tf.round(_SHIFT * side * (2.0 * draws.fold(Geometry.WHOLE_SHIFT).uniform(2) - 1.0))
+    part = _SHIFT * side * draws.fold(Geometry.PART_SHIFT).normal(2)
+    evenly, along = (tf.exp(_SCALE * draws.fold(use).normal()) for use in (Geometry.SCALING, Geometry.STRETCHING))
+    flipped = 1.0 - 2.0 * tf.floor(2.0 * draws.fold(Geometry.FLIP).uniform())
     changes = [
         (scaling(flipped, tf.ones_like(flipped)), strength),
-        (turn(0.5 * math.pi * tf.floor(4.0 * draws.fold(1).uniform())), strength),
+        (turn(0.5 * math.pi * tf.floor(4.0 * draws.fold(Geometry.QUARTER_TURN).uniform())), strength),
         (shift(whole), strength),
         (scaling(evenly, evenly), strength),
-        (turn(math.pi * (2.0 * draws.fold(4).uniform() - 1.0)), turning),
+        (turn(math.pi * (2.0 * draws.fold(Geometry.FIRST_TURN).uniform() - 1.0)), turning),
         (scaling(along, 1.0 / along), strength),
-        (turn(math.pi * (2.0 * draws.fold(6).uniform() - 1.0)), turning),
+        (turn(math.pi * (2.0 * draws.fold(Geometry.SECOND_TURN).uniform() - 1.0)), turning),
         (shift(part), strength),
     ]
-    return _product(changes, draws.fold(8))
+    return _product(changes, draws.fold(Geometry.CHOICE))
 
 
 def random_colours(draws: Draws, strength: tf.Tensor) -> tf.Tensor:
@@ -73,11 +106,11 @@ def random_colours(draws: Draws, strength: tf.Tensor) -> tf.Tensor:
     white = tf.constant([1.0, 1.0, 1.0, 0.0], keras.config.floatx()) / math.sqrt(3.0)
     along_white = white[:, None] * white[None, :]
     unit = tf.eye(4, dtype=white.dtype)
-    brightness = _BRIGHTNESS * draws.fold(0).normal(1)
-    contrast = tf.exp(_CONTRAST * draws.fold(1).normal(1, 1))
-    flipped = tf.floor(2.0 * draws.fold(2).uniform(1, 1))
-    hue = math.pi * (2.0 * draws.fold(3).uniform(1, 1) - 1.0)
-    saturation = tf.exp(_SATURATION * draws.fold(4).normal(1, 1))
+    brightness = _BRIGHTNESS * draws.fold(Colour.BRIGHTNESS).normal(1)
+    contrast = tf.exp(_CONTRAST * draws.fold(Colour.CONTRAST).normal(1, 1))
+    flipped = tf.floor(2.0 * draws.fold(Colour.FLIP).uniform(1, 1))
+    hue = math.pi * (2.0 * draws.fold(Colour.HUE).uniform(1, 1) - 1.0)
+    saturation = tf.exp(_SATURATION * draws.fold(Colour.SATURATION).normal(1, 1))
     opaque = tf.constant([0.0, 0.0, 0.0, 1.0], white.dtype)
     rows = tf.concat([tf.repeat(brightness, 3, axis=1), tf.zeros_like(brightness)], axis=1)
     changes = [
@@ -87,7 +120,7 @@ def random_colours(draws: Draws, strength: tf.Tensor) -> tf.Tensor:
         (turned_around(white, along_white, hue), strength),
         (along_white + tf.linalg.diag(opaque) + saturation * (unit - tf.linalg.diag(opaque) - along_white), strength),
     ]
-    return _product(changes[::-1], draws.fold(5))
+    return _product(changes[::-1], draws.fold(Colour.CHOICE))
 
 
 def warped(images: tf.Tensor, geometry: tf.Tensor) -> tf.Tensor:
@@ -103,9 +136,9 @@ def warped(images: tf.Tensor, geometry: tf.Tensor) -> tf.Tensor:
     source = tf.einsum("nij,jp->nip", geometry[:, :2], grid) + middle
     source = _mirrored(source, side)
     first = tf.clip_by_value(tf.floor(source), 0.0, side - 2.0)
-    share = source - first
+    offset = source - first
     column, row = tf.unstack(tf.cast(first, tf.int32), axis=1)
-    right, down = tf.unstack(share[..., None], axis=1)
+    right, down = tf.unstack(offset[..., None], axis=1)
     pixels = tf.reshape(images, [-1, side * side, channels])
 
     def at(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:

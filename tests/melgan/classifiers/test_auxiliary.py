@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from melgan.classifiers.auxiliary import NUM_OUTPUTS, auxiliary_losses, auxiliary_targets
-from tfrecords_tools.example import DIAGNOSIS_CODES, SEX_CODES, SITE_CODES
+from tfrecords_tools.foundation.metadata import CATEGORIES
 
 AGE, SEX, SITE, DIAGNOSIS = 0, slice(1, 3), slice(3, 9), slice(9, 23)
 
@@ -22,8 +22,8 @@ def test_targets_of_a_known_lesion():
 
 
 def test_every_code_of_the_shards_has_an_output():
-    assert 1 + sum(len(codes) for codes in (SEX_CODES, SITE_CODES, DIAGNOSIS_CODES)) == NUM_OUTPUTS
-    last = auxiliary_targets(features(diagnosis=max(DIAGNOSIS_CODES.values()))).values[0, DIAGNOSIS]
+    assert 1 + sum(len(category.codes) for category in CATEGORIES.values()) == NUM_OUTPUTS
+    last = auxiliary_targets(features(diagnosis=max(CATEGORIES["diagnosis"].codes.values()))).values[0, DIAGNOSIS]
     np.testing.assert_array_equal(last, [0] * 13 + [1])
 
 

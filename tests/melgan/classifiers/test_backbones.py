@@ -58,7 +58,7 @@ def test_names_are_those_of_keras_applications(name):
 
 
 def test_small_cnn_has_no_imagenet_weights():
-    with pytest.raises(ConfigError, match="^weights is 'imagenet', but there are none for small_cnn"):
+    with pytest.raises(ConfigError, match="weights.*'imagenet'.*small_cnn"):
         BACKBONES["small_cnn"](32, "imagenet")
 
 

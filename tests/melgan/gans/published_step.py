@@ -22,7 +22,7 @@ class DiscriminatorNumbers(NamedTuple):
     latents: tf.Tensor
     fake_labels: tf.Tensor
     wrong_labels: tf.Tensor
-    shares: tf.Tensor
+    mix_weights: tf.Tensor
 
 
 class StepNumbers(NamedTuple):
@@ -83,13 +83,13 @@ class PublishedStep:
                 + cross_entropy(fake_logits, tf.zeros_like)
                 + cross_entropy(real_logits, tf.ones_like)
             )
-            penalty = self.gradient_penalty(real_images, fake_images, labels, numbers.shares)
+            penalty = self.gradient_penalty(real_images, fake_images, labels, numbers.mix_weights)
             total = loss + 10.0 * penalty
         apply(self.discriminator_optimizer, tape, total, self.discriminator.trainable_variables)
         return loss, penalty
 
-    def gradient_penalty(self, real_images, fake_images, labels, shares):
-        mixed = real_images + shares * (fake_images - real_images)
+    def gradient_penalty(self, real_images, fake_images, labels, mix_weights):
+        mixed = real_images + mix_weights * (fake_images - real_images)
         with tf.GradientTape() as tape:
             tape.watch(mixed)
             logits = self.discriminator([mixed, labels], training=True)

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, tiny_batches, tiny_config
 
 from melgan.gans.augmentations.ada import (
     adapted,
@@ -19,6 +18,7 @@ from melgan.gans.augmentations.ada import (
 from melgan.gans.trainer import GanTrainer
 from melgan.training.checkpoints import Checkpoints
 from melgan.training.randomness import Draws
+from tests.melgan.gans.tiny_gan import CLASS_COUNTS, enlarge_weights, take_steps, tiny_batches, tiny_config
 
 SIZE = 8
 
@@ -101,8 +101,8 @@ def test_strength_follows_a_made_up_signal():
 
 def trainer_of(strategy):
     trainer = GanTrainer(tiny_config(augmentation="ada", disc_steps=3), CLASS_COUNTS, strategy)
-    enlarge_weights(trainer.discriminator)
-    logit = trainer.discriminator.head.get_layer("logit")
+    enlarge_weights(trainer.networks.discriminator)
+    logit = trainer.networks.discriminator.head.get_layer("logit")
     *others, bias = logit.get_weights()
     logit.set_weights([*(0 * weight for weight in others), bias + 1])  # sure of every image
     return trainer
@@ -110,7 +110,7 @@ def trainer_of(strategy):
 
 def test_training_follows_the_discriminator_and_a_checkpoint_holds_the_strength(one_device, tmp_path):
     trainer = trainer_of(one_device)
-    measured = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(4, tf.int64))
+    measured = take_steps(trainer, tiny_batches(), count=4)
     np.testing.assert_array_equal(measured["real_sign"], 1.0)
     assert float(trainer.strength) == pytest.approx(4 * 3 * 4 / 500_000)
     Checkpoints(tmp_path, trainer, one_device).save(4)
@@ -121,5 +121,5 @@ def test_training_follows_the_discriminator_and_a_checkpoint_holds_the_strength(
 
 def test_other_augmentations_have_no_strength(one_device):
     trainer = GanTrainer(tiny_config(augmentation="diffaugment"), CLASS_COUNTS, one_device)
-    trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(2, tf.int64))
+    take_steps(trainer, tiny_batches(), count=2)
     assert float(trainer.strength) == 0.0

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, tiny_config
 
 from melgan.gans.autoencoder import AutoencoderTrainer
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
+from tests.melgan.gans.tiny_gan import CLASS_COUNTS, take_steps, tiny_config
 
 LABELS = tf.constant([0, 1, 0, 1])
 
@@ -21,11 +21,10 @@ def images():
 def trained(one_device, images):
     """The trainers of autoencoder and GAN, the generator's weights before, and the losses of steps 1 and 300."""
     gan = GanTrainer(tiny_config(learning_rate=3e-3), CLASS_COUNTS, one_device)
-    before = gan.generator.get_weights()
-    trainer = AutoencoderTrainer(gan.encoder, gan.generator, gan.config, one_device)
+    before = gan.networks.generator.get_weights()
+    trainer = AutoencoderTrainer(gan.networks.encoder, gan.networks.generator, gan.config, one_device)
     batches = iter(tf.data.Dataset.from_tensors({"image": images, "label": LABELS}).repeat())
-    first, rest = (tf.constant(number, tf.int64) for number in (1, 299))
-    calls = [trainer.train_steps(batches, first, steps)["autoencoder_loss"].numpy() for steps in (first, rest)]
+    calls = [take_steps(trainer, batches, first=1, count=count)["autoencoder_loss"] for count in (1, 299)]
     assert [call.shape for call in calls] == [(1,), (299,)]
     losses = [float(call[-1]) for call in calls]
     return trainer, gan, before, losses
@@ -43,21 +42,22 @@ def test_loss_is_the_mean_absolute_error(trained, images):
 
 def test_generator_is_initialised(trained):
     _, gan, before, _ = trained
+    generator = gan.networks.generator
     changed = [
         not np.array_equal(old, new)
-        for variable, old, new in zip(gan.generator.variables, before, gan.generator.get_weights(), strict=True)
+        for variable, old, new in zip(generator.variables, before, generator.get_weights(), strict=True)
         if variable.trainable
     ]
     assert len(changed) > 5
     assert all(changed)
-    embeddings = gan.generator.get_layer("embedding").get_weights()[0]
+    embeddings = generator.get_layer("embedding").get_weights()[0]
     assert (embeddings != before[0]).any(axis=1).all()  # of every label
 
 
 def test_average_starts_as_the_initialised_generator(trained):
     _, gan, _, _ = trained
     gan.start_average()
-    for average, weight in zip(gan.ema_generator.get_weights(), gan.generator.get_weights(), strict=True):
+    for average, weight in zip(gan.average.generator.get_weights(), gan.networks.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(average, weight)
 
 

@@ -4,18 +4,14 @@ import pytest
 import tensorflow as tf
 from sklearn.covariance import ledoit_wolf
 
-from melgan.gans.gaussian_fitting import LatentMoments, fit_class_gaussians
+from melgan.gans.gaussian_fitting import class_gaussians, fit_class_gaussians
 from melgan.layers.class_gaussians import ClassGaussians
 from melgan.training.distribution import make_strategy
 from tfrecords_tools.foundation.errors import ConfigError
 
 
-def moments_of(latents, labels, num_classes, batch_size=7):
-    """Added in batches, of which the last is short."""
-    moments = LatentMoments(num_classes, latents.shape[1])
-    for start in range(0, len(latents), batch_size):
-        moments.add(latents[start : start + batch_size], labels[start : start + batch_size])
-    return moments
+def covariances(factors):
+    return factors @ np.swapaxes(factors, -1, -2)
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +24,25 @@ def latents():
     return values.astype(np.float32), labels
 
 
+def test_means_are_those_of_each_class(latents):
+    values, labels = latents
+    means, _ = class_gaussians(values, labels, 3)
+    assert means.dtype == np.float64
+    for label in range(3):
+        own = values[labels == label].astype(np.float64)
+        np.testing.assert_allclose(means[label], own.mean(axis=0), rtol=1e-12)
+
+
 @pytest.mark.parametrize("label", range(3))
-def test_streamed_moments_are_those_of_all_at_once(latents, label):
+def test_covariances_are_those_of_ledoit_and_wolf_and_a_ridge(latents, label):
+    """The ridge is a millionth of the mean variance of all latents."""
     values, labels = latents
     own = values[labels == label].astype(np.float64)
-    moments = moments_of(values, labels, 3)
-    covariance, _ = ledoit_wolf(own)
-    assert moments.counts[label] == len(own)
-    np.testing.assert_allclose(moments.mean(label), own.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(moments.shrunk_covariance(label), covariance, rtol=0, atol=1e-9 * covariance.max())
+    variances = [values[labels == each].astype(np.float64).var(axis=0).mean() for each in range(3)]
+    ridge = 1e-6 * np.average(variances, weights=[40, 60, 5])
+    _, factors = class_gaussians(values, labels, 3)
+    expected = ledoit_wolf(own)[0] + ridge * np.eye(20)
+    np.testing.assert_allclose(covariances(factors)[label], expected, rtol=0, atol=1e-9 * expected.max())
 
 
 def test_five_points_in_twenty_dimensions_by_the_formula():
@@ -49,20 +55,17 @@ def test_five_points_in_twenty_dimensions_by_the_formula():
     b2 = min(sum(np.sum((np.outer(x, x) - sample) ** 2) / 20 for x in centred) / 5**2, d2)
     by_hand = b2 / d2 * mean_variance * np.eye(20) + (d2 - b2) / d2 * sample
     assert 0.1 < b2 / d2 < 0.9
-    covariance = moments_of(values, np.zeros(5, int), 1).shrunk_covariance(0)
-    np.testing.assert_allclose(covariance, by_hand, rtol=1e-10, atol=1e-12)
+    ridge = 1e-6 * mean_variance * np.eye(20)
+    covariance = covariances(class_gaussians(values, np.zeros(5, int), 1)[1])[0]
+    np.testing.assert_allclose(covariance - ridge, by_hand, rtol=1e-10, atol=1e-12)
     assert np.linalg.matrix_rank(sample) == 4
     assert np.linalg.eigvalsh(covariance).min() > 0.1
 
 
-def test_factors_are_those_of_the_shrunk_covariance(latents):
-    moments = moments_of(*latents, 3)
-    means, factors = moments.gaussians()
-    for label in range(3):
-        covariance = moments.shrunk_covariance(label)
-        np.testing.assert_array_equal(means[label], moments.mean(label))
-        np.testing.assert_array_equal(factors[label], np.tril(factors[label]))
-        np.testing.assert_allclose(factors[label] @ factors[label].T, covariance, atol=1e-3)
+def test_factors_are_triangular(latents):
+    _, factors = class_gaussians(*latents, 3)
+    assert factors.dtype == np.float64
+    np.testing.assert_array_equal(factors, np.tril(factors))
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -71,7 +74,7 @@ def test_a_class_of_one_or_two_images_has_a_narrow_gaussian(count):
     rng = np.random.default_rng(0)
     latents = np.concatenate([rng.normal(size=(98, 6)), rng.normal(size=(count, 6))])
     labels = np.repeat([0, 1], [98, count])
-    means, factors = moments_of(latents, labels, 2).gaussians()
+    means, factors = class_gaussians(latents, labels, 2)
     np.testing.assert_allclose(means[1], latents[98:].mean(axis=0))
     variances = np.linalg.eigvalsh(factors[1] @ factors[1].T)
     assert (variances[: 7 - count] > 5e-7).all()
@@ -86,14 +89,14 @@ def test_known_gaussians_are_recovered():
     factors = np.array([[[2.0, 0.0], [1.0, 0.5]], [[0.3, 0.0], [-0.2, 1.0]]])
     labels = np.arange(40_000) % 2
     latents = means[labels] + np.einsum("nij,nj->ni", factors[labels], rng.normal(size=(40_000, 2)))
-    found_means, found_factors = moments_of(latents, labels, 2, batch_size=1000).gaussians()
+    found_means, found_factors = class_gaussians(latents, labels, 2)
     np.testing.assert_allclose(found_means, means, atol=0.04)
     np.testing.assert_allclose(found_factors, factors, atol=0.04)
 
 
 def test_a_class_without_images_is_refused():
-    with pytest.raises(ConfigError, match=r"^the images per class are \[3, 0\]; a Gaussian needs one of each"):
-        moments_of(np.ones((3, 2)), np.zeros(3, int), 2).gaussians()
+    with pytest.raises(ConfigError, match=r"\[3, 0\]"):
+        class_gaussians(np.ones((3, 2)), np.zeros(3, int), 2)
 
 
 def test_layer_by_hand():

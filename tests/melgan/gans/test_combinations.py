@@ -5,44 +5,46 @@ from melgan.gans.config import GanConfig
 from melgan.gans.methods import resolve
 from tfrecords_tools.foundation.errors import ConfigError
 
+# What a refusal names: the setting, its value, what it does not go with, the way out.
 IMPOSSIBLE = [
-    ("gan", {"penalty": "gradient_penalty", "penalty_weight": 10.0}, "^penalty is gradient_penalty, but the discrim"),
-    ("gan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture dcgan has no encoder"),
-    ("sagan", {"autoencoder_epochs": 3}, "^autoencoder_epochs is 3, but the architecture sagan has no encoder"),
-    ("sagan", {"final_beta_2": 0.99}, "^final_beta_2 is 0.99, but there is no burn-in after which to have it; give --"),
-    ("sagan", {"final_penalty_weight": 0.0}, "^final_penalty_weight is 0.0, but there is no burn-in"),
-    ("gan", {"penalty_interval": 4}, "^penalty_interval is 4, but there is no penalty; leave it at 1$"),
-    ("wgan_gp", {"wrong_labels": True}, "^wrong_labels is on, but the objective wasserstein has no place for them"),
-    ("wgan_gp", {"penalty": "none"}, "^the objective wasserstein needs a penalty"),
-    ("wgan_gp", {"penalty_weight": 0.0}, "^the objective wasserstein needs a penalty"),
-    ("progan", {"penalty": "none"}, "^the objective wasserstein_drift needs a penalty"),
-    ("bagan", {"wrong_labels": True}, "^wrong_labels is on, but the objective softmax_cross_entropy has no place for"),
+    (
+        "gan",
+        {"penalty": "gradient_penalty", "penalty_weight": 10.0},
+        "penalty.*gradient_penalty.*dcgan.*--penalty=none",
+    ),
+    ("gan", {"autoencoder_epochs": 3}, "autoencoder_epochs.* 3.*dcgan.*--autoencoder_epochs=0"),
+    ("sagan", {"autoencoder_epochs": 3}, "autoencoder_epochs.* 3.*sagan.*--autoencoder_epochs=0"),
+    ("sagan", {"final_beta_2": 0.99}, "final_beta_2.* 0.99.*--burn_in_epochs"),
+    ("sagan", {"final_penalty_weight": 0.0}, "final_penalty_weight.* 0.0.*--burn_in_epochs"),
+    ("gan", {"penalty_interval": 4}, "penalty_interval.* 4.* 1$"),
+    ("wgan_gp", {"wrong_labels": True}, "wrong_labels.*wasserstein.*--nowrong_labels"),
+    ("wgan_gp", {"penalty": "none"}, "wasserstein.*--penalty=gradient_penalty --penalty_weight=10"),
+    ("wgan_gp", {"penalty_weight": 0.0}, "wasserstein.*--penalty=gradient_penalty --penalty_weight=10"),
+    ("progan", {"penalty": "none"}, "wasserstein_drift.*--penalty=gradient_penalty --penalty_weight=10"),
+    ("bagan", {"wrong_labels": True}, "wrong_labels.*softmax_cross_entropy.*--nowrong_labels"),
     (
         "bagan",
         {"objective": "hinge"},
-        "^the objective hinge does not go with the architecture bagan, as only one of them has a class for fakes; "
-        "for sigmoid_cross_entropy, wasserstein.*, hinge.*, choose one of the architectures bagan_gp, .*dcgan",
+        "objective hinge.*architecture bagan.*sigmoid_cross_entropy, wasserstein.*, hinge.*bagan_gp, .*dcgan",
     ),
     (
         "gan",
         {"objective": "softmax_cross_entropy"},
-        "^the objective softmax_cross_entropy does not go with the architecture dcgan, as only one of them has a class "
-        "for fakes; for softmax_cross_entropy, choose one of the architectures bagan$",
+        "objective softmax_cross_entropy.*architecture dcgan.*softmax_cross_entropy.*bagan$",
     ),
-    (
-        "cpggan",
-        {"augmentation": "ada"},
-        "^augmentation is ada, which moves images, but not the boxes that .* cpggan is",
-    ),
-    ("bagan_gp", {"image_size": 48}, "^image_size is 48; it must be one of 32, 64, 128, 256"),
-    (
-        "bagan_gp",
-        {"architecture": "dcgan"},
-        "^penalty is .* choose one of the architectures bagan_gp, .*dcgan_layer_norm",
-    ),
+    ("cpggan", {"augmentation": "ada"}, "augmentation.*ada.*cpggan.*--augmentation=none"),
+    ("bagan_gp", {"image_size": 48}, "image_size.* 48.*32, 64, 128, 256"),
+    ("bagan_gp", {"architecture": "dcgan"}, "penalty.*bagan_gp, .*dcgan_layer_norm"),
     *(
-        ("bagan_gp", {field: "nonsense"}, f"^{field} is 'nonsense'; known are ")
-        for field in ("architecture", "objective", "penalty", "label_sampling", "augmentation")
+        ("bagan_gp", {field: "nonsense"}, f"{field}.*'nonsense'.*{known}")
+        for field, known in (
+            ("architecture", "bagan_gp, .*dcgan"),
+            ("objective", "sigmoid_cross_entropy, .*hinge"),
+            ("penalty", "none, .*dragan"),
+            ("label_sampling", "balanced, .*real"),
+            ("augmentation", "none, .*diffaugment"),
+            ("regulariser", "none"),
+        )
     ),
 ]
 
@@ -56,9 +58,9 @@ def test_impossible_combinations_are_refused_with_a_reason(method, settings, mes
 
 def test_classes_decide_too():
     config = resolve(GanConfig(method="bagan_gp"))
-    with pytest.raises(ConfigError, match="^wrong_labels needs at least 2 classes; the shards have 1$"):
+    with pytest.raises(ConfigError, match="wrong_labels.* 2 .* 1$"):
         require_possible(config, (900,))
-    with pytest.raises(ConfigError, match="^the shards hold no training image$"):
+    with pytest.raises(ConfigError):
         require_possible(config, (0, 0))
     require_possible(config, (900, 1))
     require_possible(resolve(GanConfig(method="gan")), (900,))

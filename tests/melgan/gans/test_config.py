@@ -5,6 +5,7 @@ import pytest
 from melgan.classifiers.config import ClassifierConfig
 from melgan.gans.config import GanConfig
 from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.settings import declaration
 
 IMPOSSIBLE = {
     GanConfig: {
@@ -22,6 +23,7 @@ IMPOSSIBLE = {
         "final_beta_2": [1.0],
         "latent_dim": [0],
         "penalty_weight": [-1.0],
+        "regulariser_weight": [-1.0],
         "autoencoder_epochs": [-1],
         "phase_epochs": [-0.5],
         "beta_1": [-0.5, 1.0],
@@ -59,7 +61,7 @@ LIMITS = [
     ],
 )
 def test_impossible_settings_are_refused_by_name(config, field, value):
-    with pytest.raises(ConfigError, match=f"^{field} is {value}; it must be "):
+    with pytest.raises(ConfigError, match=f"^{field}.*{value}"):
         config(**{field: value})
 
 
@@ -71,12 +73,12 @@ def test_limits_are_allowed(config, settings):
 
 @pytest.mark.parametrize("config", IMPOSSIBLE)
 def test_settings_have_help_and_cannot_be_changed(config):
-    assert all(field.metadata["help"] for field in fields(config))
+    assert all(declaration(field).help for field in fields(config))
     with pytest.raises(FrozenInstanceError):
         config().seed = 1
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
     assert look_up({"one": 1, "two": 2}, "two", "number") == 2
-    with pytest.raises(ConfigError, match="^number is 'three'; known are one, two$"):
+    with pytest.raises(ConfigError, match="number.*'three'.*one, two"):
         look_up({"one": 1, "two": 2}, "three", "number")

@@ -1,20 +1,28 @@
-"""PGGAN that is told where boxes lie: they enter both networks, and what is judged is what was asked for."""
+"""PGGAN that is told where boxes lie: they enter both networks, and a fake is shown with its own."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, random_boxes, random_table, tiny_batch, tiny_batches
-from tiny_gan import tiny_config as config_of
 
 from melgan.gans.architectures import cpggan
 from melgan.gans.architectures.networks import NetworkShape
-from melgan.gans.boxes import table_of, with_given_boxes
 from melgan.gans.fading import grow
+from melgan.gans.step import Use
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
 from melgan.layers.box_map import MAX_BOXES, rasterise
-from melgan.sampling import chosen_boxes, sample_images
+from tests.melgan.gans.tiny_gan import (
+    CLASS_COUNTS,
+    enlarge_weights,
+    random_boxes,
+    random_table,
+    shown_to,
+    take_steps,
+    tiny_batch,
+    tiny_batches,
+)
+from tests.melgan.gans.tiny_gan import tiny_config as config_of
 from tfrecords_tools.foundation.errors import ConfigError
 
 LABELS = tf.constant([1, 0, 1, 1])
@@ -37,7 +45,7 @@ def whole_image():
 
 def make_trainer(strategy, **settings):
     trainer = GanTrainer(tiny_config(width=0.02, **settings), CLASS_COUNTS, strategy)
-    table_of(trainer.generator).fill(random_table(len(CLASS_COUNTS)))
+    trainer.networks.box_table.fill(random_table(len(CLASS_COUNTS)))
     trainer.start_average()
     return trainer
 
@@ -48,8 +56,13 @@ def networks():
     networks = cpggan.build(SHAPE)
     enlarge_weights(networks.generator)
     enlarge_weights(networks.discriminator)
-    table_of(networks.generator).fill(random_table(2))
+    networks.box_table.fill(random_table(2))
     return networks
+
+
+def with_given_boxes(generator, box_table):
+    """Returns a generator as one of latents, labels and boxes."""
+    return keras.Model([*generator.inputs, box_table.output], generator.output)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +74,7 @@ def trainer(one_device):
 def test_boxes_enter_both_networks_at_every_level(networks, level):
     grow(tf.constant(float(level)), networks.generator, networks.discriminator.trunk)
     networks_of_level = networks.levels[level]
-    draw = with_given_boxes(networks_of_level.generator)
+    draw = with_given_boxes(networks_of_level.generator, networks.box_table)
     nothing, everything = (draw([LATENTS, LABELS, tf.constant(boxes)]).numpy() for boxes in (NO_BOX, whole_image()))
     assert np.abs(nothing - everything).reshape(4, -1).max(axis=1).min() > 0.01
     shown = [np.concatenate([IMAGES, np.full((4, 32, 32, 1), value, np.float32)], axis=-1) for value in (0, 1)]
@@ -84,37 +97,28 @@ def test_a_channel_of_the_map_is_beside_the_features_of_every_resolution(network
 
 def test_chosen_boxes_given_give_the_same_image_whatever_chose_them(networks):
     """What draws the image does not see the number that chooses."""
-    chosen = table_of(networks.generator)(LATENTS, LABELS)
+    chosen = networks.box_table(LATENTS, LABELS)
     others = tf.concat([LATENTS[:, :1] + 1.0, LATENTS[:, 1:]], axis=1)
     drawn = networks.generator([LATENTS, LABELS])
-    np.testing.assert_array_equal(with_given_boxes(networks.generator)([others, LABELS, chosen]), drawn)
+    draw = with_given_boxes(networks.generator, networks.box_table)
+    np.testing.assert_array_equal(draw([others, LABELS, chosen]), drawn)
     assert not np.array_equal(networks.generator([others, LABELS]), drawn)
-
-
-def test_samples_have_the_boxes_that_are_told_of_them(networks):
-    labels, indices = [0, 1, 1], [5, 0, 9]
-    boxes = chosen_boxes(networks.generator, labels, 3, indices)
-    by_choice = list(sample_images(networks.generator, labels, 3, indices=indices))
-    given = list(sample_images(networks.generator, labels, 3, indices=indices, boxes=boxes, batch_size=2))
-    np.testing.assert_allclose(np.asarray(given, int), np.asarray(by_choice, int), atol=1)
-    elsewhere = list(sample_images(networks.generator, labels, 3, indices=indices, boxes=random_boxes(3, seed=7)))
-    assert np.abs(np.asarray(elsewhere, int) - np.asarray(by_choice, int)).reshape(3, -1).max(axis=1).min() > 2
 
 
 def test_real_images_are_shown_with_the_map_of_their_boxes(trainer):
     batch = tiny_batch()
-    shown = trainer.as_shown(batch, 0)["image"]
+    shown, _ = shown_to(trainer, batch)
     np.testing.assert_array_equal(shown[..., :3], to_signed_float(batch["image"]))
     np.testing.assert_array_equal(shown[..., 3:], rasterise(batch["boxes"], 32))
 
 
 def test_fakes_are_shown_with_the_map_of_the_boxes_they_were_asked_for(trainer):
-    shown, labels = trainer.generate(LABELS, trainer.draws(0))
-    latents = trainer.draws(0).fold(2).normal(8)
-    boxes = table_of(trainer.generator)(latents, labels)
+    shown, labels = trainer.step_at().generate(LABELS, trainer.draws(0))
+    latents = trainer.draws(0).fold(Use.LATENTS).normal(8)
+    boxes = trainer.networks.box_table(latents, labels)
     assert np.ptp(np.reshape(boxes, (4, -1)), axis=0).max() > 0.1
     np.testing.assert_array_equal(shown[..., 3:], rasterise(boxes, 32))
-    images = with_given_boxes(trainer.generator)([latents, labels, boxes])
+    images = with_given_boxes(trainer.networks.generator, trainer.networks.box_table)([latents, labels, boxes])
     np.testing.assert_allclose(shown[..., :3], images, atol=1e-6)
 
 
@@ -130,10 +134,10 @@ def test_the_gradient_penalty_counts_the_pixels_of_images_only(networks):
 
 def test_the_table_is_in_the_file_of_weights(networks, tmp_path):
     networks.generator.save_weights(tmp_path / "generator.weights.h5")
-    other = cpggan.build(SHAPE).generator
-    other.load_weights(tmp_path / "generator.weights.h5")
-    np.testing.assert_array_equal(table_of(other).table, random_table(2))
-    np.testing.assert_array_equal(other([LATENTS, LABELS]), networks.generator([LATENTS, LABELS]))
+    other = cpggan.build(SHAPE)
+    other.generator.load_weights(tmp_path / "generator.weights.h5")
+    np.testing.assert_array_equal(other.box_table.table, random_table(2))
+    np.testing.assert_array_equal(other.generator([LATENTS, LABELS]), networks.generator([LATENTS, LABELS]))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -141,20 +145,18 @@ def test_boxes_are_exact_in_half_precision(one_device, precision):
     trainer = make_trainer(one_device, precision=precision)
     latents = tf.random.stateless_normal([64, 8], [0, 0])
     labels = tf.zeros([64], tf.int32)
-    rows = table_of(trainer.generator)(latents, labels).numpy()
+    rows = trainer.networks.box_table(latents, labels).numpy()
     assert {box.tobytes() for box in rows} <= {box.tobytes() for box in random_table(2)[0]}
-    shown, _ = trainer.generate(LABELS, trainer.draws(0))
+    shown, _ = trainer.step_at().generate(LABELS, trainer.draws(0))
     assert shown.dtype == tf.float32
-    values = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(1, tf.int64))
+    values = take_steps(trainer, tiny_batches(), count=1)
     assert all(np.isfinite(value).all() for value in values.values())
 
 
-def test_a_generator_of_other_methods_has_no_table(one_device):
-    generator = GanTrainer(config_of(), CLASS_COUNTS, one_device).generator
-    assert table_of(generator) is None
-    assert chosen_boxes(generator, [0], 0, [0]) is None
+def test_networks_of_other_methods_have_no_table(one_device):
+    assert GanTrainer(config_of(), CLASS_COUNTS, one_device).networks.box_table is None
 
 
 def test_latents_without_room_for_an_image_are_refused():
-    with pytest.raises(ConfigError, match="^latent_dim is 1; it must be at least 2, of which one chooses the boxes$"):
+    with pytest.raises(ConfigError, match="latent_dim.* 1.* 2"):
         cpggan.build(NetworkShape(image_size=32, num_classes=2, latent_dim=1, width=0.02))

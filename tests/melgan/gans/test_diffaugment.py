@@ -44,12 +44,12 @@ def test_colours_by_hand():
     )
 
 
-@pytest.mark.parametrize(("share", "shift"), [(0.0, -2), (0.19, -2), (0.5, 0), (0.79, 1), (0.99, 2)])
-def test_translation_by_hand(images, share, shift):
+@pytest.mark.parametrize(("number", "shift"), [(0.0, -2), (0.19, -2), (0.5, 0), (0.79, 1), (0.99, 2)])
+def test_translation_by_hand(images, number, shift):
     """16 px shift by up to 2: five whole numbers, a fifth of the range each; what comes in is 0."""
     image = images[:1].numpy()
-    down = random_translation(images[:1], given(share, 0.5)).numpy()
-    right = random_translation(images[:1], given(0.5, share)).numpy()
+    down = random_translation(images[:1], given(number, 0.5)).numpy()
+    right = random_translation(images[:1], given(0.5, number)).numpy()
     for axis, moved in ((1, down), (2, right)):
         expected = np.roll(image, shift, axis)
         empty = [slice(None)] * 4
@@ -58,10 +58,10 @@ def test_translation_by_hand(images, share, shift):
         np.testing.assert_array_equal(moved, expected)
 
 
-@pytest.mark.parametrize(("share", "rows"), [(0.0, (0, 4)), (0.5, (4, 12)), (0.999, (12, 16))])
-def test_cutout_by_hand(share, rows):
+@pytest.mark.parametrize(("number", "rows"), [(0.0, (0, 4)), (0.5, (4, 12)), (0.999, (12, 16))])
+def test_cutout_by_hand(number, rows):
     """A window of 8 of 16 px, its centre anywhere from 0 to 16, clipped at the edge."""
-    cut = random_cutout(tf.ones([1, SIZE, SIZE, 3]), given(share, 0.5)).numpy()
+    cut = random_cutout(tf.ones([1, SIZE, SIZE, 3]), given(number, 0.5)).numpy()
     expected = np.ones((1, SIZE, SIZE, 3))
     expected[:, slice(*rows), 4:12] = 0
     np.testing.assert_array_equal(cut, expected)

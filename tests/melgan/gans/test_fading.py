@@ -30,15 +30,15 @@ def test_ends_of_a_fade_are_exact():
 
 
 @pytest.mark.parametrize(
-    ("degree", "shares"), [(0.0, [0, 0, 0]), (0.25, [0.25, 0, 0]), (1.0, [1, 0, 0]), (2.5, [1, 1, 0.5]), (3.0, [1] * 3)]
+    ("degree", "alphas"), [(0.0, [0, 0, 0]), (0.25, [0.25, 0, 0]), (1.0, [1, 0, 0]), (2.5, [1, 1, 0.5]), (3.0, [1] * 3)]
 )
-def test_degree_is_the_sum_of_shares(network, degree, shares):
+def test_degree_is_the_sum_of_alphas(network, degree, alphas):
     grow(tf.constant(degree), network)
-    assert [float(network.get_layer(f"fade_{level}").share) for level in (1, 2, 3)] == shares
-    np.testing.assert_allclose(network(OLD), OLD * np.prod(np.add(shares, 1)), rtol=1e-6)
+    assert [float(network.get_layer(f"fade_{level}").share) for level in (1, 2, 3)] == alphas
+    np.testing.assert_allclose(network(OLD), OLD * np.prod(np.add(alphas, 1)), rtol=1e-6)
 
 
-def test_shares_are_not_trained(network):
+def test_alphas_are_not_trained(network):
     assert not network.trainable_variables
     assert len(network.non_trainable_variables) == 3
 
@@ -56,7 +56,7 @@ def test_grown_level_sees_images_averaged_down_to_its_resolution(level, side):
 
 def test_images_fade_as_the_networks_do():
     for degree in (1.0, 1.25, 2.0):
-        share = degree - 1
+        alpha = degree - 1
         images = at_level(tf.constant(IMAGES), 2, tf.constant(degree))
-        np.testing.assert_allclose(images, (1 - share) * averaged(2) + share * IMAGES, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(images, (1 - alpha) * averaged(2) + alpha * IMAGES, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(at_level(tf.constant(IMAGES), 2, tf.constant(2.0)), IMAGES)

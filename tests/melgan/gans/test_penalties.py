@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.gans.penalties import PENALTIES, RealAndFake, dragan, gradient_penalty, r1_r2
+from melgan.gans.penalties import PENALTIES, DraganUse, RealAndFake, dragan, gradient_penalty, r1_r2
 from melgan.training.randomness import Draws
 
 BATCH = 5
@@ -49,18 +49,19 @@ def test_linear_discriminator_has_the_same_gradient_everywhere(penalty, images, 
 
 def test_mixes_are_uniform_between_real_and_fake(images, draws):
     real, fake = images
-    share = draws.uniform(1, 1, 1).numpy()
-    norms = np.linalg.norm((real + share * (fake - real)).reshape(BATCH, -1), axis=1)
+    weights = draws.uniform(1, 1, 1).numpy()
+    norms = np.linalg.norm((real + weights * (fake - real)).reshape(BATCH, -1), axis=1)
     np.testing.assert_allclose(gradient_penalty(half_square, labelled(images), draws), (norms - 1) ** 2, rtol=1e-5)
-    assert len(np.unique(share)) == BATCH
+    assert len(np.unique(weights)) == BATCH
 
 
 def test_dragan_looks_near_real_images_as_far_as_their_own_contrast_reaches(draws):
     """The gradient of half the square is the place itself, so the penalties tell how far away they looked."""
     real = np.random.default_rng(0).uniform(-1, 1, (BATCH, 4, 4, 3)).astype(np.float32)
     real[0] = 0.25  # without contrast there is no noise
-    noise, share = draws.fold(0).uniform(4, 4, 3), draws.fold(1).uniform(1, 1, 1)
-    places = real + 0.5 * real.std(axis=(1, 2, 3), keepdims=True) * noise * share
+    noise = draws.fold(DraganUse.NOISE).uniform(4, 4, 3)
+    distance = draws.fold(DraganUse.DISTANCE).uniform(1, 1, 1)
+    places = real + 0.5 * real.std(axis=(1, 2, 3), keepdims=True) * noise * distance
     norms = np.linalg.norm(np.reshape(places, (BATCH, -1)), axis=1)
     np.testing.assert_allclose(dragan(half_square, labelled((real, -real)), draws), (norms - 1) ** 2, rtol=1e-5)
     assert norms[0] == pytest.approx(0.25 * 48**0.5, rel=1e-5)

@@ -2,15 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import (
-    CLASS_COUNTS,
-    enlarge_weights,
-    flat,
-    program_for_accelerator,
-    tiny_batch,
-    tiny_batches,
-    tiny_config,
-)
 
 from melgan.gans.architectures import progan
 from melgan.gans.architectures.networks import NetworkShape
@@ -18,6 +9,18 @@ from melgan.gans.fading import grow
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
 from melgan.training.checkpoints import Checkpoints
+from tests.melgan.gans.tiny_gan import (
+    CLASS_COUNTS,
+    discriminator_gradients,
+    enlarge_weights,
+    flat,
+    generator_gradients,
+    program_for_accelerator,
+    take_steps,
+    tiny_batch,
+    tiny_batches,
+    tiny_config,
+)
 
 LABELS = tf.constant([2, 0, 2, 1])
 LATENTS = tf.constant(np.random.default_rng(0).normal(size=(4, 8)), tf.float32)
@@ -138,8 +141,8 @@ def test_projection_head_by_hand():
 @pytest.mark.parametrize("level", range(4))
 def test_every_level_is_fit_for_an_accelerator(one_device, level):
     """As the whole networks are: static shapes and no call of a library in the program that XLA is given."""
-    trainer = GanTrainer(tiny_config(method="progan", width=0.02), CLASS_COUNTS, one_device).levels[level]
-    program = program_for_accelerator(trainer)
+    trainer = GanTrainer(tiny_config(method="progan", width=0.02), CLASS_COUNTS, one_device)
+    program = program_for_accelerator(trainer, level=level)
     assert "[<=" not in program
     assert "custom-call" not in program
     assert f"[4,{4 * 2**level},{4 * 2**level}," in program
@@ -149,13 +152,33 @@ def test_every_level_is_fit_for_an_accelerator(one_device, level):
 def test_half_precision_is_near(one_device, precision):
     losses = {}
     for each in ("float32", precision):
-        trainer = GanTrainer(tiny_config(method="progan", precision=each), CLASS_COUNTS, one_device).levels[2]
+        trainer = GanTrainer(tiny_config(method="progan", precision=each), CLASS_COUNTS, one_device)
         images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
-        fakes = trainer.generate(labels, trainer.draws(0))
-        gradients, losses[each] = trainer.discriminator_gradients(images, labels, *fakes, trainer.draws(0))
+        fakes = trainer.step_at(2).generate(labels, trainer.draws(0))
+        gradients, terms = discriminator_gradients(trainer, images, labels, trainer.draws(0), fakes=fakes, level=2)
+        losses[each] = [terms[name] for name in ("discriminator_loss", "penalty", "real_sign")]
         assert {value.dtype for value in [fakes[0], *gradients]} == {tf.float32}
     np.testing.assert_allclose(losses[precision], losses["float32"], rtol=0.02, atol=0.02)
     assert losses[precision][0] != losses["float32"][0]
+
+
+def test_levels_have_all_weights_between_them_and_each_has_finite_gradients(one_device):
+    trainer = GanTrainer(tiny_config(method="progan", width=0.02), CLASS_COUNTS, one_device)
+    images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
+    trained = {"discriminator": set(), "generator": set()}
+    for level in range(4):
+        step = trainer.step_at(level)
+        gradients = {
+            "discriminator": discriminator_gradients(trainer, images, labels, trainer.draws(0), level=level)[0],
+            "generator": generator_gradients(trainer, images, labels, trainer.draws(0), level=level)[0],
+        }
+        for name, own in gradients.items():
+            variables = getattr(step, name).trainable_variables
+            assert len(own) == len(variables)
+            assert np.isfinite(flat(own)).all()
+            trained[name] |= set(map(id, variables))
+    for name, found in trained.items():
+        assert found == set(map(id, getattr(trainer.networks, name).trainable_variables))
 
 
 def make_trainer(strategy):
@@ -166,8 +189,7 @@ def make_trainer(strategy):
 
 
 def train(trainer, step, num_steps):
-    steps = tf.constant(step, tf.int64), tf.constant(num_steps, tf.int64)
-    return {name: value.numpy() for name, value in trainer.train_steps(tiny_batches(step), *steps).items()}
+    return take_steps(trainer, tiny_batches(step), first=step, count=num_steps)
 
 
 def state(trainer):
@@ -193,8 +215,16 @@ def test_training_that_goes_on_inside_a_fade_is_bitwise_the_undisturbed_one(tmp_
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
+def test_programs_are_those_of_the_level_and_change_where_phases_begin(one_device):
+    trainer = make_trainer(one_device)
+    programs, changes = zip(*[trainer.program_at(step) for step in range(14)], strict=True)
+    assert changes == (2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, None, None)
+    levels = [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
+    assert [list(dict.fromkeys(map(id, programs))).index(id(program)) for program in programs] == levels
+
+
 def test_layers_join_when_their_level_does(one_device):
-    """In step 2, the first of the fade, level 1 has no share yet; in step 3 it learns, and the average sees it.
+    """In step 2, the first of the fade, level 1 counts for nothing yet; in step 3 it learns, and the average sees it.
 
     Step 4 begins another phase, and with it the optimizers begin anew.
     """
@@ -205,17 +235,17 @@ def test_layers_join_when_their_level_does(one_device):
     def weights(network):
         return [flat(network.get_layer(name).weights) for name in names]
 
-    before = weights(trainer.generator)
+    before = weights(trainer.networks.generator)
     train(trainer, 2, 1)
-    np.testing.assert_array_equal(weights(trainer.generator), before)
-    assert float(trainer.ema_generator.get_layer("fade_8").share) == 0.0
+    np.testing.assert_array_equal(weights(trainer.networks.generator), before)
+    assert float(trainer.average.generator.get_layer("fade_8").share) == 0.0
     train(trainer, 3, 1)
-    for network in (trainer.generator, trainer.ema_generator):
+    for network in (trainer.networks.generator, trainer.average.generator):
         joined, later = weights(network)
         assert not np.array_equal(joined, before[0])
         np.testing.assert_array_equal(later, before[1])
         assert [float(network.get_layer(f"fade_{size}").share) for size in (8, 16, 32)] == [0.5, 0.0, 0.0]
-    images = np.asarray(trainer.ema_generator([LATENTS, tf.constant([0, 1, 0, 1])]))
+    images = np.asarray(trainer.average.generator([LATENTS, tf.constant([0, 1, 0, 1])]))
     np.testing.assert_array_equal(images, enlarged(images[:, ::4, ::4]))
     assert int(iterations) == 2
     train(trainer, 4, 1)

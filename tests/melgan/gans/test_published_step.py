@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, tiny_batch, tiny_config
 
 from melgan.gans.labels import class_probabilities
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
 from tests.melgan.gans.published_step import PublishedStep
+from tests.melgan.gans.tiny_gan import CLASS_COUNTS, enlarge_weights, take_steps, tiny_batch, tiny_config
 from tests.melgan.training.step_numbers import step_numbers
 
 STEPS = 20
@@ -35,7 +35,7 @@ def double_precision():
 def trainer(double_precision, one_device):
     trainer = GanTrainer(tiny_config(image_size=64, disc_steps=5), CLASS_COUNTS, one_device)
     # Else the gradients of so young and narrow a discriminator are of norm 1e-5, and the 1e-12 under our root counts.
-    for network in (trainer.generator, trainer.discriminator):
+    for network in (trainer.networks.generator, trainer.networks.discriminator):
         enlarge_weights(network, 0.05)
     return trainer
 
@@ -44,14 +44,14 @@ def trainer(double_precision, one_device):
 def losses(trainer):
     """Losses of ours and of the published step, each [STEPS, 3]."""
     published = PublishedStep(len(CLASS_COUNTS), latent_dim=8, filters=(6, 13, 13, 26), label_units=51)
-    discriminator = trainer.discriminator
+    discriminator = trainer.networks.discriminator
     published.set_weights(
-        trainer.generator.get_weights(), discriminator.trunk.get_weights() + discriminator.head.get_weights()
+        trainer.networks.generator.get_weights(), discriminator.trunk.get_weights() + discriminator.head.get_weights()
     )
     batches = [tiny_batch(image_size=64, seed=step) for step in range(STEPS)]
     stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
     dataset = iter(tf.data.Dataset.from_tensor_slices(stacked))
-    ours = trainer.train_steps(dataset, tf.constant(0, tf.int64), tf.constant(STEPS, tf.int64))
+    ours = take_steps(trainer, dataset, count=STEPS)
     return np.stack([ours[name] for name in LOSSES], axis=1), train_published(published, trainer, batches)
 
 

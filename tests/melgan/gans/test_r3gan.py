@@ -5,14 +5,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batch, tiny_config
 
 from melgan.gans.architectures import r3gan
 from melgan.gans.architectures.networks import NetworkShape
 from melgan.gans.penalties import RealAndFake
 from melgan.gans.trainer import GanTrainer
-from melgan.images import to_signed_float
 from melgan.layers.grouped_convolution import GroupedConv2D
+from tests.melgan.gans.tiny_gan import (
+    CLASS_COUNTS,
+    discriminator_gradients,
+    enlarge_weights,
+    flat,
+    generator_gradients,
+    shown_to,
+    tiny_batch,
+    tiny_config,
+)
 
 LABELS = tf.constant([2, 0, 2, 1])
 GAIN = math.sqrt(2 / 1.04)  # of a leaky ReLU of slope 0.2
@@ -108,37 +116,39 @@ def test_nothing_is_normalised():
 @pytest.fixture(scope="module")
 def trainer(one_device):
     trainer = GanTrainer(tiny_config(method="r3gan", width=0.01), CLASS_COUNTS, one_device)
-    enlarge_weights(trainer.generator)
-    enlarge_weights(trainer.discriminator)
+    enlarge_weights(trainer.networks.generator)
+    enlarge_weights(trainer.networks.discriminator)
     return trainer
 
 
 def test_losses_are_of_pairs_of_one_class(trainer):
-    images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
-    draws = trainer.draws(0)
-    fakes, fake_labels = trainer.generate(labels, draws)
+    images, labels = shown_to(trainer, tiny_batch())
+    draws, discriminator = trainer.draws(0), trainer.networks.discriminator
+    fakes, fake_labels = trainer.step_at().generate(labels, draws)
     np.testing.assert_array_equal(fake_labels, labels)
-    margins = np.subtract(trainer.discriminator(images, labels), trainer.discriminator(fakes, labels))
-    _, (loss, penalty, _) = trainer.discriminator_gradients(images, labels, fakes, fake_labels, draws)
-    assert float(loss) == pytest.approx(np.mean(np.logaddexp(0, -margins)), rel=1e-4)
-    assert float(penalty) > 0
-    _, (generator_loss,) = trainer.generator_gradients(images, labels, draws)
-    assert float(generator_loss) == pytest.approx(np.mean(np.logaddexp(0, margins)), rel=1e-4)
+    margins = np.subtract(discriminator(images, labels), discriminator(fakes, labels))
+    _, terms = discriminator_gradients(trainer, images, labels, draws, fakes=(fakes, fake_labels))
+    assert float(terms["discriminator_loss"]) == pytest.approx(np.mean(np.logaddexp(0, -margins)), rel=1e-4)
+    assert float(terms["penalty"]) > 0
+    _, terms = generator_gradients(trainer, images, labels, draws)
+    assert float(terms["generator_loss"]) == pytest.approx(np.mean(np.logaddexp(0, margins)), rel=1e-4)
 
 
 @pytest.mark.parametrize(("step", "weight", "rate", "beta_2"), [(0, 2.0, 2e-4, 0.9), (10**6, 0.2, 5e-5, 0.99)])
 def test_first_and_last_settings_are_the_published_ones(trainer, step, weight, rate, beta_2):
     trainer.schedules.set_for(step)
-    images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
-    fakes, draws = trainer.generate(labels, trainer.draws(0)), trainer.draws(0)
+    images, labels = shown_to(trainer, tiny_batch())
+    draws = trainer.draws(0)
+    fakes = trainer.step_at().generate(labels, draws)
 
     def gradients(penalised):
-        return flat(trainer.discriminator_gradients(images, labels, *fakes, draws, penalised=penalised)[0])
+        return flat(discriminator_gradients(trainer, images, labels, draws, fakes=fakes, penalised=penalised)[0])
 
     zero = tf.UnconnectedGradients.ZERO  # the bias before the last activation decides about signs only
     with tf.GradientTape() as tape:
-        penalty = tf.reduce_mean(trainer._penalty(trainer.discriminator, RealAndFake(images, labels, *fakes), draws))
-    weights = [variable.value for variable in trainer.discriminator.trainable_variables]
+        shown = RealAndFake(images, labels, *fakes)
+        penalty = tf.reduce_mean(trainer.step_at().penalty(trainer.networks.discriminator, shown, draws))
+    weights = [variable.value for variable in trainer.networks.discriminator.trainable_variables]
     alone = flat(tape.gradient(penalty, weights, unconnected_gradients=zero))
     np.testing.assert_allclose(gradients(True) - gradients(False), weight * alone, atol=1e-4 * np.abs(alone).max())
     for network in ("generator", "discriminator"):
@@ -150,13 +160,14 @@ def test_first_and_last_settings_are_the_published_ones(trainer, step, weight, r
 def test_gradients_in_half_precision_are_near_those_in_single(one_device, trainer, precision):
     half = GanTrainer(tiny_config(method="r3gan", width=0.01, precision=precision), CLASS_COUNTS, one_device)
     trainer.schedules.set_for(0)
-    images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
-    fakes, found = trainer.generate(labels, trainer.draws(0)), []
+    images, labels = shown_to(trainer, tiny_batch())
+    fakes, found = trainer.step_at().generate(labels, trainer.draws(0)), []
     for each in (trainer, half):
         for name in ("trunk", "head", "generator"):
             each.checkpointed[name].set_weights(trainer.checkpointed[name].get_weights())
         scale = float(each.checkpointed["discriminator_optimizer"].scale_loss(tf.constant(1.0)))
-        found.append(flat(each.discriminator_gradients(images, labels, *fakes, each.draws(0))[0]) / scale)
+        gradients, _ = discriminator_gradients(each, images, labels, each.draws(0), fakes=fakes)
+        found.append(flat(gradients) / scale)
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=0.1 * np.abs(found[0]).max())
     assert not np.array_equal(*found)
 

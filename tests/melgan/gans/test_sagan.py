@@ -47,9 +47,9 @@ def test_projection_head_by_hand():
     """psi(features) + <row of the class, features>, both normalised. Miyato and Koyama 2018, eq. 3."""
     head = build(32).discriminator.head
     features = np.random.default_rng(0).normal(size=(4, 20)).astype(np.float32)
-    logit, rows = head.get_layer("logit"), head.get_layer("embedding").normalized_kernel().numpy()
+    logit, rows = head.get_layer("logit"), head.get_layer("embedding").effective_kernel().numpy()
     logit.bias.assign([0.3])
-    linear = features @ logit.normalized_kernel().numpy()[:, 0] + 0.3
+    linear = features @ logit.effective_kernel().numpy()[:, 0] + 0.3
     by_hand = linear + [features[n] @ rows[label] for n, label in enumerate(LABELS.numpy())]
     np.testing.assert_allclose(head([tf.constant(features), LABELS]), by_hand, rtol=1e-5, atol=1e-6)
 

@@ -4,15 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import (
-    CLASS_COUNTS,
-    enlarge_weights,
-    flat,
-    program_for_accelerator,
-    tiny_batch,
-    tiny_batches,
-    tiny_config,
-)
 
 from melgan.gans.architectures import ARCHITECTURES
 from melgan.gans.architectures.networks import IMAGE_SIZES
@@ -24,29 +15,47 @@ from melgan.gans.penalties import PENALTIES
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
 from melgan.training.randomness import Draws
+from tests.melgan.gans.tiny_gan import (
+    CLASS_COUNTS,
+    discriminator_gradients,
+    enlarge_weights,
+    flat,
+    generator_gradients,
+    program_for_accelerator,
+    shown_to,
+    take_steps,
+    tiny_batch,
+    tiny_batches,
+    tiny_config,
+)
 from tfrecords_tools.foundation.errors import ConfigError
 
 
 def weights(trainer):
     """Returns the trainable weights of every network, and what else the generators hold."""
     return {
-        "generator": flat(trainer.generator.trainable_variables),
-        "discriminator": flat(trainer.discriminator.trainable_variables),
-        "average": flat(trainer.ema_generator.trainable_variables),
-        "statistics": flat(trainer.generator.non_trainable_variables),
-        "average_statistics": flat(trainer.ema_generator.non_trainable_variables),
+        "generator": flat(trainer.networks.generator.trainable_variables),
+        "discriminator": flat(trainer.networks.discriminator.trainable_variables),
+        "average": flat(trainer.average.generator.trainable_variables),
+        "statistics": flat(trainer.networks.generator.non_trainable_variables),
+        "average_statistics": flat(trainer.average.generator.non_trainable_variables),
     }
 
 
 def gradients(trainer, step=0):
-    """Returns the gradients of the first discriminator step and of the generator, and all losses."""
-    batch, draws = trainer.as_shown(tiny_batch(), step), trainer.draws(step)
-    images, labels = batch["image"], tf.constant(batch["label"])
-    fakes = trainer.generate(labels, draws.fold(1))
-    discriminator, losses = trainer.discriminator_gradients(images, labels, *fakes, draws.fold(1))
-    generator, generator_losses = trainer.generator_gradients(images, labels, draws.fold(0))
-    names = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
-    return discriminator, generator, dict(zip(names, map(float, losses + generator_losses), strict=True))
+    """Returns the gradients of the first discriminator step and of the generator, and all terms by name."""
+    images, labels = shown_to(trainer, tiny_batch(), step)
+    draws = trainer.draws(step)
+    discriminator, terms = discriminator_gradients(trainer, images, labels, draws.fold(1))
+    generator, generator_terms = generator_gradients(trainer, images, labels, draws.fold(0))
+    return discriminator, generator, {name: float(value) for name, value in (terms | generator_terms).items()}
+
+
+def of_whole(trainer, gradients):
+    """Returns gradients by the weights of the last level as those by the whole discriminator, which may hold more."""
+    known = dict(zip(map(id, trainer.step_at().discriminator.trainable_variables), gradients, strict=True))
+    variables = trainer.networks.discriminator.trainable_variables
+    return flat(known.get(id(variable), tf.zeros(variable.shape)) for variable in variables)
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -55,10 +64,10 @@ def one_step(request, one_device):
     trainer = GanTrainer(tiny_config(method=request.param, disc_steps=1, ema_decay=0.9), CLASS_COUNTS, one_device)
     trainer.start_average()
     trainer.schedules.set_for(1000)
-    discriminator_gradients = flat(gradients(trainer, step=1000)[0])
+    gradient = of_whole(trainer, gradients(trainer, step=1000)[0])
     before = weights(trainer)
-    losses = trainer.train_steps(tiny_batches(), tf.constant(1000, tf.int64), tf.constant(1, tf.int64))
-    return trainer, before, weights(trainer), discriminator_gradients, losses
+    losses = take_steps(trainer, tiny_batches(), first=1000, count=1)
+    return trainer, before, weights(trainer), gradient, losses
 
 
 def test_average_moves_by_a_tenth(one_step):
@@ -72,7 +81,7 @@ def test_average_takes_over_the_moving_statistics(one_step):
     """Where there are none, what else is not trained stays."""
     trainer, before, after, _, _ = one_step
     np.testing.assert_array_equal(after["average_statistics"], after["statistics"])
-    has_moments = any("moving" in variable.path for variable in trainer.generator.non_trainable_variables)
+    has_moments = any("moving" in variable.path for variable in trainer.networks.generator.non_trainable_variables)
     assert np.array_equal(after["statistics"], before["statistics"]) != has_moments
 
 
@@ -96,7 +105,10 @@ def test_measured_gradient_is_the_norm_of_what_was_applied(one_step):
 
 def test_every_network_learns_and_every_loss_is_finite(one_step):
     trainer, before, after, _, losses = one_step
-    assert losses.keys() == set(trainer.metric_names)
+    assert losses.keys() == {
+        *("discriminator_loss", "penalty", "real_sign", "discriminator_gradient"),
+        *("generator_loss", "generator_gradient"),
+    }
     assert all(value.shape == (1,) and np.isfinite(value).all() for value in losses.values())
     assert not np.array_equal(after["generator"], before["generator"])
     assert not np.array_equal(after["discriminator"], before["discriminator"])
@@ -129,14 +141,15 @@ def test_every_combination_has_finite_gradients_of_all_weights(one_device, confi
     assert all(np.isfinite(loss) for loss in losses.values())
     for gradient in discriminator + generator:
         assert np.isfinite(gradient).all()
-    assert len(discriminator) == len(trainer.discriminator.trainable_variables)
-    assert len(generator) == len(trainer.generator.trainable_variables)
+    step = trainer.step_at()
+    assert len(discriminator) == len(step.discriminator.trainable_variables) > 0
+    assert len(generator) == len(step.generator.trainable_variables) > 0
 
 
 @pytest.mark.parametrize(("wrong_labels", "terms"), [(False, 2), (True, 3)])
 def test_undecided_discriminator_loses_ln_2_for_every_term(one_device, wrong_labels, terms):
     trainer = GanTrainer(tiny_config(wrong_labels=wrong_labels), CLASS_COUNTS, one_device)
-    logit = trainer.discriminator.head.get_layer("logit")
+    logit = trainer.networks.discriminator.head.get_layer("logit")
     logit.set_weights([0 * weight for weight in logit.get_weights()])
     losses = gradients(trainer)[2]
     assert losses["discriminator_loss"] == pytest.approx(terms * np.log(2), rel=1e-5)
@@ -147,12 +160,13 @@ def test_undecided_discriminator_loses_ln_2_for_every_term(one_device, wrong_lab
 def test_losses_by_hand(one_device):
     """Fakes are all grey and of class 0, as class 1 has no images; of two classes the wrong label is the other one."""
     trainer = GanTrainer(tiny_config(), (8, 0), one_device)
-    last = trainer.generator.get_layer("up_32")
+    last = trainer.networks.generator.get_layer("up_32")
     last.set_weights([0 * weight for weight in last.get_weights()])
-    enlarge_weights(trainer.discriminator)
+    enlarge_weights(trainer.networks.discriminator)
     images, labels = to_signed_float(tiny_batch()["image"]), tf.constant(tiny_batch()["label"])
-    real, wrong_label = trainer.discriminator(images, labels), trainer.discriminator(images, 1 - labels)
-    fake = trainer.discriminator(tf.zeros_like(images), tf.zeros_like(labels))
+    discriminator = trainer.networks.discriminator
+    real, wrong_label = discriminator(images, labels), discriminator(images, 1 - labels)
+    fake = discriminator(tf.zeros_like(images), tf.zeros_like(labels))
     losses = gradients(trainer)[2]
     by_hand = np.mean(np.logaddexp(0, -real) + np.logaddexp(0, fake) + np.logaddexp(0, wrong_label))
     assert losses["discriminator_loss"] == pytest.approx(by_hand, rel=1e-4)
@@ -194,8 +208,8 @@ def test_gradient_functions_are_fit_for_an_accelerator(one_device, method, augme
 class FixedDraws(Draws):
     """Numbers of numpy, because XLA makes others of the same seed; the seed is a tuple."""
 
-    def fold(self, data):
-        return replace(self, seed=(*self.seed, data))
+    def fold(self, use):
+        return replace(self, seed=(*self.seed, int(use)))
 
     def uniform(self, *shape):
         return tf.constant(np.random.default_rng(self.seed).uniform(size=(self.batch_size, *shape)), tf.float32)
@@ -207,16 +221,18 @@ class FixedDraws(Draws):
 @pytest.mark.parametrize("kind", ["discriminator", "generator"])
 def test_compiled_gradients_equal_plain_ones(one_device, kind):
     trainer = GanTrainer(tiny_config(), CLASS_COUNTS, one_device)
-    fakes = [tf.constant(tensor) for tensor in trainer.generate(tiny_batch()["label"], FixedDraws((1,), 0, 4, 1))]
-    given = fakes if kind == "discriminator" else []
-    enlarge_weights(trainer.generator)
-    enlarge_weights(trainer.discriminator)
-    batch = tiny_batch()
+    drawn = trainer.step_at().generate(tiny_batch()["label"], FixedDraws((1,), 0, 4, 1))
+    fakes = [tf.constant(tensor) for tensor in drawn]
+    enlarge_weights(trainer.networks.generator)
+    enlarge_weights(trainer.networks.discriminator)
 
     def gradients(images, labels):
-        return getattr(trainer, f"{kind}_gradients")(images, labels, *given, FixedDraws((0,), 0, 4, 1))[0]
+        draws = FixedDraws((0,), 0, 4, 1)
+        if kind == "discriminator":
+            return discriminator_gradients(trainer, images, labels, draws, fakes=fakes)[0]
+        return generator_gradients(trainer, images, labels, draws)[0]
 
-    inputs = to_signed_float(batch["image"]), tf.constant(batch["label"])
+    inputs = shown_to(trainer, tiny_batch())
     plain, compiled = flat(gradients(*inputs)), flat(tf.function(gradients, jit_compile=True)(*inputs))
     np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-5 * np.abs(plain).max())
 
@@ -224,7 +240,7 @@ def test_compiled_gradients_equal_plain_ones(one_device, kind):
 def test_xla_setting_compiles_training(one_device):
     trainer = GanTrainer(tiny_config(xla="on"), CLASS_COUNTS, one_device)
     before = weights(trainer)
-    losses = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(1, tf.int64))
+    losses = take_steps(trainer, tiny_batches(), count=1)
     assert all(np.isfinite(value).all() for value in losses.values())
     assert not np.array_equal(weights(trainer)["generator"], before["generator"])
 
@@ -233,9 +249,9 @@ def test_lazy_penalty_is_due_at_every_third_discriminator_step_and_counts_three_
     """A critic without gradient, which its zero logit layer keeps for as long as the learning rate is tiny."""
     config = tiny_config(penalty_interval=3, disc_steps=1, learning_rate=1e-12)
     trainer = GanTrainer(config, CLASS_COUNTS, one_device)
-    logit = trainer.discriminator.head.get_layer("logit")
+    logit = trainer.networks.discriminator.head.get_layer("logit")
     logit.set_weights([0 * weight for weight in logit.get_weights()])
-    values = trainer.train_steps(tiny_batches(), tf.constant(4, tf.int64), tf.constant(5, tf.int64))
+    values = take_steps(trainer, tiny_batches(), first=4, count=5)
     np.testing.assert_allclose(values["penalty"], [0, 0, 3, 0, 0], atol=1e-4)  # steps 4 to 8; 6 is due
 
 
@@ -243,7 +259,7 @@ def test_fresh_batches_gives_every_discriminator_step_images_of_its_own(one_devi
     for fresh, taken in ((False, 1), (True, 3)):
         trainer = GanTrainer(tiny_config(method="gan", disc_steps=3, fresh_batches=fresh), CLASS_COUNTS, one_device)
         batches = tiny_batches()
-        trainer.train_steps(batches, tf.constant(0, tf.int64), tf.constant(1, tf.int64))
+        take_steps(trainer, batches, count=1)
         assert trainer.batches_per_step == taken
         np.testing.assert_array_equal(next(batches)["image"], tiny_batch(seed=taken)["image"])
 
@@ -260,11 +276,11 @@ def test_grey_images_and_a_class_of_one_image_train(one_device):
     trainer = GanTrainer(tiny_config(method="cdragan", augmentation="diffaugment"), (1, 30), one_device)
     grey = {"image": np.full((4, 32, 32, 3), 127, np.uint8), "label": np.zeros(4, np.int32)}
     batches = iter(tf.data.Dataset.from_tensors(grey).repeat())
-    values = trainer.train_steps(batches, tf.constant(0, tf.int64), tf.constant(2, tf.int64))
+    values = take_steps(trainer, batches, count=2)
     assert all(np.isfinite(value).all() for value in values.values())
 
 
 def test_impossible_settings_are_refused_before_anything_is_built(one_device):
-    with pytest.raises(ConfigError, match="^wrong_labels needs at least 2 classes; the shards have 1"):
+    with pytest.raises(ConfigError, match="wrong_labels.* 1$"):
         GanTrainer(tiny_config(wrong_labels=True), [8], one_device)
-    assert GanTrainer(tiny_config(wrong_labels=False), [8], one_device).num_classes == 1
+    assert GanTrainer(tiny_config(wrong_labels=False), [8], one_device).step_at().num_classes == 1

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from melgan.gans.config import GanConfig
 from melgan.gans.methods import resolve
+from melgan.gans.penalties import RealAndFake
 from melgan.layers.box_map import MAX_BOXES
 from melgan.layers.box_table import ROWS
 from melgan.training.randomness import Draws
@@ -47,6 +48,39 @@ def tiny_batches(start_step=0) -> Iterator:
     return iter(tf.data.Dataset.from_tensor_slices(batches).repeat().skip(start_step))
 
 
+def take_steps(trainer, batches, *, first=0, count=1):
+    """Returns the metrics of steps by name, `[count]`, taken in one call of each program."""
+    parts, step = [], first
+    while step < first + count:
+        program, changes_at = trainer.program_at(step)
+        end = first + count if changes_at is None else min(first + count, changes_at)
+        parts.append(program(batches, tf.constant(step, tf.int64), tf.constant(end - step, tf.int64)))
+        step = end
+    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+
+def shown_to(trainer, batch, step=0):
+    """Returns real images and labels of a batch as the discriminator is shown them at a step."""
+    level = trainer.growth.level(step)
+    shown = trainer.step_at(level).as_shown(batch, trainer.growth.degree(tf.constant(step, tf.int64)))
+    return shown["image"], tf.constant(batch["label"])
+
+
+def discriminator_gradients(trainer, images, labels, draws, *, fakes=None, level=-1, penalised=True):
+    """Returns the gradients of a discriminator step on images as they are shown, and its terms by name.
+
+    Fakes, and their labels, are drawn where they are not given.
+    """
+    step = trainer.step_at(level)
+    shown = RealAndFake(images, labels, *(fakes or step.generate(labels, draws)))
+    return trainer.discriminator_gradients(step, shown, draws, penalised=penalised)
+
+
+def generator_gradients(trainer, images, labels, draws, *, level=-1):
+    """Returns the gradients of a generator step beside images as they are shown, and its terms by name."""
+    return trainer.generator_gradients(trainer.step_at(level), images, labels, draws)
+
+
 def flat(values):
     """Returns tensors or variables as one numpy vector."""
     return np.concatenate([np.zeros(0, np.float32), *(np.ravel(tf.convert_to_tensor(value)) for value in values)])
@@ -59,19 +93,16 @@ def enlarge_weights(network, deviation=0.1):
         variable.assign(variable + rng.normal(0, deviation, variable.shape))
 
 
-def program_for_accelerator(trainer, image_size=32):
+def program_for_accelerator(trainer, image_size=32, *, level=-1):
     """Returns the program that XLA is given for both gradient functions of a trainer, compiled from one trace."""
 
     @tf.function(autograph=False, jit_compile=True)
     def compiled(images, labels, seed):
         draws = Draws(seed, 0, labels.shape[0], 1)
-        fakes = trainer.generate(labels, draws)
-        discriminator = trainer.discriminator_gradients(images, labels, *fakes, draws)
-        return discriminator, trainer.generator_gradients(images, labels, draws)
+        discriminator = discriminator_gradients(trainer, images, labels, draws, level=level)
+        return discriminator, generator_gradients(trainer, images, labels, draws, level=level)
 
-    batch = tiny_batch(image_size=image_size)
-    shown = trainer.as_shown(batch, 0)["image"]
-    inputs = shown, tf.constant(batch["label"]), tf.constant([0, 1])
+    inputs = *shown_to(trainer, tiny_batch(image_size=image_size)), tf.constant([0, 1])
     program = compiled.experimental_get_compiler_ir(*inputs)(stage="hlo")
     assert compiled.experimental_get_tracing_count() == 1
     return program

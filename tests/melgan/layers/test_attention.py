@@ -31,7 +31,7 @@ def test_with_gain_it_is_equation_3(network):
     network.get_layer("attention_sum").gain.assign(0.7)
 
     def linear(name, features):
-        return features @ network.get_layer(f"attention_{name}").normalized_kernel().numpy()[0, 0]
+        return features @ network.get_layer(f"attention_{name}").effective_kernel().numpy()[0, 0]
 
     queries = linear("queries", INPUTS).reshape(2, 24, 2)
     keys = pooled(linear("keys", INPUTS)).reshape(2, 6, 2)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.layers.box_map import rasterise
+from melgan.layers.box_map import BoxMap, rasterise
+from melgan.training.precision import layers_computing_in
 
 NOTHING = [0.0, 0.0, 0.0, 0.0]
 
@@ -20,7 +21,7 @@ def test_a_box_by_hand():
     np.testing.assert_allclose(rasterised([[0.25, 0.0625, 0.625, 0.5]], 4), expected)
 
 
-def test_a_box_inside_one_pixel_covers_its_share():
+def test_a_box_inside_one_pixel_covers_its_area():
     np.testing.assert_allclose(rasterised([[0.5, 0.25, 0.625, 0.375]], 2), [[0, 0.0625], [0, 0]])
 
 
@@ -64,6 +65,19 @@ def test_xla_compiles_it_with_static_shapes(size):
     assert "[<=" not in program
     assert "custom-call" not in program
     np.testing.assert_allclose(compiled(boxes), rasterise(boxes, size), atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+def test_the_layer_gives_the_same_maps_never_in_half_precision(precision):
+    boxes = tf.constant([[[0.1, 0.2, 0.7, 0.9], NOTHING], [[0.3, 0.3, 0.4, 0.5], NOTHING]])
+    with layers_computing_in(precision):
+        inputs = keras.Input((2, 4))
+        network = keras.Model(inputs, BoxMap(16)(inputs))
+    assert network.output_shape == (None, 16, 16, 1)
+    assert network.weights == []
+    maps = network(boxes)
+    assert maps.dtype == tf.float32
+    np.testing.assert_array_equal(maps, rasterise(boxes, 16))
 
 
 def test_the_map_has_the_float_type_of_keras():

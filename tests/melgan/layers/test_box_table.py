@@ -3,12 +3,12 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_gan import random_boxes, random_table
 
 from melgan.gans.boxes import draw_rows, whole_rows
 from melgan.layers.box_map import MAX_BOXES
 from melgan.layers.box_table import ROWS, BoxTable
 from melgan.training.precision import layers_computing_in
+from tests.melgan.gans.tiny_gan import random_boxes, random_table
 
 # A number that chooses row n lies in the middle of the n-th part of the normal distribution.
 CHOICES = [NormalDist().inv_cdf((row + 0.5) / ROWS) for row in range(ROWS)]

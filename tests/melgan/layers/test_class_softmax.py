@@ -11,10 +11,10 @@ def test_log_probabilities_by_hand():
     features = tf.constant([[0.0, 0.0], [3.0, 1.0], [0.0, -2.0]])
     layer(features, tf.constant([0, 0, 0]))
     layer.set_weights([np.eye(2), np.array([0.0, 1.0]), np.zeros((1, 2)), np.zeros(1)])
-    shares = np.exp([[0.0, 1.0, 0.0], [3.0, 2.0, 0.0], [0.0, -1.0, 0.0]])
-    shares /= shares.sum(axis=1, keepdims=True)
+    probabilities = np.exp([[0.0, 1.0, 0.0], [3.0, 2.0, 0.0], [0.0, -1.0, 0.0]])
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     for labels in ([0, 1, 2], [2, 2, 2], [1, 0, 0]):
-        by_hand = np.log(shares[[0, 1, 2], labels])
+        by_hand = np.log(probabilities[[0, 1, 2], labels])
         np.testing.assert_allclose(layer(features, tf.constant(labels)), by_hand, rtol=1e-6)
 
 
@@ -22,6 +22,6 @@ def test_fakes_start_as_likely_as_a_class():
     keras.utils.set_random_seed(0)
     layer = ClassLogProbabilities(3)
     features = tf.random.stateless_normal([2000, 50], [0, 0])
-    shares = [np.exp(layer(features, tf.fill([2000], label))) for label in range(4)]
-    np.testing.assert_allclose(np.sum(shares, axis=0), 1.0, rtol=1e-5)
-    np.testing.assert_allclose(np.mean(shares, axis=1), 0.25, atol=0.05)
+    probabilities = [np.exp(layer(features, tf.fill([2000], label))) for label in range(4)]
+    np.testing.assert_allclose(np.sum(probabilities, axis=0), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(np.mean(probabilities, axis=1), 0.25, atol=0.05)

@@ -33,7 +33,7 @@ def test_gain_makes_up_for_a_rectifier():
 def test_kernel_begins_as_standard_normal_and_is_scaled_at_run_time(layer, fan_in):
     layer.build((2, 4, 4, 6))
     np.testing.assert_array_equal(layer.bias, np.zeros(5))
-    np.testing.assert_allclose(layer.scaled_kernel(), np.asarray(layer.kernel) * np.sqrt(2 / fan_in), rtol=1e-6)
+    np.testing.assert_allclose(layer.effective_kernel(), np.asarray(layer.kernel) * np.sqrt(2 / fan_in), rtol=1e-6)
     assert np.std(layer.kernel) == pytest.approx(1.0, abs=0.3)
 
 
@@ -49,7 +49,7 @@ def test_gradient_has_the_scale_of_the_kernel():
     np.testing.assert_allclose(bias, 2 * outputs.sum(axis=0), rtol=1e-4)
 
 
-def test_convolution_is_that_of_keras_with_the_scaled_kernel():
+def test_convolution_is_that_of_keras_with_the_effective_kernel():
     layer, keras_layer, inputs = EqualisedConv2D(5, 3), keras.layers.Conv2D(5, 3, padding="same"), normal(2, 6, 4, 3)
     layer.build(inputs.shape)
     keras_layer.build(inputs.shape)

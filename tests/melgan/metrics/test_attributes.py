@@ -84,18 +84,20 @@ def test_a_dark_lesion_in_the_middle_does_not_make_corners_dark():
 
 
 def test_drift_by_hand_is_in_standard_deviations_of_real_images():
-    judged = replace(made_up(4), images=np.concatenate([plain(value, value, value) for value in (90, 110, 130, 150)]))
+    evaluated = replace(
+        made_up(4), images=np.concatenate([plain(value, value, value) for value in (90, 110, 130, 150)])
+    )
     real = replace(made_up(4), images=np.concatenate([plain(value, value, value) for value in (80, 120, 80, 120)]))
-    figures = estimate(Comparison(judged, real))
-    assert set(figures) == {f"{name}_drift" for name in (*ATTRIBUTES, "dark_corners")}
-    assert figures["brightness_drift"].value == pytest.approx((120 - 100) / 20)
-    assert figures["brightness_drift"].low < 1 < figures["brightness_drift"].high
-    assert figures["saturation_drift"].value == 0
-    assert figures["redness_drift"].value == pytest.approx(0, abs=1e-9)
-    assert figures["dark_corners_drift"].value == 0
+    drifts = estimate(Comparison(evaluated, real))
+    assert set(drifts) == {f"{name}_drift" for name in (*ATTRIBUTES, "dark_corners")}
+    assert drifts["brightness_drift"].value == pytest.approx((120 - 100) / 20)
+    assert drifts["brightness_drift"].low < 1 < drifts["brightness_drift"].high
+    assert drifts["saturation_drift"].value == 0
+    assert drifts["redness_drift"].value == pytest.approx(0, abs=1e-9)
+    assert drifts["dark_corners_drift"].value == 0
 
 
-def test_dark_corners_drift_by_the_difference_of_shares():
+def test_dark_corners_drift_by_the_difference_of_fractions():
     images = np.concatenate([with_corners(0)] * 15 + [with_corners(200)] * 5)
     real = np.concatenate([with_corners(0)] * 4 + [with_corners(200)] * 16)
     drift = estimate(Comparison(replace(made_up(20), images=images), replace(made_up(20), images=real)))
@@ -107,8 +109,8 @@ def test_intervals_of_drift_hold_the_truth_for_equal_and_for_shifted_images():
     rng = np.random.default_rng(0)
     levels = rng.integers(100, 150, 80)
     images = np.concatenate([plain(level, level, level, 8) for level in levels])
-    judged, real = replace(made_up(40), images=images[:40] + np.uint8(30)), replace(made_up(40), images=images[40:])
-    shifted = estimate(Comparison(judged, real))["brightness_drift"]
+    evaluated, real = replace(made_up(40), images=images[:40] + np.uint8(30)), replace(made_up(40), images=images[40:])
+    shifted = estimate(Comparison(evaluated, real))["brightness_drift"]
     truth = 30 / np.std(levels)
     assert shifted.low < truth < shifted.high
     assert shifted.low > 0

@@ -22,7 +22,7 @@ def test_auc_by_hand(positive, scores, expected):
     assert auc(np.array(positive, bool), np.array(scores)) == pytest.approx(expected)
 
 
-def test_auc_is_the_share_of_pairs_in_order():
+def test_auc_is_the_fraction_of_pairs_in_order():
     above = RNG_SCORES[RNG_POSITIVE][:, None] - RNG_SCORES[~RNG_POSITIVE]
     assert auc(RNG_POSITIVE, RNG_SCORES) == pytest.approx(np.mean((above > 0) + 0.5 * (above == 0)))
 
@@ -92,9 +92,9 @@ def test_metrics_of_two_classes_look_at_the_second():
         "recall_malignant",
     ]
     labels, scores = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.1, 0.9]])
-    figures = {name: metric(labels, scores) for name, metric in metrics.items()}
-    assert set(figures.values()) == {0.75, 0.5}
-    assert figures["auc"] == 0.75
+    values = {name: metric(labels, scores) for name, metric in metrics.items()}
+    assert set(values.values()) == {0.75, 0.5}
+    assert values["auc"] == 0.75
 
 
 def test_metrics_of_three_classes_are_each_against_the_rest():

@@ -9,8 +9,8 @@ from tests.melgan.metrics.made_up_samples import made_up
 
 
 def test_order_is_a_shuffle_of_both_sides_that_the_seed_decides():
-    judged, reference = made_up(30), made_up(20)
-    orders = [Comparison(judged, reference, seed=seed).order for seed in (1, 1, 2)]
+    evaluated, reference = made_up(30), made_up(20)
+    orders = [Comparison(evaluated, reference, seed=seed).order for seed in (1, 1, 2)]
     for rows, again, other, count in zip(*orders, (30, 20), strict=True):
         np.testing.assert_array_equal(np.sort(rows), np.arange(count))
         np.testing.assert_array_equal(rows, again)
@@ -21,8 +21,8 @@ def test_order_is_a_shuffle_of_both_sides_that_the_seed_decides():
 @pytest.mark.parametrize(("count", "groups", "expected"), [(30, 30, 10), (30, 7, 7), (4, 4, 4), (2, 2, 2)])
 def test_both_sides_have_as_many_parts_as_the_smaller_has_groups_and_ten_at_most(count, groups, expected):
     sides = made_up(count, groups=np.arange(count) % groups), made_up(50)
-    for judged, reference in (sides, sides[::-1]):
-        for parts in Comparison(judged, reference).parts:
+    for evaluated, reference in (sides, sides[::-1]):
+        for parts in Comparison(evaluated, reference).parts:
             np.testing.assert_array_equal(np.unique(parts), np.arange(expected))
 
 
@@ -48,8 +48,8 @@ def test_comparison_of_a_class_knows_the_whole_and_all_training_images():
     training = made_up(9)
     whole = Comparison(made_up(10), made_up(21, seed=1), training=training, seed=5)
     part = whole.of_class(1)
-    assert (len(part.judged), len(part.reference), part.label, part.seed) == (5, 10, 1, 5)
-    assert set(part.judged.labels) == set(part.reference.labels) == {1}
+    assert (len(part.evaluated), len(part.reference), part.label, part.seed) == (5, 10, 1, 5)
+    assert set(part.evaluated.labels) == set(part.reference.labels) == {1}
     assert part.whole is whole
     assert whole.whole is whole
     assert whole.label is None
@@ -85,10 +85,10 @@ def test_few_images_have_fewer_neighbours(count, reference_count, nearest, monke
     assert asked == [nearest]
 
 
-@pytest.mark.parametrize("side", ["judged", "real"])
+@pytest.mark.parametrize("side", ["evaluated", "real"])
 def test_features_that_are_not_finite_are_named_by_side(side):
-    judged, reference = made_up(8), made_up(8)
-    Comparison(judged, reference).require_finite()
-    (judged if side == "judged" else reference).features[[1, 4]] = np.nan
-    with pytest.raises(MetricUnavailable, match=f"^the features of 2 of 8 {side} images are not finite$"):
-        Comparison(judged, reference).require_finite()
+    evaluated, reference = made_up(8), made_up(8)
+    Comparison(evaluated, reference).require_finite()
+    (evaluated if side == "evaluated" else reference).features[[1, 4]] = np.nan
+    with pytest.raises(MetricUnavailable, match=f"2 of 8 {side}"):
+        Comparison(evaluated, reference).require_finite()

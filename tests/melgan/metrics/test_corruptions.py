@@ -106,13 +106,13 @@ def comparisons(real_data):
     return {name: Comparison(samples(images), reference, training=seen) for name, images in sets.items()}
 
 
-def estimate(comparisons, name, metric, figure):
-    return comparisons[name].once(metric, lambda: METRICS[metric].estimate(comparisons[name]))[figure]
+def estimate(comparisons, images, metric, name):
+    return comparisons[images].once(metric, lambda: METRICS[metric].estimate(comparisons[images]))[name]
 
 
-def is_worse(comparisons, name, metric, figure):
-    """Whether a figure lies outside the interval of real images, on the side that is worse."""
-    found, real, held_out = (estimate(comparisons, which, metric, figure) for which in (name, "real", "held out"))
+def is_worse(comparisons, corruption, metric, name):
+    """Whether a metric lies outside the interval of real images, on the side that is worse."""
+    found, real, held_out = (estimate(comparisons, images, metric, name) for images in (corruption, "real", "held out"))
     if METRICS[metric].better == "near real":
         reach = max(abs(real.low - held_out.value), abs(real.high - held_out.value))
         return abs(found.value - held_out.value) > reach
@@ -137,7 +137,7 @@ CAUGHT = {
     ("attributes", "saturation_drift"): ("noise",),
     ("attributes", "dark_corners_drift"): ("dark corners",),
 }
-# What a figure does not see, which is why there is more than one.
+# What a metric does not see, which is why there is more than one.
 MISSED = {
     ("kid", "kid"): ("copies", "classes exchanged"),
     ("fid", "fid"): ("copies", "classes exchanged"),
@@ -152,32 +152,32 @@ MISSED = {
 
 
 def cases(table):
-    return [(name, *figure) for figure, names in table.items() for name in names]
+    return [(corruption, *metric) for metric, corruptions in table.items() for corruption in corruptions]
 
 
-@pytest.mark.parametrize(("corruption", "metric", "figure"), cases(CAUGHT))
-def test_corruption_is_caught(corruption, metric, figure, comparisons):
-    assert is_worse(comparisons, corruption, metric, figure)
+@pytest.mark.parametrize(("corruption", "metric", "name"), cases(CAUGHT))
+def test_corruption_is_caught(corruption, metric, name, comparisons):
+    assert is_worse(comparisons, corruption, metric, name)
 
 
-@pytest.mark.parametrize(("corruption", "metric", "figure"), cases(MISSED))
-def test_corruption_is_left_to_other_figures(corruption, metric, figure, comparisons):
-    assert not is_worse(comparisons, corruption, metric, figure)
+@pytest.mark.parametrize(("corruption", "metric", "name"), cases(MISSED))
+def test_corruption_is_left_to_other_metrics(corruption, metric, name, comparisons):
+    assert not is_worse(comparisons, corruption, metric, name)
 
 
 def test_every_metric_catches_something():
     assert {metric for metric, _ in CAUGHT} == set(METRICS)
 
 
-@pytest.mark.parametrize(("metric", "figure"), [*CAUGHT, ("attributes", "redness_drift")])
-def test_real_images_raise_no_alarm(metric, figure, comparisons):
-    found = estimate(comparisons, "real", metric, figure)
+@pytest.mark.parametrize(("metric", "name"), [*CAUGHT, ("attributes", "redness_drift")])
+def test_real_images_raise_no_alarm(metric, name, comparisons):
+    found = estimate(comparisons, "real", metric, name)
     if metric in ("kid", "fid_infinity", "attributes"):
         assert found.low < 0 < found.high
     elif metric.startswith("memorisation"):
         assert found.low < 0.05 < found.high
-        assert estimate(comparisons, "real", metric, f"{figure}_p").value > 0.05
-    elif figure == "density":
+        assert estimate(comparisons, "real", metric, f"{name}_p").value > 0.05
+    elif name == "density":
         assert found.low < 1 < found.high
     elif metric == "prdc":
         assert found.value > 0.9
@@ -195,9 +195,9 @@ def test_through_the_extractor_of_pixels_coarse_corruptions_are_caught_and_fine_
     """Why a first look at pixels is a first look only."""
 
     def distance(name):
-        sides = (comparisons[name].judged, comparisons[name].reference)
-        judged, reference = (replace(side, features=pixels("").extract(side.images)[0]) for side in sides)
-        return METRICS["kid"].estimate(Comparison(judged, reference))["kid"]
+        sides = (comparisons[name].evaluated, comparisons[name].reference)
+        evaluated, reference = (replace(side, features=pixels("").extract(side.images)[0]) for side in sides)
+        return METRICS["kid"].estimate(Comparison(evaluated, reference))["kid"]
 
     real = distance("real")
     assert real.low < 0 < real.high

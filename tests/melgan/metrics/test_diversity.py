@@ -55,7 +55,7 @@ def test_real_images_that_are_all_equal_have_no_diversity():
 
 def test_sides_that_do_not_divide_are_refused():
     images = np.zeros((2, 32, 40, 3), np.uint8)
-    with pytest.raises(ConfigError, match="^images are 32 x 40 px; .* multiples of 16$"):
+    with pytest.raises(ConfigError, match="32 x 40.* 16"):
         relative_diversity(images, images)
 
 

@@ -6,11 +6,11 @@ from melgan.metrics.intervals import (
     Interval,
     bootstrap_interval,
     draw_parts,
+    fraction_difference_interval,
+    fraction_interval,
     jackknife_interval,
     patient_groups,
-    share_difference_interval,
-    share_interval,
-    wider_share_interval,
+    wider_fraction_interval,
 )
 
 VALUES = np.random.default_rng(0).normal(size=400)
@@ -48,11 +48,11 @@ def test_groups_are_drawn_whole_and_as_many_as_there_are(names):
     groups = np.array(names)[[0, 1, 0, 2, 2, 2]]
     draws = []
 
-    def figure(rows):
+    def metric(rows):
         draws.append(rows)
         return float(len(rows))
 
-    bootstrap_interval(figure, groups, seed=0, num_resamples=50)
+    bootstrap_interval(metric, groups, seed=0, num_resamples=50)
     np.testing.assert_array_equal(draws[0], np.arange(6))
     sizes = {name: int((groups == name).sum()) for name in names}
     for rows in draws[1:]:
@@ -73,21 +73,21 @@ def test_same_seed_same_resamples_so_that_differences_are_paired():
     assert shifted.high - first.high == pytest.approx(0.5)
 
 
-def test_resamples_without_a_figure_are_left_out():
-    def figure(rows):
+def test_resamples_without_a_value_are_left_out():
+    def metric(rows):
         return float("nan") if 0 not in rows else 1.0
 
-    assert bootstrap_interval(figure, np.arange(5), seed=0) == Interval(1.0, 1.0, 1.0)
+    assert bootstrap_interval(metric, np.arange(5), seed=0) == Interval(1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("known", [[], list(range(5))], ids=["always", "on all rows"])
-def test_no_figure_no_interval(known):
+def test_no_value_no_interval(known):
     """NaN whatever is drawn, or only where all rows are there."""
 
-    def figure(rows):
+    def metric(rows):
         return 0.5 if known and sorted(rows) != known else float("nan")
 
-    interval = bootstrap_interval(figure, np.arange(5), seed=0)
+    interval = bootstrap_interval(metric, np.arange(5), seed=0)
     assert np.isnan([interval.value, interval.low, interval.high]).all()
 
 
@@ -128,8 +128,8 @@ def test_jackknife_by_hand():
     np.testing.assert_allclose([found.value, found.low, found.high], [5, 5 - reach, 5 + reach], atol=1e-5)
 
 
-@pytest.mark.parametrize("left_out", [[], [1.0], [1.0, float("nan"), 2.0]], ids=["nothing", "one part", "no figure"])
-def test_jackknife_without_parts_or_figures_has_no_interval(left_out):
+@pytest.mark.parametrize("left_out", [[], [1.0], [1.0, float("nan"), 2.0]], ids=["nothing", "one part", "no value"])
+def test_jackknife_without_parts_or_values_has_no_interval(left_out):
     found = jackknife_interval(0.5, left_out)
     assert found.value == 0.5
     assert np.isnan([found.low, found.high]).all()
@@ -147,8 +147,8 @@ def test_jackknife_without_parts_or_figures_has_no_interval(left_out):
         (20, 20, 0.8389, 1.0000),
     ],
 )
-def test_shares_have_wilsons_interval(hits, count, low, high):
-    found = share_interval(np.arange(count) < hits, np.arange(count))
+def test_fractions_have_wilsons_interval(hits, count, low, high):
+    found = fraction_interval(np.arange(count) < hits, np.arange(count))
     assert found.value == hits / count
     assert found.low == pytest.approx(low, abs=5e-5)
     assert found.high == pytest.approx(high, abs=5e-5)
@@ -157,16 +157,18 @@ def test_shares_have_wilsons_interval(hits, count, low, high):
 def test_equal_images_of_a_group_count_as_one():
     hits = np.arange(20) < 7
     groups = np.repeat(np.arange(20), 3)
-    assert share_interval(hits[groups], groups) == share_interval(hits, np.arange(20))
+    assert fraction_interval(hits[groups], groups) == fraction_interval(hits, np.arange(20))
 
 
 def test_groups_of_different_sizes_count_as_fewer():
     """Sizes 1, 1 and 4: 36 / 18 = 2 images."""
-    found = share_interval(np.array([True, False, True, True, True, True]), np.array([0, 1, 2, 2, 2, 2]))
-    share, squared = 5 / 6, 1.959964**2
-    middle = (share + squared / 4) / (1 + squared / 2)
-    reach = np.sqrt(squared * (share * (1 - share) / 2 + squared / 16)) / (1 + squared / 2)
-    np.testing.assert_allclose([found.value, found.low, found.high], [share, middle - reach, middle + reach], rtol=1e-6)
+    found = fraction_interval(np.array([True, False, True, True, True, True]), np.array([0, 1, 2, 2, 2, 2]))
+    fraction, squared = 5 / 6, 1.959964**2
+    middle = (fraction + squared / 4) / (1 + squared / 2)
+    reach = np.sqrt(squared * (fraction * (1 - fraction) / 2 + squared / 16)) / (1 + squared / 2)
+    np.testing.assert_allclose(
+        [found.value, found.low, found.high], [fraction, middle - reach, middle + reach], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,8 +179,8 @@ def test_groups_of_different_sizes_count_as_fewer():
         ((0.5, float("nan"), float("nan")), (0.5, 0.4, 0.8)),
     ],
 )
-def test_wider_interval_of_a_share_holds_both_and_stays_a_share(second, expected):
-    assert wider_share_interval(Interval(0.5, 0.4, 0.8), Interval(*second)) == Interval(*expected)
+def test_wider_interval_of_a_fraction_holds_both_and_stays_a_fraction(second, expected):
+    assert wider_fraction_interval(Interval(0.5, 0.4, 0.8), Interval(*second)) == Interval(*expected)
 
 
 @pytest.mark.parametrize(
@@ -193,17 +195,17 @@ def test_wider_interval_of_a_share_holds_both_and_stays_a_share(second, expected
         ((10, 10), (0, 10), 0.6075, 1.0000),
     ],
 )
-def test_differences_of_shares_have_newcombes_interval(first, second, low, high):
-    shares = [share_interval(np.arange(count) < hits, np.arange(count)) for hits, count in (first, second)]
-    found = share_difference_interval(*shares)
+def test_differences_of_fractions_have_newcombes_interval(first, second, low, high):
+    fractions = [fraction_interval(np.arange(count) < hits, np.arange(count)) for hits, count in (first, second)]
+    found = fraction_difference_interval(*fractions)
     assert found.value == pytest.approx(first[0] / first[1] - second[0] / second[1])
     assert found.low == pytest.approx(low, abs=5e-5)
     assert found.high == pytest.approx(high, abs=5e-5)
 
 
-def test_difference_of_shares_the_other_way_round_is_its_reverse():
-    first, second = (share_interval(np.arange(30) < hits, np.arange(30)) for hits in (20, 11))
-    one, other = share_difference_interval(first, second), share_difference_interval(second, first)
+def test_difference_of_fractions_the_other_way_round_is_its_reverse():
+    first, second = (fraction_interval(np.arange(30) < hits, np.arange(30)) for hits in (20, 11))
+    one, other = fraction_difference_interval(first, second), fraction_difference_interval(second, first)
     np.testing.assert_allclose([one.value, one.low, one.high], [-other.value, -other.high, -other.low], rtol=1e-12)
 
 

@@ -9,17 +9,17 @@ from tests.melgan.metrics.made_up_samples import made_up
 
 def test_two_and_two_vectors_by_hand():
     """The kernel of x and y of length 2 is (x.y / 2 + 1)^3."""
-    judged, reference = [[2, 0], [4, 0]], [[0, 2], [0, 2]]
-    # judged: x.y = 8, so 5^3; reference: x.y = 4, so 3^3; between them: x.y = 0, so 1
-    assert kernel_distance(np.array(judged), np.array(reference)) == pytest.approx(125 + 27 - 2 * 1, rel=1e-14)
+    evaluated, reference = [[2, 0], [4, 0]], [[0, 2], [0, 2]]
+    # evaluated: x.y = 8, so 5^3; reference: x.y = 4, so 3^3; between them: x.y = 0, so 1
+    assert kernel_distance(np.array(evaluated), np.array(reference)) == pytest.approx(125 + 27 - 2 * 1, rel=1e-14)
 
 
 def test_three_and_two_vectors_by_hand():
-    judged, reference = [[2, 0], [0, 2], [-2, 0]], [[2, 2], [0, 0]]
-    # judged pairs: x.y = 0, -4, 0, so the kernel is 1, (-1)^3, 1; the reference pair: x.y = 0, so 1;
+    evaluated, reference = [[2, 0], [0, 2], [-2, 0]], [[2, 2], [0, 0]]
+    # evaluated pairs: x.y = 0, -4, 0, so the kernel is 1, (-1)^3, 1; the reference pair: x.y = 0, so 1;
     # with [2, 2]: x.y = 4, 4, -4, so 27, 27, -1; with [0, 0]: 1, 1, 1
     expected = (1 - 1 + 1) / 3 + 1 - 2 * (27 + 27 - 1 + 1 + 1 + 1) / 6
-    assert kernel_distance(np.array(judged), np.array(reference)) == pytest.approx(expected, rel=1e-14)
+    assert kernel_distance(np.array(evaluated), np.array(reference)) == pytest.approx(expected, rel=1e-14)
 
 
 def test_equal_distributions_are_at_no_distance_on_average_and_sometimes_below():
@@ -45,7 +45,7 @@ def test_number_of_images_does_not_change_the_distance_on_average():
 def test_intervals_are_of_parts_left_out_whole():
     groups = np.arange(40) // 2
     comparison = Comparison(made_up(40, groups=groups), made_up(26, seed=1), seed=3)
-    features, reference = comparison.judged.features, comparison.reference.features
+    features, reference = comparison.evaluated.features, comparison.reference.features
     left_out = [kernel_distance(features[i], reference[j]) for i, j in comparison.leaving_parts_out()]
     expected = jackknife_interval(kernel_distance(features, reference), left_out)
     found = estimate(comparison)["kid"]

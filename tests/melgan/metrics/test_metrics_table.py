@@ -10,60 +10,62 @@ from melgan.metrics import METRICS
 from melgan.metrics.comparison import Comparison
 from tests.melgan.metrics.made_up_samples import made_up
 
-JUDGED, REFERENCE, TRAINING = (made_up(60, num_classes=3, seed=seed) for seed in range(3))
+EVALUATED, REFERENCE, TRAINING = (made_up(60, num_classes=3, seed=seed) for seed in range(3))
 
 # Probabilities of a test are no estimates.
 WITHOUT_INTERVAL = {"copies_features_p", "copies_pixels_p"}
 
 
 def comparison(label=None):
-    whole = Comparison(JUDGED, REFERENCE, training=TRAINING)
+    whole = Comparison(EVALUATED, REFERENCE, training=TRAINING)
     return whole if label is None else whole.of_class(label)
 
 
 @pytest.mark.parametrize("label", [None, 2])
 @pytest.mark.parametrize("name", METRICS)
-def test_figures_are_finite_and_lie_in_their_intervals(name, label):
-    figures = METRICS[name].estimate(comparison(label))
-    assert figures
-    for figure, interval in figures.items():
+def test_values_are_finite_and_lie_in_their_intervals(name, label):
+    values = METRICS[name].estimate(comparison(label))
+    assert values
+    for own, interval in values.items():
         assert np.isfinite(interval.value)
-        if figure not in WITHOUT_INTERVAL:
+        if own not in WITHOUT_INTERVAL:
             assert interval.low <= interval.value <= interval.high
             assert interval.low < interval.high
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_samples_stay_as_they_are(name):
-    before = deepcopy((JUDGED, REFERENCE, TRAINING))
+    before = deepcopy((EVALUATED, REFERENCE, TRAINING))
     METRICS[name].estimate(comparison())
-    for samples, known in zip((JUDGED, REFERENCE, TRAINING), before, strict=True):
+    for samples, known in zip((EVALUATED, REFERENCE, TRAINING), before, strict=True):
         for field in fields(samples):
             np.testing.assert_array_equal(getattr(samples, field.name), getattr(known, field.name))
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_same_comparison_same_figures(name):
+def test_same_comparison_same_values(name):
     first, again = (METRICS[name].estimate(comparison()) for _ in range(2))
-    np.testing.assert_equal(*[{figure: vars(own) for figure, own in figures.items()} for figures in (first, again)])
+    np.testing.assert_equal(*[{own: vars(interval) for own, interval in values.items()} for values in (first, again)])
 
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.reads_features])
 def test_metrics_of_images_do_without_features(name):
     nothing = np.full((60, 1), np.nan)
-    bare = [replace(side, features=nothing, views=None, probabilities=None) for side in (JUDGED, REFERENCE, TRAINING)]
-    figures = [METRICS[name].estimate(own) for own in (Comparison(*bare[:2], training=bare[2]), comparison())]
-    np.testing.assert_equal(*[{figure: vars(interval) for figure, interval in own.items()} for own in figures])
+    bare = [
+        replace(side, features=nothing, views=None, probabilities=None) for side in (EVALUATED, REFERENCE, TRAINING)
+    ]
+    found = [METRICS[name].estimate(own) for own in (Comparison(*bare[:2], training=bare[2]), comparison())]
+    np.testing.assert_equal(*[{own: vars(interval) for own, interval in values.items()} for values in found])
 
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.reads_real])
-def test_metrics_of_judged_images_alone_are_the_same_beside_any_real_ones(name):
-    found = [METRICS[name].estimate(Comparison(JUDGED, other)) for other in (REFERENCE, TRAINING.take(np.arange(1)))]
+def test_metrics_of_evaluated_images_alone_are_the_same_beside_any_real_ones(name):
+    found = [METRICS[name].estimate(Comparison(EVALUATED, other)) for other in (REFERENCE, TRAINING.take(np.arange(1)))]
     assert found[0] == found[1]
 
 
-def test_names_of_figures_are_unique():
-    names = [figure for metric in METRICS.values() for figure in metric.estimate(comparison())]
+def test_names_of_values_are_unique():
+    names = [own for metric in METRICS.values() for own in metric.estimate(comparison())]
     assert len(names) == len(set(names))
 
 

@@ -1,4 +1,4 @@
-"""Our metrics against figures that torch-fidelity and prdc computed once (reference/make_reference.py)."""
+"""Our metrics against the values that torch-fidelity and prdc computed once (reference/make_reference.py)."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from melgan.metrics.kid import kernel_distance
 from melgan.metrics.prdc import prdc
 
 REFERENCE = Path(__file__).parent / "reference"
-FIGURES = json.loads((REFERENCE / "expected.json").read_text(encoding="utf-8"))["figures"]
+EXPECTED = json.loads((REFERENCE / "expected.json").read_text(encoding="utf-8"))["metrics"]
 with np.load(REFERENCE / "arrays.npz", allow_pickle=False) as file:
     ARRAYS = dict(file)
 REAL, FAKE, PROBABILITIES = ARRAYS["real"], ARRAYS["fake"], ARRAYS["probabilities"]
@@ -20,7 +20,7 @@ FEW_REAL, FEW_FAKE = ARRAYS["few_real"], ARRAYS["few_fake"]
 
 
 @pytest.mark.parametrize(
-    ("figure", "value", "ours"),
+    ("metric", "value", "ours"),
     [
         ("frechet_distance", "frechet_inception_distance", lambda: frechet_distance(FAKE, REAL)),
         ("frechet_distance_of_few", "frechet_inception_distance", lambda: frechet_distance(FEW_FAKE, FEW_REAL)),
@@ -35,13 +35,13 @@ FEW_REAL, FEW_FAKE = ARRAYS["few_real"], ARRAYS["few_fake"]
         ("prdc", "coverage", lambda: prdc(FAKE, REAL, nearest=5)["coverage"]),
     ],
 )
-def test_equals_the_package(figure, value, ours):
-    np.testing.assert_allclose(ours(), FIGURES[figure]["values"][value], rtol=1e-4)
+def test_equals_the_package(metric, value, ours):
+    np.testing.assert_allclose(ours(), EXPECTED[metric]["values"][value], rtol=1e-4)
 
 
 def test_kernel_distance_is_what_subsets_estimate():
     """Of unequal counts too: subsets drawn at random estimate it without bias."""
-    figure = FIGURES["kernel_distance_of_subsets"]
-    standard_error = figure["values"]["kernel_inception_distance_std"] / figure["settings"]["kid_subsets"] ** 0.5
-    difference = kernel_distance(FAKE, REAL) - figure["values"]["kernel_inception_distance_mean"]
+    subsets = EXPECTED["kernel_distance_of_subsets"]
+    standard_error = subsets["values"]["kernel_inception_distance_std"] / subsets["settings"]["kid_subsets"] ** 0.5
+    difference = kernel_distance(FAKE, REAL) - subsets["values"]["kernel_inception_distance_mean"]
     assert abs(difference) < 3 * standard_error

@@ -55,7 +55,7 @@ def test_images_with_features_that_are_not_finite_are_counted(bad, shape):
     features = np.zeros(shape)
     require_finite(features, "real")
     features[2] = features[5, ..., -1] = bad
-    with pytest.raises(MetricUnavailable, match="^the features of 2 of 6 real images are not finite$"):
+    with pytest.raises(MetricUnavailable, match="2 of 6 real"):
         require_finite(features, "real")
 
 

@@ -6,8 +6,8 @@ from melgan.metrics import neighbours
 from melgan.metrics.similarities import compare, cubic_kernel
 
 RNG = np.random.default_rng(0)
-JUDGED, REFERENCE = RNG.normal(size=(23, 6)), RNG.normal(0.3, size=(17, 6))
-JUDGED_PARTS, REFERENCE_PARTS = np.arange(23) % 3, np.arange(17) % 3
+EVALUATED, REFERENCE = RNG.normal(size=(23, 6)), RNG.normal(0.3, size=(17, 6))
+EVALUATED_PARTS, REFERENCE_PARTS = np.arange(23) % 3, np.arange(17) % 3
 
 
 def kernel_sums(first, second, first_parts, second_parts, same=False):
@@ -30,52 +30,54 @@ def test_kernel_by_hand():
 @pytest.mark.parametrize("nearest", [1, 3, 16])
 def test_blocks_of_any_size_give_what_whole_matrices_give(block, nearest, monkeypatch):
     monkeypatch.setattr(neighbours, "BLOCK", block)
-    found = compare(JUDGED, REFERENCE, nearest=nearest, judged_parts=JUDGED_PARTS, reference_parts=REFERENCE_PARTS)
+    found = compare(
+        EVALUATED, REFERENCE, nearest=nearest, evaluated_parts=EVALUATED_PARTS, reference_parts=REFERENCE_PARTS
+    )
     for sums, expected in (
-        (found.judged_sums, kernel_sums(JUDGED, JUDGED, JUDGED_PARTS, JUDGED_PARTS, same=True)),
+        (found.evaluated_sums, kernel_sums(EVALUATED, EVALUATED, EVALUATED_PARTS, EVALUATED_PARTS, same=True)),
         (found.reference_sums, kernel_sums(REFERENCE, REFERENCE, REFERENCE_PARTS, REFERENCE_PARTS, same=True)),
-        (found.cross_sums, kernel_sums(JUDGED, REFERENCE, JUDGED_PARTS, REFERENCE_PARTS)),
+        (found.cross_sums, kernel_sums(EVALUATED, REFERENCE, EVALUATED_PARTS, REFERENCE_PARTS)),
     ):
         np.testing.assert_allclose(sums, expected, rtol=1e-10)
-    check_neighbourhoods(found.neighbourhoods, JUDGED, REFERENCE, nearest)
+    check_neighbourhoods(found.neighbourhoods, EVALUATED, REFERENCE, nearest)
     assert len(found.left_out) == 3
     if nearest < 16:  # of 17 vectors less 6, none has a 16th neighbour
         for part, left in enumerate(found.left_out):
-            check_neighbourhoods(left, JUDGED[part != JUDGED_PARTS], REFERENCE[part != REFERENCE_PARTS], nearest)
+            check_neighbourhoods(left, EVALUATED[part != EVALUATED_PARTS], REFERENCE[part != REFERENCE_PARTS], nearest)
 
 
-def check_neighbourhoods(found, judged, reference, nearest):
-    distances = cdist(judged, reference)
+def check_neighbourhoods(found, evaluated, reference, nearest):
+    distances = cdist(evaluated, reference)
     in_reference_ball = distances <= radii(reference, nearest)
     np.testing.assert_array_equal(found.balls_around, in_reference_ball.sum(axis=1))
     np.testing.assert_array_equal(found.within_reference, in_reference_ball.any(axis=1))
     np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(reference, nearest))
-    np.testing.assert_array_equal(found.within_judged, (distances <= radii(judged, nearest)[:, None]).any(axis=0))
+    np.testing.assert_array_equal(found.within_evaluated, (distances <= radii(evaluated, nearest)[:, None]).any(axis=0))
 
 
 def test_neighbourhoods_of_these_tests_are_neither_empty_nor_full():
-    found = compare(JUDGED, REFERENCE, nearest=1).neighbourhoods
-    for shares in (found.within_reference, found.covered, found.within_judged):
-        assert 0 < shares.mean() < 1
+    found = compare(EVALUATED, REFERENCE, nearest=1).neighbourhoods
+    for fractions in (found.within_reference, found.covered, found.within_evaluated):
+        assert 0 < fractions.mean() < 1
 
 
 def test_all_are_one_part_by_default():
-    found = compare(JUDGED, REFERENCE, nearest=2)
+    found = compare(EVALUATED, REFERENCE, nearest=2)
     assert found.left_out == ()
-    parted = compare(JUDGED, REFERENCE, nearest=2, judged_parts=JUDGED_PARTS, reference_parts=REFERENCE_PARTS)
-    for name in ("judged_sums", "reference_sums", "cross_sums"):
+    parted = compare(EVALUATED, REFERENCE, nearest=2, evaluated_parts=EVALUATED_PARTS, reference_parts=REFERENCE_PARTS)
+    for name in ("evaluated_sums", "reference_sums", "cross_sums"):
         np.testing.assert_allclose(getattr(found, name), [[getattr(parted, name).sum()]], rtol=1e-12)
 
 
 def test_single_precision_vectors_are_computed_in_double():
-    far = (JUDGED + 1000).astype(np.float32)
+    far = (EVALUATED + 1000).astype(np.float32)
     found = compare(far, far + np.float32(0.5), nearest=1).neighbourhoods
     distances = cdist(far, far + np.float32(0.5))
     np.testing.assert_array_equal(found.covered, distances.min(axis=0) <= radii(far, 1))
 
 
 def test_vectors_stay_as_they_are():
-    judged, reference = JUDGED.copy(), REFERENCE.copy()
-    compare(judged, reference, nearest=2)
-    np.testing.assert_array_equal(judged, JUDGED)
+    evaluated, reference = EVALUATED.copy(), REFERENCE.copy()
+    compare(evaluated, reference, nearest=2)
+    np.testing.assert_array_equal(evaluated, EVALUATED)
     np.testing.assert_array_equal(reference, REFERENCE)

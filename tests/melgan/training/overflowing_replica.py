@@ -28,10 +28,10 @@ def main() -> None:
         return strategy.run(replica_step)
 
     def facts(gradient: float) -> dict:
-        squared_norms, skipped = step(tf.constant(gradient))
+        applied = step(tf.constant(gradient))
         return {
-            "squared_norms": [float(value) for value in squared_norms.values],
-            "skipped": [float(value) for value in skipped.values],
+            "squared_norms": [float(value) for value in applied.squared_norm.values],
+            "skipped": [float(value) for value in applied.skipped.values],
             "weights": [copy.numpy().tolist() for copy in variable.value.values],
             "steps_taken": int(tf.convert_to_tensor(optimizer.inner_optimizer.iterations)),
             "scale": float(tf.convert_to_tensor(optimizer.dynamic_scale)),

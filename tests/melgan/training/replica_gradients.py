@@ -11,9 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, random_table, tiny_batch, tiny_config
 
-from melgan.gans.boxes import table_of
 from melgan.gans.methods import METHODS
 from melgan.gans.trainer import GanTrainer
 from melgan.training.checkpoints import Checkpoints
@@ -25,6 +23,15 @@ from melgan.training.distribution import (
     per_replica_batch_size,
     require_same_on_workers,
     watched_workers,
+)
+from tests.melgan.gans.tiny_gan import (
+    CLASS_COUNTS,
+    enlarge_weights,
+    flat,
+    random_table,
+    take_steps,
+    tiny_batch,
+    tiny_config,
 )
 from tfrecords_tools.foundation.errors import ConfigError
 
@@ -58,10 +65,10 @@ def make_trainer(strategy, method="bagan_gp"):
     config = tiny_config(method=method, **(settings | OWN_SETTINGS.get(method, {})))
     trainer = GanTrainer(config, CLASS_COUNTS, strategy)
     trainer.strength.assign(0.5)
-    enlarge_weights(trainer.generator)
-    enlarge_weights(trainer.discriminator)
-    if table := table_of(trainer.generator):
-        table.fill(random_table(len(CLASS_COUNTS)))
+    enlarge_weights(trainer.networks.generator)
+    enlarge_weights(trainer.networks.discriminator)
+    if trainer.networks.box_table is not None:
+        trainer.networks.box_table.fill(random_table(len(CLASS_COUNTS)))
     return trainer
 
 
@@ -73,8 +80,8 @@ def two_steps(trainer, strategy):
     """
     batches, found = batches_of(strategy), {}
     for step in range(2):
-        metrics = trainer.train_steps(batches, tf.constant(step, tf.int64), tf.constant(1, tf.int64))
-        found |= {f"{name} {step}": metrics[name][0].numpy() for name in LOSSES}
+        metrics = take_steps(trainer, batches, first=step)
+        found |= {f"{name} {step}": metrics[name][0] for name in LOSSES}
         found[f"strength {step}"] = tf.convert_to_tensor(trainer.strength).numpy()
         for network in NETWORKS:
             slots = trainer.checkpointed[f"{network}_optimizer"].variables
@@ -85,21 +92,21 @@ def two_steps(trainer, strategy):
 
 def statistics_of_replicas(trainer, strategy):
     """Returns what the networks hold untrained, moving moments and directions, `[replicas of this process, n]`."""
-    networks = (trainer.generator, trainer.discriminator.trunk, trainer.discriminator.head)
+    networks = (trainer.networks.generator, trainer.networks.discriminator.trunk, trainer.networks.discriminator.head)
     variables = [variable.value for network in networks for variable in network.non_trainable_variables]
     copies = [strategy.experimental_local_results(variable) for variable in variables]
-    num_replicas = len(strategy.experimental_local_results(trainer.generator.trainable_variables[0].value))
+    num_replicas = len(strategy.experimental_local_results(trainer.networks.generator.trainable_variables[0].value))
     return np.stack([flat(copy) for copy in zip(*copies, strict=True)]) if copies else np.zeros((num_replicas, 0))
 
 
 def batches_of(strategy):
-    """Returns an endless stream of four global batches, of which each replica gets its share."""
+    """Returns an endless stream of four global batches, of which each replica gets its part."""
     batches = [tiny_batch(BATCH_SIZE, seed=seed) for seed in range(4)]
     examples = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def own_batches(context):
-        shares = tf.data.Dataset.from_tensor_slices(examples).batch(BATCH_SIZE // context.num_input_pipelines)
-        own = shares.shard(context.num_input_pipelines, context.input_pipeline_id).unbatch().repeat()
+        parts = tf.data.Dataset.from_tensor_slices(examples).batch(BATCH_SIZE // context.num_input_pipelines)
+        own = parts.shard(context.num_input_pipelines, context.input_pipeline_id).unbatch().repeat()
         return own.batch(BATCH_SIZE // context.num_replicas_in_sync, drop_remainder=True)
 
     return iter(strategy.distribute_datasets_from_function(own_batches))
@@ -131,7 +138,7 @@ def write_facts(strategy, folder):
         "chief": is_chief(strategy),
         "replicas": strategy.num_replicas_in_sync,
         "restored_step": checkpoints.restore(),
-        "weights": flat(trainer.generator.variables).tolist(),
+        "weights": flat(trainer.networks.generator.variables).tolist(),
         "odd_batch": refusal(per_replica_batch_size, strategy, 7, "global_batch_size"),
         "xla_on": refusal(compiles_gradients, "on", strategy),
         "nobody": on_any_worker(strategy, lambda: False)(),

@@ -1,6 +1,7 @@
 """The random numbers that a `GanTrainer` draws in a step, for the published step to train on the same."""
 
 from melgan.gans.labels import sample_labels, wrong_labels
+from melgan.gans.step import Use
 from tests.melgan.gans.published_step import DiscriminatorNumbers, StepNumbers
 
 
@@ -9,11 +10,12 @@ def step_numbers(trainer, step, labels, probabilities):
     latent_dim = trainer.config.latent_dim
 
     def latents_and_labels(draws):
-        return draws.fold(2).normal(latent_dim), sample_labels(draws.fold(1), probabilities)
+        return draws.fold(Use.LATENTS).normal(latent_dim), sample_labels(draws.fold(Use.FAKE_LABELS), probabilities)
 
     discriminator = []
     for disc_step in range(trainer.config.disc_steps):
         draws = trainer.draws(step).fold(1 + disc_step)
-        wrong = wrong_labels(draws.fold(3), labels, len(probabilities))
-        discriminator.append(DiscriminatorNumbers(*latents_and_labels(draws), wrong, draws.fold(4).uniform(1, 1, 1)))
+        wrong = wrong_labels(draws.fold(Use.WRONG_LABELS), labels, len(probabilities))
+        mix_weights = draws.fold(Use.PENALTY).uniform(1, 1, 1)
+        discriminator.append(DiscriminatorNumbers(*latents_and_labels(draws), wrong, mix_weights))
     return StepNumbers(discriminator, *latents_and_labels(trainer.draws(step).fold(0)))

@@ -31,42 +31,47 @@ def test_the_chief_leads_wherever_it_is_listed(read):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "named"),
     [
-        (None, "strategy is 'multi_worker', but TF_CONFIG is not set; set it on each worker, as {"),
-        ("{", "TF_CONFIG is no JSON (Expecting property name"),
-        ("[]", "TF_CONFIG has no 'cluster'; it must look like {"),
-        ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG has no 'task'; it must look like {"),
+        (None, ["'multi_worker'", "TF_CONFIG"]),
+        ("{", ["TF_CONFIG", "'{'"]),
+        ("[]", ["TF_CONFIG", "'cluster'"]),
+        ('{"cluster": {"worker": ["a:1"]}}', ["TF_CONFIG", "'task'"]),
     ],
 )
-def test_text_that_is_no_configuration_is_refused(monkeypatch, text, message):
+def test_text_that_is_no_configuration_is_refused(monkeypatch, text, named):
+    """With an example of one that is."""
     if text is None:
         monkeypatch.delenv("TF_CONFIG", raising=False)
     else:
         monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ConfigError) as error:
         cluster_from_environment()
-    assert str(error.value).startswith(message)
+    assert all(part in str(error.value) for part in [*named, '{"cluster": '])
     assert "\n" not in str(error.value)
 
 
+ALL = "worker 0 (one:2222), worker 1 (two:2222)"
+
+
 @pytest.mark.parametrize(
-    ("cluster", "task", "message"),
+    ("cluster", "task", "named"),
     [
-        ({"worker": "one:1"}, ("worker", 0), "cluster worker is 'one:1'; it must be a list of host:port"),
-        ({"worker": ["one"]}, ("worker", 0), "cluster worker lists 'one'; it must be host:port"),
-        ({"worker": ["one:0"]}, ("worker", 0), "cluster worker lists 'one:0'; it must be host:port"),
-        ({"worker": [3]}, ("worker", 0), "cluster worker lists 3; it must be host:port"),
-        ({"worker": WORKERS, "ps": ["x:1"]}, ("worker", 0), "cluster has ps; only chief and worker are known here"),
-        ({"chief": WORKERS}, ("chief", 0), "cluster has 2 chiefs; there can be one, the rest are workers"),
-        ({"worker": ["a:1", "a:1"]}, ("worker", 0), "worker 1 (a:1) has the address of worker 0 (a:1); each needs"),
-        ({"worker": WORKERS}, ("worker", 2), "task is type 'worker', index 2; the cluster has worker 0 (one:2222), w"),
-        ({"worker": WORKERS}, ("chief", 0), "task is type 'chief', index 0; the cluster has worker 0 (one:2222), w"),
-        ({"worker": WORKERS}, ("worker", -1), "task is type 'worker', index -1; the cluster has worker 0"),
-        ({"worker": WORKERS}, ("worker", None), "task is type 'worker', index None; the cluster has worker 0"),
+        ({"worker": "one:1"}, ("worker", 0), ["cluster worker", "'one:1'", "host:port"]),
+        ({"worker": ["one"]}, ("worker", 0), ["cluster worker", "'one'", "host:port"]),
+        ({"worker": ["one:0"]}, ("worker", 0), ["cluster worker", "'one:0'", "host:port"]),
+        ({"worker": [3]}, ("worker", 0), ["cluster worker", " 3", "host:port"]),
+        ({"worker": WORKERS, "ps": ["x:1"]}, ("worker", 0), ["cluster", " ps", "chief", "worker"]),
+        ({"chief": WORKERS}, ("chief", 0), ["cluster", " 2 chiefs"]),
+        ({"worker": ["a:1", "a:1"]}, ("worker", 0), ["worker 1 (a:1)", "worker 0 (a:1)"]),
+        ({"worker": WORKERS}, ("worker", 2), ["task", "type 'worker'", "index 2", ALL]),
+        ({"worker": WORKERS}, ("chief", 0), ["task", "type 'chief'", "index 0", ALL]),
+        ({"worker": WORKERS}, ("worker", -1), ["task", "type 'worker'", "index -1", ALL]),
+        ({"worker": WORKERS}, ("worker", None), ["task", "type 'worker'", "index None", ALL]),
     ],
 )
-def test_configuration_that_cannot_be_right_is_refused(read, cluster, task, message):
+def test_configuration_that_cannot_be_right_is_refused(read, cluster, task, named):
     with pytest.raises(ConfigError) as error:
         read(cluster, dict(zip(("type", "index"), task, strict=True)))
-    assert str(error.value).startswith(f"TF_CONFIG: {message}")
+    assert str(error.value).startswith("TF_CONFIG: ")
+    assert all(part in str(error.value) for part in named)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,16 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-import watched_worker
 
 from melgan.training.cluster import Cluster, Task
 from melgan.training.meeting import meet
+from tests.melgan.training import watched_worker
 from tests.ports import free_ports
 from tfrecords_tools.foundation.errors import ConfigError
 
 ROOT = Path(watched_worker.__file__).parents[3]
 HEARTBEAT_SECONDS = 4
-REMEDY = "start the same command on every worker to go on from the last checkpoint"
 
 
 class Worker:
@@ -76,24 +76,38 @@ def three(start, addresses):
     return workers
 
 
+def assert_only_line_names(line, worker, *others):
+    """The last word of a worker that ends because of another one: an error of one line, about that one alone."""
+    assert line.startswith(f"error: {worker.name} ")
+    assert "\n" not in line
+    assert not any(other.name in line for other in others)
+
+
+def assert_all_end_because_of(victim, workers):
+    """Returns the line that all of them say."""
+    ends = [worker.end() for worker in workers]
+    assert ends == [ends[0]] * len(workers)
+    assert ends[0][0] == 1
+    assert_only_line_names(ends[0][1], victim, *workers)
+    return ends[0][1]
+
+
 @pytest.mark.parametrize("lost", [0, 1])
 def test_all_name_the_worker_that_was_killed(three, lost):
     victim = three.pop(lost)
     victim.process.kill()
-    expected = f"error: {victim.name} has ended or was killed; {REMEDY}"
-    assert [worker.end() for worker in three] == [(1, expected)] * 2
+    assert_all_end_because_of(victim, three)
 
 
 @pytest.mark.parametrize("lost", [0, 2])
 def test_all_name_the_worker_that_hangs_and_it_ends_when_it_goes_on(three, lost):
     victim = three.pop(lost)
     victim.process.send_signal(signal.SIGSTOP)
-    expected = f"error: {victim.name} has been silent for {HEARTBEAT_SECONDS} s; {REMEDY}"
-    assert [worker.end() for worker in three] == [(1, expected)] * 2
+    assert f" {HEARTBEAT_SECONDS} s" in assert_all_end_because_of(victim, three)
     victim.process.send_signal(signal.SIGCONT)
     code, message = victim.end()
     assert code == 1
-    assert message.startswith(f"error: {victim.name}, this worker, stood still for ")
+    assert message.startswith(f"error: {victim.name}, this worker, ")
 
 
 def test_a_short_stop_is_no_loss(three):
@@ -118,8 +132,7 @@ def test_nobody_leaves_before_the_last_one_is_done(three):
 def test_error_of_one_ends_the_others_and_sends_the_reader_to_its_messages(three, failing):
     victim = three.pop(failing)
     victim.say("fail")
-    expected = f"error: {victim.name} has ended with an error, see its messages; {REMEDY}"
-    assert [worker.end() for worker in three] == [(1, expected)] * 2
+    assert "messages" in assert_all_end_because_of(victim, three)
     assert victim.end() == (3, "")
 
 
@@ -132,17 +145,20 @@ def test_error_of_all_leaves_the_word_to_each(three):
 def test_worker_killed_while_the_others_wait_for_it_to_finish_is_lost(three):
     three[0].say("leave")
     three[1].process.kill()
-    assert three[0].end() == (1, f"error: {three[1].name} has ended or was killed; {REMEDY}")
+    code, message = three[0].end()
+    assert code == 1
+    assert_only_line_names(message, three[1], three[0], three[2])
 
 
 def test_absent_workers_are_named(start, addresses):
     worker = start(addresses, 1, meeting_seconds=3)
     leader = start(addresses, 0, meeting_seconds=1)
     code, message = leader.end()
-    assert (code, message.splitlines()[-1].split("; ")[-1]) == (1, "start the same command on every worker")
-    assert f"worker 2 ({addresses[2]}) did not come within 1 s" in message
+    assert code == 1
+    assert re.search(rf"worker 2 \({addresses[2]}\) .* 1 s", message.splitlines()[-1])
     code, message = worker.end()
-    assert (code, f"worker 0 ({addresses[0]}) was not reached within 3 s" in message) == (1, True)
+    assert code == 1
+    assert re.search(rf"worker 0 \({addresses[0]}\) .* 3 s", message.splitlines()[-1])
 
 
 def test_second_worker_with_one_index_is_refused(start, addresses):
@@ -150,7 +166,7 @@ def test_second_worker_with_one_index_is_refused(start, addresses):
     leader.wait_for(f"] waiting for worker 2 ({addresses[2]})")
     code, message = start(addresses, 1).end()
     assert code == 1
-    assert message.endswith(f"this worker: another worker has come as {first.name}")
+    assert re.search(rf"error: TF_CONFIG.*{re.escape(leader.name)}.*{re.escape(first.name)}", message.splitlines()[-1])
 
 
 def test_worker_may_be_started_again_while_the_others_wait(start, addresses):
@@ -170,7 +186,8 @@ def test_worker_with_another_list_of_workers_is_refused(start, addresses):
     stranger = start([*addresses[:2], "elsewhere:1"], 1)
     code, message = stranger.end()
     assert code == 1
-    assert message.endswith(f"this worker: its TF_CONFIG lists {addresses[0]}, {addresses[1]}")
+    assert message.splitlines()[-1].startswith("error: TF_CONFIG")
+    assert message.endswith(f" {addresses[0]}, {addresses[1]}")
     start(addresses[:2], 1)
     leader.wait_for("together")
 
@@ -195,5 +212,5 @@ def test_port_in_use_is_refused(place):
     with socket.create_server(("", 0)) as taken:
         tasks = [Task("worker", index, "localhost:1") for index in range(2)]
         tasks[place] = Task("worker", place, f"localhost:{taken.getsockname()[1]}")
-        with pytest.raises(ConfigError, match=r"worker \d \(localhost:\d+\), this worker, cannot have its port \(Addr"):
+        with pytest.raises(ConfigError, match=r"TF_CONFIG.*worker \d \(localhost:\d+\).*\(Addr"):
             meet(Cluster(tuple(tasks), place), seconds=1)

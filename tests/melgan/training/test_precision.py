@@ -6,14 +6,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import overflowing_replica
 import pytest
 import tensorflow as tf
-from tiny_gan import CLASS_COUNTS, enlarge_weights, flat, tiny_batches, tiny_config
 
 from melgan.gans.autoencoder import AutoencoderTrainer
 from melgan.gans.trainer import GanTrainer
 from melgan.training.precision import apply_gradients, layers_computing_in, make_adam, reset_moments, resolve_precision
+from tests.melgan.gans.tiny_gan import CLASS_COUNTS, enlarge_weights, flat, take_steps, tiny_batches, tiny_config
+from tests.melgan.training import overflowing_replica
 
 
 def step_of(optimizer, variable, gradient):
@@ -27,13 +27,13 @@ def test_overflow_leaves_weights_and_moments_and_halves_the_scale(one_device, ba
         optimizer = make_adam(0.1, 0.5, 0.9, precision="float16", variables=[variable])
     scale = float(optimizer.dynamic_scale)
     run = lambda gradient: one_device.run(step_of, args=(optimizer, variable, gradient))  # noqa: E731
-    squared_norm, skipped = run([bad, 1.0])
-    assert (float(squared_norm), float(skipped)) == (0.0, 1.0)
+    applied = run([bad, 1.0])
+    assert (float(applied.squared_norm), float(applied.skipped)) == (0.0, 1.0)
     np.testing.assert_array_equal(variable, [1.0, 2.0])
     assert int(optimizer.inner_optimizer.iterations) == 0
     assert float(optimizer.dynamic_scale) == scale / 2
-    squared_norm, skipped = run([3 * scale / 2, 4 * scale / 2])
-    assert (float(squared_norm), float(skipped)) == (25.0, 0.0)
+    applied = run([3 * scale / 2, 4 * scale / 2])
+    assert (float(applied.squared_norm), float(applied.skipped)) == (25.0, 0.0)
     np.testing.assert_allclose(variable, [0.9, 1.9], rtol=1e-5)  # Adam's first step is the learning rate
     assert float(optimizer.dynamic_scale) == scale / 2
 
@@ -44,8 +44,8 @@ def test_without_float16_nothing_is_scaled_or_left_out(one_device, precision):
         variable = keras.Variable([1.0, 2.0])
         optimizer = make_adam(0.1, 0.5, 0.9, precision=precision, variables=[variable])
     assert float(optimizer.scale_loss(tf.constant(2.0))) == 2.0
-    squared_norm, skipped = one_device.run(step_of, args=(optimizer, variable, [3.0, -4.0]))
-    assert (float(squared_norm), float(skipped)) == (25.0, 0.0)
+    applied = one_device.run(step_of, args=(optimizer, variable, [3.0, -4.0]))
+    assert (float(applied.squared_norm), float(applied.skipped)) == (25.0, 0.0)
     np.testing.assert_allclose(variable, [0.9, 2.1], rtol=1e-5)
 
 
@@ -100,12 +100,14 @@ def test_training_in_half_precision_is_near_that_in_single(one_device, precision
     for each in ("float32", precision):
         config = tiny_config(method="cdragan", precision=each, disc_steps=1, learning_rate=1e-5)
         trainer = GanTrainer(config, CLASS_COUNTS, one_device)
-        enlarge_weights(trainer.generator)
-        enlarge_weights(trainer.discriminator)
-        before = flat(trainer.generator.trainable_variables)
-        values[each] = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(2, tf.int64))
-        assert all(variable.dtype == "float32" for variable in trainer.generator.trainable_variables)
-        assert not np.array_equal(flat(trainer.generator.trainable_variables), before)
+        enlarge_weights(trainer.networks.generator)
+        enlarge_weights(trainer.networks.discriminator)
+        weights = trainer.networks.generator.trainable_variables
+        before = flat(weights)
+        values[each] = take_steps(trainer, tiny_batches(), count=2)
+        assert all(variable.dtype == "float32" for variable in weights)
+        assert not np.array_equal(flat(weights), before)
+        assert ("skipped_steps" in values[each]) == (each == "float16")
     losses = values[precision]["discriminator_loss"]
     np.testing.assert_allclose(losses, values["float32"]["discriminator_loss"], atol=0.05)
     assert not np.array_equal(losses, values["float32"]["discriminator_loss"])
@@ -114,7 +116,7 @@ def test_training_in_half_precision_is_near_that_in_single(one_device, precision
 
 def test_overflow_on_one_of_two_replicas_leaves_the_step_out_on_both():
     script = Path(overflowing_replica.__file__)
-    environment = os.environ | {"PYTHONPATH": str(script.parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(script.parents[3])}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     overflow, after = json.loads(done.stdout)
@@ -130,8 +132,8 @@ def test_overflow_on_one_of_two_replicas_leaves_the_step_out_on_both():
 def test_autoencoder_trains_in_half_precision_too(one_device, precision):
     config = tiny_config(precision=precision)
     gan = GanTrainer(config, CLASS_COUNTS, one_device)
-    trainer = AutoencoderTrainer(gan.encoder, gan.generator, config, one_device)
-    before = flat(gan.generator.trainable_variables)
-    losses = trainer.train_steps(tiny_batches(), tf.constant(0, tf.int64), tf.constant(4, tf.int64))
+    trainer = AutoencoderTrainer(gan.networks.encoder, gan.networks.generator, config, one_device)
+    before = flat(gan.networks.generator.trainable_variables)
+    losses = take_steps(trainer, tiny_batches(), count=4)
     assert np.isfinite(losses["autoencoder_loss"]).all()
-    assert not np.array_equal(flat(gan.generator.trainable_variables), before)
+    assert not np.array_equal(flat(gan.networks.generator.trainable_variables), before)

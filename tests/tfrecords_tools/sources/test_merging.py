@@ -64,15 +64,11 @@ def test_names_that_repeat_are_numbered():
 
 def test_other_classes_are_refused_and_both_sets_named():
     tables = [source("a", ["x"]), source("b", ["u"], classes=("nevus", "melanoma"))]
-    message = (
-        "--source=old: its classes are nevus, melanoma, those of new are benign, malignant; "
-        "only data sets with the same classes can be merged"
-    )
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match="--source=old: .*nevus, melanoma, .* new .*benign, malignant"):
         merge_sources(["new", "old"], tables)
 
 
 def test_two_test_splits_are_refused_and_both_folders_named():
     tables = [source(name, [name], test=name != "b") for name in ("a", "b", "c")]
-    with pytest.raises(DataError, match="a, c: each has a test split; remove test.csv from all but one"):
+    with pytest.raises(DataError, match=r"a, c: .*test\.csv"):
         merge_sources(["siim_isic"] * 3, tables)

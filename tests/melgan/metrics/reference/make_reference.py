@@ -30,7 +30,7 @@ def main() -> None:
     arrays = draw()
     np.savez(FOLDER / "arrays.npz", **arrays)
     versions = {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
-    text = json.dumps({"versions": versions, "figures": figures(arrays)}, indent=2)
+    text = json.dumps({"versions": versions, "metrics": metrics(arrays)}, indent=2)
     (FOLDER / "expected.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -53,7 +53,7 @@ def draw() -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def figures(arrays: dict[str, np.ndarray]) -> dict[str, dict]:
+def metrics(arrays: dict[str, np.ndarray]) -> dict[str, dict]:
     """Returns what the packages compute, with the function and the settings that made it."""
     real, fake, few_real, few_fake, logits = (
         torch.from_numpy(arrays[name]) for name in ("real", "fake", "few_real", "few_fake", "logits")

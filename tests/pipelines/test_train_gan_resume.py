@@ -1,4 +1,4 @@
-"""train_gan goes on: whatever ended it, the finished run is bit for bit the one that nothing disturbed."""
+"""train_gan resumes: whatever ended it, the finished run is bit for bit the one that nothing disturbed."""
 
 import contextlib
 import json
@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 from melgan.training.checkpoints import whole_steps
-from pipelines.artefacts.metrics_file import read_metrics
+from pipelines.artefacts.metrics_file import MetricsLine, read_metrics
 from tests.bucket_server import BucketServer
-from tests.conftest import ROOT, stage_command
-from tests.pipelines.conftest import GAN, only_error, start_stage, succeed
+from tests.conftest import ROOT, command_line
+from tests.pipelines.conftest import GAN, only_error, start_command, succeed
 from tests.pipelines.test_make_shards_bucket import FaultWhen
 from tfrecords_tools.foundation.files import as_path, is_file, list_files, read_bytes
 from tfrecords_tools.manifest import read_manifest
@@ -30,9 +30,9 @@ SETTINGS = {**GAN, "total_steps": 39, "checkpoint_every": 3, "log_every": 2, "st
 
 
 @pytest.fixture(scope="module")
-def undisturbed(shards: Path, run_stage, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(shards: Path, launch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "gan"
-    succeed(run_stage("train_gan", shards=shards, workdir=folder, **SETTINGS))
+    succeed(launch("train_gan", shards=shards, workdir=folder, **SETTINGS))
     return folder
 
 
@@ -67,7 +67,7 @@ def test_what_is_compared_is_all_there(undisturbed: Path):
     for kind in (*kinds, "generator/", "ema_generator/", "attempt/", "step/"):
         assert any(name.startswith(f"gan 39 {kind}") for name in found), kind
     assert len(found["grids"]) == 13
-    assert [line["step"] for line in found["metrics"] if line["series"] == "gan"] == [*range(2, 39, 2), 39]
+    assert [line.step for line in found["metrics"] if line.series == "gan"] == [*range(2, 39, 2), 39]
 
 
 def wait_while_running(run: subprocess.Popen, condition: Callable[[], bool], pause: float) -> None:
@@ -89,8 +89,8 @@ def kill_at_random(run: subprocess.Popen, folder: Path, series: str, rng: np.ran
     def checkpoints() -> list[int]:
         return whole_steps(folder / "checkpoints" / series)
 
-    def lines() -> list[dict]:
-        return [line for line in read_metrics(folder) if line["series"] == series]
+    def lines() -> list[MetricsLine]:
+        return read_metrics(folder, series)
 
     sign = (checkpoints, lines)[rng.integers(2)]
     newest = sign()[-1:]
@@ -121,20 +121,20 @@ def kill_in_a_checkpoint_write(run: subprocess.Popen, folder: Path, series: str,
     pytest.fail("no checkpoint was caught unfinished")
 
 
-def test_ten_kills(undisturbed: Path, shards: Path, run_stage, tmp_path: Path):
+def test_ten_kills(undisturbed: Path, shards: Path, launch, tmp_path: Path):
     """Three in the autoencoder's training, seven in that of the GAN; every third in the middle of a checkpoint."""
     rng, folder = np.random.default_rng(7), tmp_path / "gan"
     for number in range(10):
-        run = start_stage("train_gan", tmp_path / "log", shards=shards, workdir=folder, **SETTINGS)
+        run = start_command("train_gan", tmp_path / "log", shards=shards, workdir=folder, **SETTINGS)
         end = kill_in_a_checkpoint_write if number % 3 == 1 else kill_at_random
         end(run, folder, "autoencoder" if number < 3 else "gan", rng)
     assert not (folder / "COMPLETED").exists()
-    succeed(run_stage("train_gan", shards=shards, workdir=folder, **SETTINGS))
+    succeed(launch("train_gan", shards=shards, workdir=folder, **SETTINGS))
     assert_equal(folder, undisturbed)
 
 
 def before_the_last_checkpoint(undisturbed: Path, folder: Path) -> Path:
-    """Makes a copy of a run, as it was before its last checkpoint; a run goes on wherever its folder is moved."""
+    """Makes a copy of a run, as it was before its last checkpoint; a run resumes wherever its folder is moved."""
     shutil.copytree(undisturbed, folder)
     last = folder.glob("checkpoints/gan/ckpt-39.*")
     for path in (*last, folder / "COMPLETED", folder / "report.json", folder / "samples" / "0000039.png"):
@@ -142,42 +142,42 @@ def before_the_last_checkpoint(undisturbed: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_full_disk_keeps_the_last_good_checkpoint(undisturbed: Path, shards: Path, run_stage, tmp_path: Path):
+def test_a_full_disk_keeps_the_last_good_checkpoint(undisturbed: Path, shards: Path, launch, tmp_path: Path):
     """A limit on the size of files stands for the disk."""
     folder = before_the_last_checkpoint(undisturbed, tmp_path / "gan")
-    command = stage_command("train_gan", shards=shards, workdir=folder, **SETTINGS)
+    command = command_line("train_gan", shards=shards, workdir=folder, **SETTINGS)
     limited = ["bash", "-c", 'ulimit -f 40; exec "$@"', "limited", *command]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     result = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
-    assert f"{folder}/checkpoints/gan: the checkpoint of step 39 was not saved (" in only_error(result)
+    error = only_error(result)
+    assert error.startswith(f"error: {folder}/checkpoints/gan: ")
+    assert "step 39" in error
     assert [path.name for path in sorted((folder / "checkpoints" / "gan").iterdir())] == [
         "checkpoint",
         "ckpt-36.data-00000-of-00001",
         "ckpt-36.index",
         "model.json",
     ]
-    succeed(run_stage("train_gan", shards=shards, workdir=folder, **SETTINGS))
+    succeed(launch("train_gan", shards=shards, workdir=folder, **SETTINGS))
     assert_equal(folder, undisturbed)
 
 
-def test_checkpoints_of_another_class_table_are_refused(undisturbed: Path, shards: Path, run_stage, tmp_path: Path):
+def test_checkpoints_of_another_class_table_are_refused(undisturbed: Path, shards: Path, launch, tmp_path: Path):
     """Where shards were made anew in the same folder, so that the settings of the run tell no difference."""
     folder = before_the_last_checkpoint(undisturbed, tmp_path / "gan")
     model = folder / "checkpoints" / "gan" / "model.json"
     model.write_text(model.read_text().replace("malignant", "melanoma"))
-    error = only_error(run_stage("train_gan", shards=shards, workdir=folder, **SETTINGS))
-    assert error.startswith(
-        f"error: {folder}/checkpoints/gan: checkpoints of another model "
-        "(classes was ['benign', 'melanoma'], now ['benign', 'malignant']);"
-    )
+    error = only_error(launch("train_gan", shards=shards, workdir=folder, **SETTINGS))
+    assert error.startswith(f"error: {folder}/checkpoints/gan: ")
+    assert "classes was ['benign', 'melanoma'], now ['benign', 'malignant']" in error
 
 
-def test_a_loss_that_stays_infinite_stops_after_three_rollbacks(shards: Path, run_stage, tmp_path: Path):
+def test_a_loss_that_stays_infinite_stops_after_three_rollbacks(shards: Path, launch, tmp_path: Path):
     settings = {**SETTINGS, "autoencoder_epochs": 0, "learning_rate": 1e30, "on_nonfinite": "rollback"}
-    result = run_stage("train_gan", shards=shards, workdir=tmp_path / "gan", **settings)
+    result = launch("train_gan", shards=shards, workdir=tmp_path / "gan", **settings)
     error = only_error(result)
-    assert " after 3 rollbacks; the last good checkpoint is " in error
-    assert f"{tmp_path}/gan/checkpoints/gan/ckpt-0. Lower the learning rate" in error
+    assert "3 rollbacks" in error
+    assert f"{tmp_path}/gan/checkpoints/gan/ckpt-0" in error
     assert [f"(attempt {number} of 3)" in result.stderr for number in (1, 2, 3, 4)] == [True, True, True, False]
 
 
@@ -188,8 +188,8 @@ def download(bucket: str, to: Path) -> Path:
     return to
 
 
-def test_a_run_in_a_bucket_killed_in_an_upload_goes_on_elsewhere(
-    undisturbed: Path, shards: Path, bucket: str, bucket_server: BucketServer, run_stage, tmp_path: Path
+def test_a_run_in_a_bucket_killed_in_an_upload_resumes_elsewhere(
+    undisturbed: Path, shards: Path, bucket: str, bucket_server: BucketServer, launch, tmp_path: Path
 ):
     settings = {**SETTINGS, "shards": shards, "workdir": f"{bucket}/gan"}
     folder = as_path(settings["workdir"]) / "checkpoints" / "gan"
@@ -199,7 +199,7 @@ def test_a_run_in_a_bucket_killed_in_an_upload_goes_on_elsewhere(
 
     stalled = FaultWhen("stall", "POST", "/upload/", times=1, condition=data_of_step_6_is_there)
     bucket_server.faults.append(stalled)
-    run = start_stage("train_gan", tmp_path / "log", scratch_dir=tmp_path / "first", **settings)
+    run = start_command("train_gan", tmp_path / "log", scratch_dir=tmp_path / "first", **settings)
     wait_while_running(run, stalled.reached.is_set, pause=0.05)
     kill(run)
     stalled.released.set()
@@ -207,7 +207,7 @@ def test_a_run_in_a_bucket_killed_in_an_upload_goes_on_elsewhere(
     assert {"ckpt-3.index", "ckpt-3.data-00000-of-00001", "ckpt-6.data-00000-of-00001"} <= names
     assert "ckpt-6.index" not in names
 
-    succeed(run_stage("train_gan", scratch_dir=tmp_path / "second", **settings))
+    succeed(launch("train_gan", scratch_dir=tmp_path / "second", **settings))
     assert_equal(download(settings["workdir"], tmp_path / "copy"), undisturbed)
     assert sorted(file.name for file in list_files(folder) if file.name.endswith(".index")) == [
         "ckpt-36.index",
@@ -215,13 +215,14 @@ def test_a_run_in_a_bucket_killed_in_an_upload_goes_on_elsewhere(
     ]
 
     synthetic = tmp_path / "synthetic"
-    succeed(run_stage("synthesize", gan=settings["workdir"], output=synthetic, label="malignant", count=3))
+    succeed(launch("synthesize", gan=settings["workdir"], output=synthetic, label="malignant", count=3))
     generator = json.loads((undisturbed / "report.json").read_text())["generator_sha256"]
-    assert read_manifest(synthetic).provenance["generator"] == generator
-    assert read_manifest(synthetic).provenance["gan"] == settings["workdir"]
+    assert read_manifest(synthetic).provenance.generator == generator
+    assert read_manifest(synthetic).provenance.gan == settings["workdir"]
 
 
-def test_a_workdir_in_a_bucket_needs_a_folder_to_work_in(shards: Path, bucket: str, run_stage):
-    error = only_error(run_stage("train_gan", shards=shards, workdir=bucket, **SETTINGS))
-    assert error == f"error: --workdir={bucket}: training writes to a local folder first; give it as --scratch_dir"
+def test_a_workdir_in_a_bucket_needs_a_folder_to_work_in(shards: Path, bucket: str, launch):
+    error = only_error(launch("train_gan", shards=shards, workdir=bucket, **SETTINGS))
+    assert error.startswith(f"error: --workdir={bucket}: ")
+    assert "--scratch_dir" in error
     assert list_files(as_path(bucket)) == []

@@ -1,0 +1,200 @@
+"""The losses of one training step of a conditional GAN: the page to read first.
+
+A discriminator step shows real images and fakes to the discriminator, a generator step shows it fakes. Losses are per
+example `[B]`, by name, and pure: weights, images and random numbers in, numbers out. The trainer (`trainer.py`)
+averages them over the global batch, differentiates and applies.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from melgan.gans.architectures.networks import Discriminator
+from melgan.gans.augmentations import Augmentation
+from melgan.gans.fading import at_level
+from melgan.gans.labels import labels_of_fakes, wrong_labels
+from melgan.gans.objectives import Objective
+from melgan.gans.penalties import Penalty, RealAndFake
+from melgan.gans.regularisers import DiscriminatorPass, GeneratorPass, Regulariser
+from melgan.images import to_signed_float
+from melgan.layers.box_map import rasterise
+from melgan.layers.box_table import BoxTable
+from melgan.training.randomness import Draws
+
+Losses = dict[str, tf.Tensor]
+
+
+class Use(IntEnum):
+    """Uses of random numbers in the step of either network."""
+
+    FAKE_LABELS = 1
+    LATENTS = 2
+    WRONG_LABELS = 3
+    PENALTY = 4
+    REAL_AUGMENTATION = 5
+    FAKE_AUGMENTATION = 6
+    REAL_DROPOUT = 7
+    FAKE_DROPOUT = 8
+    PENALTY_DROPOUT = 9
+    REGULARISER = 10
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Logits `[B]` of the discriminator.
+
+    `wrong_label` belong to real images shown with a wrong label, None where the method has none. `taken_for_real` is
+    positive where a real image is taken for real.
+    """
+
+    real: tf.Tensor
+    fake: tf.Tensor
+    wrong_label: tf.Tensor | None
+    taken_for_real: tf.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanStep:
+    """The networks of a GAN and the choices that make its losses.
+
+    Fakes have labels drawn with `label_probabilities` `[num_classes]`; None: they have the labels of the real images.
+    `strength` `[]` in [0, 1] belongs to an adaptive augmentation. `level` is the one that growing networks train, None
+    for others. `box_table` belongs to a generator that is told of boxes.
+    """
+
+    generator: keras.Model
+    discriminator: Discriminator
+    box_table: BoxTable | None
+    level: int | None
+    num_classes: int
+    latent_dim: int
+    objective: Objective
+    penalty: Penalty
+    regulariser: Regulariser
+    augmentation: Augmentation
+    strength: tf.Variable
+    label_probabilities: np.ndarray | None
+    has_wrong_labels: bool
+
+    def as_shown(self, batch: dict[str, tf.Tensor], degree: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns a batch of real images as the discriminator is shown them.
+
+        They are in [-1, 1], of no more detail than growing networks have, `[B, H, W, 3]` or, where boxes are taken,
+        with their map as the fourth channel.
+
+        Arguments:
+          batch: `image` uint8 `[B, H, W, 3]` and, where they are taken, `boxes` `[B, M, 4]`.
+          degree: how far networks have grown `[]`, from `Growth.degree`.
+        """
+        images = to_signed_float(batch["image"])
+        if self.level is not None:
+            images = at_level(images, self.level, degree)
+        if self.box_table is not None:
+            images = _with_map(images, batch["boxes"])
+        return batch | {"image": images}
+
+    def generate(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns fakes as they are shown, never in half precision, and the labels `[B]` that they were asked for.
+
+        Arguments:
+          real_labels: `[B]`, of the real images beside the fakes; they count for `paired` labels only.
+          draws: random numbers of this step.
+        """
+        latents, labels = self._latents_and_labels(real_labels, draws)
+        return self._fakes(latents, labels), labels
+
+    def discriminator_losses(self, shown: RealAndFake, draws: Draws, *, penalised: bool = True) -> Losses:
+        """Returns the losses of a discriminator step, and the sign of what real images are taken for.
+
+        Arguments:
+          shown: real images and fakes with their labels.
+          draws: random numbers of this step.
+          penalised: whether the penalty is due; otherwise it is zero.
+        """
+        shown = self._augmented(shown, draws)
+        logits = self._logits(shown, draws)
+        losses = {
+            "discriminator_loss": self.objective.discriminator(logits.real, logits.fake, logits.wrong_label),
+            "penalty": tf.zeros_like(logits.real),
+            "real_sign": tf.sign(logits.taken_for_real),
+        }
+        if penalised:
+            discriminate = self.discriminator.with_dropout(draws.fold(Use.PENALTY_DROPOUT))
+            losses["penalty"] = self.penalty(discriminate, shown, draws.fold(Use.PENALTY))
+        if self.regulariser.discriminator is not None:
+            seen = DiscriminatorPass(self.discriminator, shown, logits.real, logits.fake)
+            losses["discriminator_regulariser"] = self.regulariser.discriminator(seen, draws.fold(Use.REGULARISER))
+        return losses
+
+    def generator_losses(self, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws) -> Losses:
+        """Returns the losses of a generator step.
+
+        Arguments:
+          real_images: as they are shown, `[B, H, W, C]`; relativistic losses look at them.
+          real_labels: `[B]`, their classes.
+          draws: random numbers of this step.
+        """
+        latents, fake_labels = self._latents_and_labels(real_labels, draws)
+        fake_images = self._fakes(latents, fake_labels)
+        shown = self._augment(fake_images, draws.fold(Use.FAKE_AUGMENTATION))
+        fake_logits = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT))(shown, fake_labels)
+        real_logits = None
+        if self.objective.needs_real_logits:
+            shown = self._augment(real_images, draws.fold(Use.REAL_AUGMENTATION))
+            real_logits = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))(shown, real_labels)
+        losses = {"generator_loss": self.objective.generator(fake_logits, real_logits)}
+        if self.regulariser.generator is not None:
+            made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits)
+            losses["generator_regulariser"] = self.regulariser.generator(made, draws.fold(Use.REGULARISER))
+        return losses
+
+    def _latents_and_labels(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        labels = labels_of_fakes(draws.fold(Use.FAKE_LABELS), real_labels, self.label_probabilities)
+        return draws.fold(Use.LATENTS).normal(self.latent_dim), labels
+
+    def _fakes(self, latents: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns fakes as they are shown, `[B, H, W, C]`."""
+        images = tf.cast(self.generator([latents, labels], training=True), keras.config.floatx())
+        return images if self.box_table is None else _with_map(images, self.box_table(latents, labels))
+
+    def _logits(self, shown: RealAndFake, draws: Draws) -> Logits:
+        """Returns the logits of a discriminator step; one pass over real images serves all labels."""
+        real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown.real_images)
+        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown.fake_images)
+        if self.objective.has_fake_class:
+            return self._class_logits(real_features, shown.real_labels, fake_features)
+        real = self.discriminator.logits(real_features, shown.real_labels)
+        fake = self.discriminator.logits(fake_features, shown.fake_labels)
+        wrong_label = None
+        if self.has_wrong_labels:
+            others = wrong_labels(draws.fold(Use.WRONG_LABELS), shown.real_labels, self.num_classes)
+            wrong_label = self.discriminator.logits(real_features, others)
+        return Logits(real, fake, wrong_label, taken_for_real=real)
+
+    def _class_logits(self, real_features: tf.Tensor, labels: tf.Tensor, fake_features: tf.Tensor) -> Logits:
+        """Returns the logits of a discriminator with a class of its own for fakes, as many as of any other class.
+
+        An image is taken for real if it is likelier among real images than among fakes, 1 in num_classes + 1.
+        """
+        fake_class = tf.fill(labels.shape, self.num_classes)
+        real = self.discriminator.logits(real_features, labels)
+        fake = self.discriminator.logits(fake_features, fake_class) / self.num_classes
+        taken_for_fake = self.discriminator.logits(real_features, fake_class)
+        return Logits(real, fake, None, taken_for_real=-math.log(self.num_classes + 1) - taken_for_fake)
+
+    def _augmented(self, shown: RealAndFake, draws: Draws) -> RealAndFake:
+        real_images = self._augment(shown.real_images, draws.fold(Use.REAL_AUGMENTATION))
+        fake_images = self._augment(shown.fake_images, draws.fold(Use.FAKE_AUGMENTATION))
+        return RealAndFake(real_images, shown.real_labels, fake_images, shown.fake_labels)
+
+    def _augment(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        return self.augmentation.augment(images, draws, self.strength.read_value())
+
+
+def _with_map(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    """Returns images `[B, H, W, 3]` with the map of their boxes `[B, M, 4]` as the fourth channel."""
+    return tf.concat([images, rasterise(boxes, images.shape[1])], axis=-1)

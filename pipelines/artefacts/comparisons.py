@@ -1,0 +1,103 @@
+"""Comparisons of classifiers with and without synthetic images, and the report that holds them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from melgan.metrics.classification import classification_metrics
+from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
+from pipelines.artefacts.classifier_run import OOF_FILE, ClassifierRun, TrainClassifierConfig
+from pipelines.artefacts.predictions import read_predictions
+from tfrecords_tools.foundation.documents import stored
+from tfrecords_tools.foundation.settings import baseline_settings, differences
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The difference in AUC of a classifier with synthetic images from its baseline without, on the images of both."""
+
+    baseline: str = stored("without")
+    treated: str = stored("with")
+    classes: tuple[str, ...]
+    value: float
+    low: float
+    high: float
+    images: int
+
+    @property
+    def interval(self) -> Interval:
+        """The difference with its 95 % interval."""
+        return Interval(self.value, self.low, self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportReport:
+    """The report of the command report: the runs that its page shows, with their digests, and the comparisons."""
+
+    runs: dict[str, str]
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """A classifier with synthetic images that has no baseline, and how the nearest classifier without differs."""
+
+    treated: str
+    nearest: str
+    differences: str
+
+
+def compare(runs: Sequence[ClassifierRun]) -> tuple[list[Comparison], list[NotCompared]]:
+    """Returns the comparisons of classifiers with synthetic images with their baselines, and those that have none.
+
+    A baseline is a run without synthetic images that agrees in every setting of `baseline_settings`.
+    """
+    baselines = [run for run in runs if not run.config.synthetic_fraction]
+    compared, left_out = [], []
+    for run in runs:
+        if not run.config.synthetic_fraction:
+            continue
+        found = [(baseline, _differences(baseline, run)) for baseline in baselines]
+        same = [baseline for baseline, others in found if not others]
+        if same:
+            compared.append(_compare(same[-1], run))
+        elif found:
+            nearest, others = min(found, key=lambda pair: pair[1].count(";"))
+            left_out.append(NotCompared(run.name, nearest.name, others))
+    return compared, left_out
+
+
+def auc_difference(
+    first: pd.DataFrame, second: pd.DataFrame, classes: tuple[str, ...], seed: int
+) -> tuple[Interval, int]:
+    """Returns AUC of `second` minus AUC of `first` on the images of both, with its paired interval, and how many."""
+    joined = first.merge(second, on=["image_name", "label"], suffixes=("", "_second"))
+    labels = joined["label"].to_numpy()
+    before = joined[list(classes)].to_numpy()
+    after = joined[[f"{name}_second" for name in classes]].to_numpy()
+    metric = classification_metrics(classes)["auc"]
+    groups = patient_groups(joined["patient_id"].to_numpy())
+    interval = bootstrap_interval(
+        lambda rows: metric(labels[rows], after[rows]) - metric(labels[rows], before[rows]), groups, seed
+    )
+    return interval, len(joined)
+
+
+def out_of_fold(run: ClassifierRun) -> pd.DataFrame:
+    """Returns the out-of-fold predictions of a run."""
+    return read_predictions(run.folder / OOF_FILE, run.report.classes)
+
+
+def _compare(baseline: ClassifierRun, treated: ClassifierRun) -> Comparison:
+    classes = treated.report.classes
+    interval, images = auc_difference(out_of_fold(baseline), out_of_fold(treated), classes, seed=treated.config.seed)
+    return Comparison(baseline=baseline.name, treated=treated.name, classes=classes, **asdict(interval), images=images)
+
+
+def _differences(baseline: ClassifierRun, treated: ClassifierRun) -> str:
+    """Returns the settings of `baseline_settings` in which two runs differ, as text."""
+    names = baseline_settings(TrainClassifierConfig)
+    plain = [json.loads(json.dumps(asdict(run.config))) for run in (baseline, treated)]
+    return differences(*({name: values[name] for name in names} for values in plain))

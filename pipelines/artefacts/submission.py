@@ -1,0 +1,15 @@
+"""The report of make_submission."""
+
+from dataclasses import dataclass
+
+SUBMISSION_FILE = "submission.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionReport:
+    """Rows of a submission, the class whose probability they hold, and the runs, with digests, of its models."""
+
+    rows: int
+    label: str
+    models: int
+    runs: dict[str, str]

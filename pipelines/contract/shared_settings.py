@@ -1,0 +1,57 @@
+"""Settings that several commands have, each declared once; a config inherits the ones that it needs."""
+
+from dataclasses import dataclass
+
+from tfrecords_tools.foundation.settings import Settings, require, setting
+
+JPEG_QUALITY = 95
+CHECKPOINTS = ("last", "best")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSettings(Settings):
+    """The place of a bucket's shards on this machine."""
+
+    cache_dir: str = setting("", "local copies of shards that lie in a bucket", changes_result=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegSettings(Settings):
+    """The compression of images."""
+
+    quality: int = setting(JPEG_QUALITY, "JPEG quality, 1 to 100")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.quality <= 100, "quality", self.quality, "from 1 to 100")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings(Settings):
+    """The generator of a run that draws images, and its seed."""
+
+    checkpoint: str = setting("last", "which generator of the run", choices=CHECKPOINTS)
+    seed: int = setting(0, "seed of the images")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractorSettings(Settings):
+    """The weights of a feature extractor."""
+
+    weights: str = setting("", "file of InceptionV3's ImageNet weights, where they cannot be downloaded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings(Settings):
+    """The way a training runs on its device."""
+
+    steps_per_call: int = setting(10, "steps per call of the device", changes_result=False)
+    deterministic: bool = setting(False, "bitwise equal runs, somewhat slower", same_baseline=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.steps_per_call >= 1, "steps_per_call", self.steps_per_call, "at least 1")

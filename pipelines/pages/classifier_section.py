@@ -1,0 +1,60 @@
+"""The section of a page on a classifier."""
+
+import pandas as pd
+
+from pipelines.artefacts.classifier_run import ClassifierRun
+from pipelines.artefacts.comparisons import out_of_fold
+from pipelines.artefacts.epochs import read_epochs
+from pipelines.artefacts.predictions import scores
+from pipelines.pages import charts
+from pipelines.pages.page import Picture, Section, Table, interval_text
+
+
+def classifier_section(run: ClassifierRun) -> Section:
+    """Returns metrics with intervals, curves over the epochs, ROC and precision-recall."""
+    config, predictions = run.config, out_of_fold(run)
+    rows = tuple((name.replace("_", " "), interval_text(value)) for name, value in run.report.metrics.items())
+    table = Table(("out-of-fold metric", "value (95 % interval)"), rows)
+    caption = "ROC and precision-recall of the out-of-fold predictions; dotted: a classifier that guesses"
+    pictures = (
+        Picture(charts.roc_and_precision_recall(_scored(predictions, run.report.classes)), caption),
+        Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
+    )
+    synthetic = f"{synthetic_fraction(run)} synthetic images in training" if config.synthetic else "real images only"
+    text = (
+        f"{config.backbone} at {config.image_size} px, weights {config.weights}, {config.epochs} epochs, {synthetic}. "
+        "For recall, the most probable class counts as the prediction."
+    )
+    return Section(f"Classifier: {run.name}", text, (table, _fold_table(run, predictions), *pictures))
+
+
+def synthetic_fraction(run: ClassifierRun) -> str:
+    """Returns the fraction of synthetic images in training, as text."""
+    return f"{run.config.synthetic_fraction:.0%}"
+
+
+def _fold_table(run: ClassifierRun, predictions: pd.DataFrame) -> Table:
+    report, counts = run.report, predictions.groupby(["fold", "label"]).size()
+    labels = range(len(report.classes))
+    rows = tuple(
+        (fold, f"{auc:.3f}", str(report.best_epochs[fold]), *(str(counts.get((int(fold), i), 0)) for i in labels))
+        for fold, auc in report.fold_auc.items()
+    )
+    return Table(("fold", "validation AUC", "best epoch", *(f"{name} in it" for name in report.classes)), rows)
+
+
+def _scored(predictions: pd.DataFrame, classes: tuple[str, ...]) -> charts.Scored:
+    """Returns one curve for two classes, else one curve a class against the rest."""
+    labels, probabilities = scores(predictions)
+    wanted = [1] if len(classes) == 2 else range(len(classes))
+    return {classes[label]: (labels == label, probabilities[:, label]) for label in wanted}
+
+
+def _epoch_curves(run: ClassifierRun) -> str:
+    panels: dict[str, dict] = {"training loss": {}, "validation AUC": {}}
+    for fold in run.report.folds:
+        epochs, name = read_epochs(run.folder, fold), f"fold {fold}"
+        known = [epoch for epoch in epochs if epoch.loss is not None]
+        panels["training loss"][name] = ([epoch.number for epoch in known], [epoch.loss for epoch in known])
+        panels["validation AUC"][name] = ([epoch.number for epoch in epochs], [epoch.auc for epoch in epochs])
+    return charts.curves(panels, "epoch")

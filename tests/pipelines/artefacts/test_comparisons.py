@@ -1,0 +1,165 @@
+"""Which classifiers are compared with and without synthetic images, by how much they differ, and what is said."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from melgan.metrics.intervals import Interval
+from pipelines import report
+from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig, read_classifier_run
+from pipelines.artefacts.comparisons import NotCompared, ReportReport, auc_difference, compare
+from pipelines.artefacts.epochs import Epoch, series_of_fold
+from pipelines.artefacts.metrics_file import MetricsWriter
+from pipelines.contract.workdir import open_workdir, read_report
+from pipelines.report import ReportConfig, make_sections
+
+CLASSES = ("benign", "malignant")
+BASELINE = {"shards": "shards", "num_folds": 2, "folds": ("0",), "epochs": 1}
+MIXED = {**BASELINE, "synthetic": ("synthetic",), "synthetic_fraction": 0.2}
+
+
+def predictions(seed: int, count: int = 60) -> pd.DataFrame:
+    """Out-of-fold predictions of images that are the same for every seed, better the greater the seed."""
+    labels = np.arange(count) % 3 // 2
+    malignant = np.random.default_rng(seed).normal(labels * seed, 1, count)
+    malignant = 1 / (1 + np.exp(-malignant))
+    keys = {"image_name": [f"ISIC_{n}" for n in range(count)], "patient_id": np.arange(count) // 2, "fold": 0}
+    return pd.DataFrame(keys | {"label": labels, "benign": 1 - malignant, "malignant": malignant})
+
+
+def finish(folder: Path, settings: dict, seed: int = 1) -> Path:
+    """Writes what a run of train_classifier leaves, as far as it is compared and shown."""
+    config = TrainClassifierConfig(**{"workdir": str(folder), **settings})
+    table = predictions(seed)
+    with open_workdir(folder, "train_classifier", config) as workdir:
+        workdir.begin()
+        table.to_csv(folder / "oof.csv", index=False)
+        validation = {"auc": 0.5, "recall": 0.5}
+        MetricsWriter(folder, series_of_fold(0), 0).write(
+            3, {**Epoch(number=1, step=3, validation=validation).as_metrics(), "loss": 1.0}
+        )
+        workdir.complete(
+            ClassifierReport(
+                classes=CLASSES,
+                folds=(0,),
+                images=len(table),
+                metrics={"auc": Interval(0.5, 0.4, 0.6)},
+                best_epochs={"0": 1},
+                fold_auc={"0": 0.5},
+                shards=config.shards,
+                shards_digest="d",
+                folds_fingerprint="one",
+                synthetic={"0": ()},
+            )
+        )
+    return folder
+
+
+def runs_of(*folders: Path):
+    return [read_classifier_run(folder) for folder in folders]
+
+
+@pytest.mark.parametrize(
+    "differing",
+    [
+        {"cache_dir": "cache"},
+        {"workdir": "elsewhere"},
+        {"steps_per_call": 3},
+        {"deterministic": True},
+        {"folds": ()},
+        {"cache_dir": "cache", "workdir": "elsewhere", "steps_per_call": 3},
+    ],
+    ids=str,
+)
+def test_classifiers_that_differ_in_nothing_that_makes_a_baseline_are_compared(tmp_path, differing):
+    folders = [finish(tmp_path / "real", BASELINE), finish(tmp_path / "mixed", MIXED | differing, seed=3)]
+    (comparison,), left_out = compare(runs_of(*folders))
+    assert left_out == []
+    assert (comparison.baseline, comparison.treated, comparison.images) == ("real", "mixed", 60)
+    sections, made = make_sections(folders)
+    assert made.comparisons == (comparison,)
+    assert "With and without synthetic images" in [section.title for section in sections]
+    assert re.search("mixed .*real.* 60 images", sections[0].text)
+
+
+@pytest.mark.parametrize(
+    ("differing", "said"),
+    [
+        ({"image_size": 64}, "image_size was 128, now 64"),
+        ({"seed": 1}, "seed was 0, now 1"),
+        ({"shards": "others"}, "shards was 'shards', now 'others'"),
+        ({"num_folds": 3, "epochs": 2}, "num_folds was 2, now 3"),
+    ],
+    ids=str,
+)
+def test_classifiers_that_differ_in_more_are_not_compared_and_the_page_names_the_setting(tmp_path, differing, said):
+    folders = [finish(tmp_path / "real", BASELINE), finish(tmp_path / "mixed", MIXED | differing)]
+    comparisons, (left_out,) = compare(runs_of(*folders))
+    assert comparisons == []
+    assert (left_out.nearest, left_out.treated) == ("real", "mixed")
+    for name in differing:
+        assert f"{name} was " in left_out.differences
+    assert said in left_out.differences
+    sections, made = make_sections(folders)
+    assert made.comparisons == ()
+    assert "With and without synthetic images" not in [section.title for section in sections]
+    assert said in sections[0].text
+    report.run(ReportConfig(runs=tuple(map(str, folders)), output=str(tmp_path / "report")))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert said.replace("'", "&#39;") in page
+    assert read_report(tmp_path / "report", ReportReport).comparisons == ()
+
+
+def test_of_several_baselines_the_nearest_is_named(tmp_path):
+    folders = [
+        finish(tmp_path / "far", {**BASELINE, "seed": 1, "epochs": 7}),
+        finish(tmp_path / "near", {**BASELINE, "seed": 1}),
+        finish(tmp_path / "mixed", MIXED),
+    ]
+    assert compare(runs_of(*folders)) == ([], [NotCompared("mixed", "near", "seed was 1, now 0")])
+
+
+def test_without_a_baseline_nothing_is_compared_and_nothing_said(tmp_path):
+    folder = finish(tmp_path / "mixed", MIXED)
+    assert compare(runs_of(folder)) == ([], [])
+    sections, _ = make_sections([folder])
+    assert sections[0].text == ""
+
+
+def test_a_run_from_before_a_setting_came_is_compared_with_one_that_has_its_default(tmp_path):
+    folders = [finish(tmp_path / "real", BASELINE), finish(tmp_path / "mixed", MIXED)]
+    config = folders[0] / "config.json"
+    lines = [line for line in config.read_text().splitlines() if '"class_balance"' not in line]
+    config.write_text("\n".join(lines))
+    assert '"class_balance"' in (folders[1] / "config.json").read_text()
+    ((comparison,), _) = compare(runs_of(*folders))
+    assert comparison.treated == "mixed"
+
+
+def test_the_difference_is_that_of_the_areas_on_the_images_of_both():
+    first, second = predictions(1), predictions(3)
+    interval, images = auc_difference(first, second.iloc[10:], CLASSES, seed=0)
+    assert images == 50
+    areas = [_area(table.iloc[10:]) for table in (first, second)]
+    assert interval.value == pytest.approx(areas[1] - areas[0], abs=1e-9)
+    assert interval.low <= interval.value <= interval.high
+    same, _ = auc_difference(first, first, CLASSES, seed=0)
+    assert same == Interval(0.0, 0.0, 0.0)
+
+
+def _area(table: pd.DataFrame) -> float:
+    """The fraction of pairs of a malignant and a benign image that are in order."""
+    malignant, benign = (table["malignant"][table["label"] == label].to_numpy() for label in (1, 0))
+    return float(np.mean(malignant[:, None] > benign[None, :]))
+
+
+def test_a_comparison_of_a_report_is_read_as_it_was_written(tmp_path):
+    folders = [finish(tmp_path / "real", BASELINE), finish(tmp_path / "mixed", MIXED, seed=3)]
+    report.run(ReportConfig(runs=tuple(map(str, folders)), output=str(tmp_path / "report")))
+    (comparison,) = read_report(tmp_path / "report", ReportReport).comparisons
+    assert comparison == compare(runs_of(*folders))[0][0]
+    assert replace(comparison, images=0).interval == Interval(comparison.value, comparison.low, comparison.high)

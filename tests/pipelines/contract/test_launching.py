@@ -1,0 +1,78 @@
+"""Commands as processes: what ends them, their exit codes, and where their output goes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.contract.launching import as_flags, command_line, run_command, started
+from tests.conftest import ROOT
+from tfrecords_tools.foundation.errors import CommandError
+
+PHANTOM = {"source": "phantom", "image_size": 32, "num_images": 100, "num_shards": 2, "workers": 1}
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_settings_become_flags():
+    assert as_flags({"shards": "x y", "fold": 0, "balance": True}) == ["--shards=x y", "--fold=0", "--balance=True"]
+    assert command_line("report", ["--runs=a,b"]) == [sys.executable, "-m", "pipelines.report", "--runs=a,b"]
+
+
+def test_a_command_that_fails_is_named_with_its_exit_code_and_its_log(tmp_path):
+    log = tmp_path / "logs" / "shards.log"
+    settings = {**PHANTOM, "output": tmp_path / "shards"}
+    with pytest.raises(CommandError, match=f"make_shards .*1.*{log}"):
+        run_command("make_shards", {**settings, "quality": 101}, log=log)
+    assert "quality is 101" in log.read_text()
+    run_command("make_shards", settings, log=log)
+    assert (tmp_path / "shards" / "COMPLETED").exists()
+    assert log.read_text().splitlines()[0].startswith("error: quality is 101")  # it is added to
+
+
+def test_without_a_log_the_output_goes_where_that_of_the_caller_goes(tmp_path, capfd):
+    with pytest.raises(CommandError, match="make_shards .*2"):
+        run_command("make_shards", {"sauce": 1})
+    assert "sauce" in capfd.readouterr().err
+
+
+def test_a_process_ends_with_its_context(tmp_path):
+    settings = {**PHANTOM, "num_images": 100_000, "output": tmp_path / "shards"}
+    with started("make_shards", settings, log=tmp_path / "log") as process:
+        assert process.poll() is None
+    assert process.returncode == -9
+
+
+def run_together(*programs: str) -> subprocess.CompletedProcess:
+    """Runs Python programs together, in a process of their own that leaves with their exit code."""
+    code = (
+        "import json, os, sys; from pipelines.contract.launching import run_together; "
+        "lines = [[sys.executable, '-c', program] for program in json.loads(sys.argv[1])]; "
+        "environments = [{**os.environ, 'NUMBER': str(number)} for number in range(len(lines))]; "
+        "sys.exit(run_together(lines, environments))"
+    )
+    command = [sys.executable, "-c", code, json.dumps(programs)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_every_line_of_processes_that_run_together_begins_with_the_number_of_its_process():
+    program = "import os, sys; print('I am', os.environ['NUMBER']); print('to stderr', file=sys.stderr)"
+    result = run_together(program, program)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert sorted(result.stdout.splitlines()) == ["[0] I am 0", "[0] to stderr", "[1] I am 1", "[1] to stderr"]
+
+
+@pytest.mark.parametrize(
+    ("programs", "code"),
+    [
+        (("import sys; sys.exit(3)", "import time; time.sleep(1)"), 3),
+        (("import time; time.sleep(1)", "import sys; sys.exit(5)"), 5),
+        (("import os; os.kill(os.getpid(), 15)", "pass"), 128 + 15),
+    ],
+)
+def test_the_exit_code_is_that_of_the_first_process_that_failed(programs, code):
+    assert run_together(*programs).returncode == code

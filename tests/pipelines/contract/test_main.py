@@ -1,0 +1,52 @@
+"""The entry of every command: its help, its exit codes, and one line for what a user got wrong."""
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.pipelines.contract.configs import COMMANDS
+from tfrecords_tools.foundation.settings import declaration
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_every_flag_with_its_default(name: str):
+    shown = subprocess.run(
+        [sys.executable, "-m", f"pipelines.{name}", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0
+    for field in fields(COMMANDS[name]):
+        assert f"  --{field.name}=" in shown.stdout
+        assert declaration(field).help in shown.stdout
+
+
+def test_an_unknown_flag_ends_with_one_line_and_code_2():
+    command = [sys.executable, "-m", "pipelines.make_shards", "--sauce=phantom"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "sauce" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_argument_without_a_flag_ends_with_code_1_and_is_named():
+    command = [sys.executable, "-m", "pipelines.make_shards", "phantom"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "'phantom'" in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_an_error_that_a_user_can_repair_is_one_line_and_with_verbosity_1_a_traceback(tmp_path):
+    command = [sys.executable, "-m", "pipelines.make_shards", "--source=phantom", f"--output={tmp_path}/out"]
+    wrong = [*command, "--quality=101"]
+    short, long = (
+        subprocess.run([*wrong, *more], cwd=ROOT, capture_output=True, text=True, check=False)
+        for more in ([], ["--verbosity=1"])
+    )
+    assert short.returncode == 1
+    (line,) = short.stderr.strip().splitlines()
+    assert line.startswith("error: quality is 101; ")
+    assert "Traceback" in long.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,178 @@
+"""Shards -> endless streams of serialized records, any number of which are mixed by fractions.
+
+The order of a stream is a function of (seed, epoch) alone: shard files are shuffled and read interleaved, and their
+records are shuffled in windows. `Dataset.shuffle` is not used, because its order also depends on the process's global
+seed. Which stream record number i is from is a function of i alone, so mixed streams resume at any record.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import tensorflow as tf
+
+from tfrecords_tools.foundation.files import AnyPath
+from tfrecords_tools.foundation.metadata import MISSING
+from tfrecords_tools.manifest import Manifest, ShardEntry
+
+SHUFFLE_WINDOW = 8192
+_CYCLE_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class ShardSet:
+    """Shards to read together: their paths, how many records they hold, and the side of their images in pixels."""
+
+    paths: tuple[str, ...]
+    num_records: int
+    stored_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """Shards that are read as an endless stream of images, and what the images count for.
+
+    Attributes:
+      shards: what is read.
+      fraction: of all images, in (0, 1]; the fractions of all streams add up to 1.
+      class_counts: images of each class; given, classes take turns: of any stretch of the stream as many images are of
+        each class that has any, to within one.
+      is_labelled: whether the labels may be known. Those of other streams are hidden.
+      num_views: how many differently augmented views of an image a batch holds.
+    """
+
+    shards: ShardSet
+    fraction: float = 1.0
+    class_counts: tuple[int, ...] | None = None
+    is_labelled: bool = True
+    num_views: int = 1
+
+
+def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
+    """Returns the shards of a folder as a set to read."""
+    paths = tuple(str(folder / shard.file) for shard in shards)
+    return ShardSet(paths, sum(shard.records for shard in shards), manifest.image_size)
+
+
+def join(sets: Sequence[ShardSet]) -> ShardSet:
+    """Returns the shards of one or more sets as one; images of mixed sizes count as size 0."""
+    sizes = {shards.stored_size for shards in sets}
+    paths = tuple(path for shards in sets for path in shards.paths)
+    return ShardSet(paths, sum(shards.num_records for shards in sets), sizes.pop() if len(sizes) == 1 else 0)
+
+
+def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.Dataset:
+    """Yields (number of the stream int64, serialized record) from record number `start` of the mixed streams on.
+
+    Arguments:
+      streams: one or more.
+      seed: of the order; stream number k has the seed plus k.
+      start: number of the first record.
+
+    Raises:
+      ValueError: for fractions that do not add up to 1.
+    """
+    fractions = [stream.fraction for stream in streams]
+    if min(fractions) <= 0 or not math.isclose(sum(fractions), 1.0, abs_tol=1e-9):
+        raise ValueError(f"fractions are {fractions}; they must be greater than 0 and add up to 1")
+    before = _records_before(fractions, start)
+    records = [_records(stream, seed + number, before[number]) for number, stream in enumerate(streams)]
+    if len(streams) == 1:
+        return records[0].map(lambda record: (tf.constant(0, tf.int64), record))
+    numbers = tf.data.Dataset.range(start, tf.int64.max).map(lambda number: _stream_of(fractions, number))
+    return tf.data.Dataset.zip(numbers, tf.data.Dataset.choose_from_datasets(records, numbers))
+
+
+def _conditional_fractions(fractions: Sequence[float]) -> Iterator[tuple[int, float]]:
+    """Yields streams from the last to the second, each with its fraction of what those before it leave."""
+    left = 1.0
+    for number in range(len(fractions) - 1, 0, -1):
+        yield number, fractions[number] / left
+        left -= fractions[number]
+
+
+def _records_before(fractions: Sequence[float], start: int) -> list[int]:
+    """Returns how many of the records before number `start` are from each stream."""
+    counts, left = [0] * len(fractions), start
+    for number, fraction in _conditional_fractions(fractions):
+        counts[number] = math.floor(left * fraction)
+        left -= counts[number]
+    counts[0] = left
+    return counts
+
+
+def _stream_of(fractions: Sequence[float], number: tf.Tensor) -> tf.Tensor:
+    """Returns which stream record number i is from, int64 `[]`: evenly spread.
+
+    The last stream has record i where floor(i f) steps up; the records that it leaves are numbered anew, and the
+    stream before it has them by the same rule, and so on.
+    """
+    position, chosen = tf.cast(number, tf.float64), tf.constant(0, tf.int64)
+    is_open = tf.constant(True)
+    for stream, fraction in _conditional_fractions(fractions):
+        before = tf.floor(position * fraction)
+        steps = tf.floor((position + 1) * fraction) > before
+        chosen = tf.where(is_open & steps, tf.constant(stream, tf.int64), chosen)
+        is_open &= ~steps
+        position -= before
+    return chosen
+
+
+def _records(stream: Stream, seed: int, start: int) -> tf.data.Dataset:
+    if stream.class_counts is None:
+        return _endless_records(stream.shards, seed, start)
+    return _balanced_records(stream.shards, stream.class_counts, seed, start)
+
+
+def _endless_records(
+    shards: ShardSet, seed: int, start: int, read: Callable[[tf.Tensor], tf.data.Dataset] = tf.data.TFRecordDataset
+) -> tf.data.Dataset:
+    """Yields serialized records from record number `start` of the endless, per-epoch shuffled stream.
+
+    `read` gives the records of a file that are in the stream; `shards` counts no others.
+    """
+    first_epoch, skipped = divmod(start, shards.num_records)
+    paths = tf.constant(shards.paths)
+    window = min(shards.num_records, SHUFFLE_WINDOW)
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(paths, seed=epoch_seed)
+        files = tf.data.Dataset.from_tensor_slices(order)
+        windows = files.interleave(read, cycle_length=_CYCLE_LENGTH).batch(window).enumerate()
+        return windows.map(lambda number, records: _shuffled(records, epoch_seed, number)).unbatch()
+
+    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_epoch).skip(skipped)
+
+
+def _shuffled(records: tf.Tensor, epoch_seed: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    seed = tf.random.experimental.stateless_fold_in(epoch_seed, window)
+    return tf.random.experimental.stateless_shuffle(records, seed=seed)
+
+
+def _balanced_records(shards: ShardSet, class_counts: Sequence[int], seed: int, start: int) -> tf.data.Dataset:
+    """Yields serialized records, of the classes that have any in turns: number i is of class i modulo their number.
+
+    Every class is a stream of its own, which reads through all shards.
+    """
+    counts = {label: count for label, count in enumerate(class_counts) if count}
+    classes = [
+        _endless_records(
+            replace(shards, num_records=count),
+            seed,
+            (start + len(counts) - 1 - turn) // len(counts),
+            _reader_of_class(label),
+        )
+        for turn, (label, count) in enumerate(counts.items())
+    ]
+    turns = tf.data.Dataset.range(start, tf.int64.max).map(lambda number: number % len(counts))
+    return tf.data.Dataset.choose_from_datasets(classes, turns)
+
+
+def _reader_of_class(label: int) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: _label(record) == label)
+
+
+def _label(record: tf.Tensor) -> tf.Tensor:
+    target = tf.io.FixedLenFeature([], tf.int64, default_value=tf.constant(MISSING, tf.int64))
+    return tf.io.parse_single_example(record, {"target": target})["target"]
