@@ -1,7 +1,8 @@
 # melgan: from raw medical images to a submission. `make` alone lists what there is.
 #
-# Settings go to the stages as variables in capitals: make shards SOURCE=siim_isic INPUT=... OUTPUT=... IMAGE_SIZE=256
-# Those of every stage: python -m pipelines.<stage> --help. What has no variable goes into ARGS="--name=value ...".
+# Any setting of a command is given as a variable: make gan SHARDS=runs/shards WORKDIR=runs/gan TOTAL_STEPS=20000 becomes
+# python -m pipelines.train_gan --shards=runs/shards --workdir=runs/gan --total_steps=20000. Some have short names too:
+# see ALIASES below. The settings of each command: .venv/bin/python -m pipelines.<command> --help.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -12,12 +13,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS ?= dev
 PINS ?= --constraint constraints.txt
-RUNS ?= runs
 TEST_PROCESSES ?= 2
 
-# $(call flag,name,VARIABLE): --name=value if the variable is given, nothing otherwise.
-flag = $(if $($(2)),--$(1)='$($(2))')
-stage = $(BIN)/python -m pipelines.$(1)
+# Variables that are no settings.
+OWN = PYTHON VENV BIN READY EXTRAS PINS TEST_PROCESSES ARGS
+# Short names of settings, as STEPS=total_steps; each target has its own.
+ALIASES =
+
+given = $(foreach v,$(filter-out -% $(OWN),$(.VARIABLES)),$(if $(and $(findstring command line,$(origin $v)),$($v)),$v))
+setting = $(or $(patsubst $1=%,%,$(filter $1=%,$(ALIASES))),$(shell echo $1 | tr A-Z a-z))
+quoted = '$(subst ','\'',$1)'
+flags = $(foreach v,$(given),--$(call setting,$v)=$(call quoted,$($v))) $(ARGS)
+command = $(BIN)/python -m pipelines.$(1)
 
 .PHONY: help
 help: ## list the targets
@@ -25,8 +32,9 @@ help: ## list the targets
 
 ##@ First
 .PHONY: demo
-demo: $(READY) ## the whole line on the embedded, drawn data set: minutes on a laptop
-	@$(call stage,demo) --workdir=$(RUNS)/demo
+demo: OWN += RUNS WORKDIR
+demo: $(READY) ## the whole line on the embedded, drawn data set, minutes on a laptop: [WORKDIR=runs/demo]
+	@$(call command,demo) --workdir=$(call quoted,$(or $(WORKDIR),$(or $(RUNS),runs)/demo)) $(flags)
 
 .PHONY: test
 test: $(READY) ## the whole test suite, lint included, in TEST_PROCESSES=2 processes
@@ -56,53 +64,45 @@ $(READY): setup.py constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-##@ Stages
+##@ Commands
 .PHONY: shards
-shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= DUPLICATES= WORKERS= ENGINE= SCHEDULER=]
-	@$(call stage,make_shards) $(call flag,source,SOURCE) $(call flag,input,INPUT) $(call flag,output,OUTPUT) \
-	  $(call flag,image_size,IMAGE_SIZE) $(call flag,fit,FIT) $(call flag,num_shards,NUM_SHARDS) \
-	  $(call flag,duplicates,DUPLICATES) $(call flag,workers,WORKERS) $(call flag,engine,ENGINE) \
-	  $(call flag,scheduler,SCHEDULER) $(ARGS)
+shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= BOXES= ENGINE= ...]
+	@$(call command,make_shards) $(flags)
 
 .PHONY: inspect
-inspect: $(READY) ## look into TFRecord files or folders, any: PATHS="a b" [CONTACT_SHEET=x.png ARGS=--verify]
-	@$(call stage,inspect_shards) $(PATHS) $(call flag,contact_sheet,CONTACT_SHEET) $(ARGS)
+inspect: OWN += PATHS
+inspect: $(READY) ## look into TFRecord files or folders, any: PATHS="a b" [CONTACT_SHEET=x.png VERIFY=true]
+	@$(call command,inspect_shards) $(PATHS) $(flags)
 
 .PHONY: gan
-gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= WIDTH= AUGMENTATION= RESUME_FROM= NUM_FOLDS= FOLD= STRATEGY= WORKERS=]
-	@$(if $(WORKERS),$(BIN)/python -m pipelines.local_workers --workers=$(WORKERS) --,$(call stage,train_gan) $(call flag,strategy,STRATEGY)) \
-	  $(call flag,shards,SHARDS) $(call flag,workdir,WORKDIR) $(call flag,method,METHOD) \
-	  $(call flag,image_size,IMAGE_SIZE) $(call flag,total_steps,STEPS) $(call flag,global_batch_size,BATCH) \
-	  $(call flag,width,WIDTH) $(call flag,augmentation,AUGMENTATION) $(call flag,resume_from,RESUME_FROM) \
-	  $(call flag,num_folds,NUM_FOLDS) $(call flag,fold,FOLD) $(ARGS)
+gan: OWN += WORKERS
+gan: ALIASES = STEPS=total_steps BATCH=global_batch_size
+gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= NUM_FOLDS= FOLD= INIT_FROM= WORKERS= ...]
+	@$(if $(WORKERS),$(call command,local_workers) --workers=$(WORKERS) --,$(call command,train_gan)) $(flags)
 
 .PHONY: synthetic
-synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED= REJECT_COPIES=true]
-	@$(call stage,synthesize) $(call flag,gan,GAN) $(call flag,output,OUTPUT) $(call flag,label,LABEL) \
-	  $(call flag,count,COUNT) $(call flag,balance,BALANCE) $(call flag,seed,SEED) \
-	  $(call flag,reject_copies,REJECT_COPIES) $(ARGS)
+synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED= REJECT_COPIES=true ...]
+	@$(call command,synthesize) $(flags)
 
 .PHONY: evaluation
-evaluation: $(READY) ## GAN run or synthetic shards -> how good, how diverse, copied or not: GAN= or SYNTHETIC=, SHARDS= OUTPUT= [FEATURES= INCEPTION_WEIGHTS=]
-	@$(call stage,evaluate_gan) $(call flag,gan,GAN) $(call flag,synthetic,SYNTHETIC) $(call flag,shards,SHARDS) \
-	  $(call flag,output,OUTPUT) $(call flag,features,FEATURES) $(call flag,weights,INCEPTION_WEIGHTS) $(ARGS)
+evaluation: ALIASES = INCEPTION_WEIGHTS=weights
+evaluation: $(READY) ## GAN run or synthetic shards -> how good, how diverse, copied or not: GAN= or SYNTHETIC=, SHARDS= OUTPUT= [FEATURES= ...]
+	@$(call command,evaluate_gan) $(flags)
 
 .PHONY: classifier
-classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHTS= EPOCHS= NUM_FOLDS= FOLDS= SYNTHETIC= FRACTION=]
-	@$(call stage,train_classifier) $(call flag,shards,SHARDS) $(call flag,workdir,WORKDIR) \
-	  $(call flag,backbone,BACKBONE) $(call flag,weights,WEIGHTS) $(call flag,image_size,IMAGE_SIZE) \
-	  $(call flag,epochs,EPOCHS) $(call flag,batch_size,BATCH) $(call flag,strategy,STRATEGY) \
-	  $(call flag,num_folds,NUM_FOLDS) $(call flag,folds,FOLDS) $(call flag,synthetic,SYNTHETIC) \
-	  $(call flag,synthetic_fraction,FRACTION) $(ARGS)
+classifier: ALIASES = BATCH=batch_size FRACTION=synthetic_fraction
+classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHTS= EPOCHS= NUM_FOLDS= FOLDS= SYNTHETIC= FRACTION= ...]
+	@$(call command,train_classifier) $(flags)
 
 .PHONY: submission
-submission: $(READY) ## classifiers -> submission.csv: CLASSIFIERS=a,b OUTPUT= [SAMPLE_SUBMISSION=]
-	@$(call stage,make_submission) $(call flag,runs,CLASSIFIERS) $(call flag,output,OUTPUT) \
-	  $(call flag,sample_submission,SAMPLE_SUBMISSION) $(ARGS)
+submission: ALIASES = CLASSIFIERS=runs
+submission: $(READY) ## classifiers -> submission.csv: CLASSIFIERS=a,b OUTPUT= [SAMPLE_SUBMISSION= ...]
+	@$(call command,make_submission) $(flags)
 
 .PHONY: report
-report: $(READY) ## any runs -> report.html: RUN_FOLDERS=a,b,c OUTPUT= [TITLE=]
-	@$(call stage,report) $(call flag,runs,RUN_FOLDERS) $(call flag,output,OUTPUT) $(call flag,title,TITLE) $(ARGS)
+report: ALIASES = RUN_FOLDERS=runs
+report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE=]
+	@$(call command,report) $(flags)
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches; never any run
