@@ -24,7 +24,7 @@ BEST_WEIGHTS_FILE, OOF_FILE = "best.weights.h5", "oof.csv"
 class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
     """Settings of train_classifier: the recipe, and on what to train it."""
 
-    shards: str = setting(help="folder that make_shards wrote, local or gs://")
+    shards: str = setting(help="folder that make_shards wrote, local or gs://", same_baseline=False)
     workdir: str = setting(help="folder for weights, predictions and metrics", changes_result=False)
     num_folds: int = setting(5, "folds of whole shards")
     folds: tuple[str, ...] = setting((), "folds to train, such as 0,2; all by default", same_baseline=False)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -52,7 +53,7 @@ class NotCompared:
 def compare(runs: Sequence[ClassifierRun]) -> tuple[list[Comparison], list[NotCompared]]:
     """Returns the comparisons of classifiers with synthetic images with their baselines, and those that have none.
 
-    A baseline is a run without synthetic images that agrees in every setting of `baseline_settings`.
+    A baseline is a run without synthetic images, on the same shards, that agrees in all of `baseline_settings`.
     """
     baselines = [run for run in runs if not run.config.synthetic_fraction]
     compared, left_out = [], []
@@ -97,7 +98,14 @@ def _compare(baseline: ClassifierRun, treated: ClassifierRun) -> Comparison:
 
 
 def _differences(baseline: ClassifierRun, treated: ClassifierRun) -> str:
-    """Returns the settings of `baseline_settings` in which two runs differ, as text."""
-    names = baseline_settings(TrainClassifierConfig)
-    plain = [json.loads(json.dumps(asdict(run.config))) for run in (baseline, treated)]
-    return differences(*({name: values[name] for name in names} for values in plain))
+    """Returns in which settings of a baseline two runs differ, as text."""
+    return differences(*map(_baseline, (baseline, treated)))
+
+
+def _baseline(run: ClassifierRun) -> dict[str, Any]:
+    """Returns the settings in which runs of the same baseline agree; shards go by their digest, wherever they lie."""
+    settings = json.loads(json.dumps(asdict(run.config)))
+    return {
+        "shards_digest": run.report.shards_digest,
+        **{name: settings[name] for name in baseline_settings(TrainClassifierConfig)},
+    }

@@ -31,7 +31,7 @@ def predictions(seed: int, count: int = 60) -> pd.DataFrame:
     return pd.DataFrame(keys | {"label": labels, "benign": 1 - malignant, "malignant": malignant})
 
 
-def finish(folder: Path, settings: dict, seed: int = 1) -> Path:
+def finish(folder: Path, settings: dict, seed: int = 1, shards_digest: str = "d") -> Path:
     """Writes what a run of train_classifier leaves, as far as it is compared and shown."""
     config = TrainClassifierConfig(**{"workdir": str(folder), **settings})
     table = predictions(seed)
@@ -51,7 +51,7 @@ def finish(folder: Path, settings: dict, seed: int = 1) -> Path:
                 best_epochs={"0": 1},
                 fold_auc={"0": 0.5},
                 shards=config.shards,
-                shards_digest="d",
+                shards_digest=shards_digest,
                 folds_fingerprint="one",
                 synthetic={"0": ()},
             )
@@ -69,6 +69,7 @@ def runs_of(*folders: Path):
         {"cache_dir": "cache"},
         {"workdir": "elsewhere"},
         {"steps_per_call": 3},
+        {"shards": "gs://copy/of/the/same"},
         {"deterministic": True},
         {"folds": ()},
         {"cache_dir": "cache", "workdir": "elsewhere", "steps_per_call": 3},
@@ -91,7 +92,6 @@ def test_classifiers_that_differ_in_nothing_that_makes_a_baseline_are_compared(t
     [
         ({"image_size": 64}, "image_size was 128, now 64"),
         ({"seed": 1}, "seed was 0, now 1"),
-        ({"shards": "others"}, "shards was 'shards', now 'others'"),
         ({"num_folds": 3, "epochs": 2}, "num_folds was 2, now 3"),
     ],
     ids=str,
@@ -112,6 +112,12 @@ def test_classifiers_that_differ_in_more_are_not_compared_and_the_page_names_the
     page = (tmp_path / "report" / "report.html").read_text()
     assert said.replace("'", "&#39;") in page
     assert read_report(tmp_path / "report", ReportReport).comparisons == ()
+
+
+def test_classifiers_of_other_shards_at_the_same_place_are_not_compared(tmp_path):
+    folders = [finish(tmp_path / "real", BASELINE), finish(tmp_path / "mixed", MIXED, shards_digest="e")]
+    comparisons, (left_out,) = compare(runs_of(*folders))
+    assert (comparisons, left_out.differences) == ([], "shards_digest was 'd', now 'e'")
 
 
 def test_of_several_baselines_the_nearest_is_named(tmp_path):

@@ -130,6 +130,7 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
         "cache_dir",
         "steps_per_call",
         "deterministic",
+        "shards",  # compared by digest
         "folds",
         "synthetic",
         "synthetic_fraction",
@@ -138,7 +139,7 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
 
 def test_settings_that_decide_a_result_but_no_baseline_are_these():
     decisive = set(result_settings(TrainClassifierConfig)) - set(baseline_settings(TrainClassifierConfig))
-    assert decisive == {"deterministic", "folds", "synthetic", "synthetic_fraction"}
+    assert decisive == {"deterministic", "shards", "folds", "synthetic", "synthetic_fraction"}
 
 
 FORMER = [
