@@ -23,6 +23,7 @@ from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
+from melgan.training.determinism import make_deterministic
 from melgan.training.distribution import make_strategy
 from melgan.training.loop import LoopConfig, run_loop
 from pipelines.artefacts.classifier_run import (
@@ -51,6 +52,8 @@ PREDICTIONS_FILE = "predictions.csv"
 
 def run(config: TrainClassifierConfig) -> None:
     """Trains and evaluates the classifier of every fold."""
+    if config.deterministic:
+        make_deterministic()
     workdir = open_workdir(local_folder(config.workdir, "workdir"), COMMAND, config)
     if workdir is None:
         return
@@ -59,8 +62,6 @@ def run(config: TrainClassifierConfig) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
         shards = open_shards(config.shards, "shards", config.cache_dir)
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
-        if config.deterministic:
-            tf.config.experimental.enable_op_determinism()
         surroundings = Surroundings(
             strategy=make_strategy(config.strategy),
             folder=workdir.path,

@@ -29,6 +29,7 @@ from melgan.gans.sampler import LabelSampler
 from melgan.gans.trainer import GanTrainer
 from melgan.metrics.extractors import Extractor
 from melgan.training.checkpoints import Checkpoints, Model
+from melgan.training.determinism import make_deterministic
 from melgan.training.distribution import (
     is_chief,
     make_strategy,
@@ -99,11 +100,11 @@ class TrainingData:
 
 def run(config: TrainGanConfig) -> None:
     """Trains a GAN, among other workers if there are any."""
+    if config.deterministic:
+        make_deterministic()
     config = resolve(config)
     mirror = Mirror(config.workdir, config.scratch_dir)
     _require_shared_workdir(config)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
     with watched_workers(config.strategy, config.heartbeat_seconds):
         strategy = make_strategy(config.strategy)
         workdir = open_workdir(as_path(config.workdir), COMMAND, config, writable=is_chief(strategy))

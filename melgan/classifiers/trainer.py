@@ -64,6 +64,11 @@ class ClassifierTrainer:
             "dropout_states": _dropout_states(self._model),  # Keras leaves them out of the model's own checkpoint
         }
 
+    @property
+    def checkpointed_by_device(self) -> dict:
+        """Nothing: what a checkpoint holds is the same on every device."""
+        return {}
+
     def program_at(self, step: int) -> tuple[Program, int | None]:
         """Returns the program that takes every step, and None; its metrics are the losses."""
         del step

@@ -13,7 +13,7 @@ from melgan.gans.config import GanConfig
 from melgan.images import to_signed_float
 from melgan.layers.dropout import apply_network
 from melgan.training.distribution import per_replica_batch_size
-from melgan.training.precision import apply_gradients, make_adam, resolve_precision
+from melgan.training.precision import adam_of, apply_gradients, loss_scale_of, make_adam, resolve_precision
 from melgan.training.randomness import Draws, draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.stepping import Metrics, Program, make_program
@@ -48,7 +48,12 @@ class AutoencoderTrainer:
     @property
     def checkpointed(self) -> dict:
         """The contents of a checkpoint, by name; the decoder is called generator, as it once was."""
-        return {"encoder": self._encoder, "generator": self._decoder, "optimizer": self._optimizer}
+        return {"encoder": self._encoder, "generator": self._decoder, "optimizer": adam_of(self._optimizer)}
+
+    @property
+    def checkpointed_by_device(self) -> dict:
+        """The contents of a checkpoint, by name, that one of another device may lack."""
+        return {"loss_scale": loss_scale_of(self._optimizer)}
 
     def program_at(self, step: int) -> tuple[Program, int | None]:
         """Returns the program that takes every step, and None; its metric is the mean error."""

@@ -1,7 +1,7 @@
 """Training of a conditional GAN under any strategy: optimizers, schedules, growth, averages.
 
-The losses stand in `step.py`. Here they are averaged over the global batch, differentiated and applied. The gradient
-functions are pure, and compiled by XLA where that pays.
+The losses stand in `step.py`. Here they are averaged over the global batch, differentiated and applied. On one GPU, XLA
+compiles the step of each network as a whole.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +25,16 @@ from melgan.gans.objectives import OBJECTIVES
 from melgan.gans.penalties import PENALTIES, RealAndFake
 from melgan.gans.regularisers import REGULARISERS
 from melgan.gans.step import GanStep
+from melgan.layers.box_map import MAX_BOXES
 from melgan.layers.spectral import advance_power_iterations
 from melgan.training.averaging import copy_values, update_average
-from melgan.training.distribution import compiles_gradients, per_replica_batch_size
+from melgan.training.compiling import compiles, reason_not_to_compile
+from melgan.training.distribution import per_replica_batch_size
 from melgan.training.precision import (
+    adam_of,
     apply_gradients,
     layers_computing_in,
+    loss_scale_of,
     make_adam,
     reset_moments,
     resolve_precision,
@@ -39,6 +43,7 @@ from melgan.training.randomness import Draws, draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.schedules import Schedules
 from melgan.training.stepping import Metrics, Program, make_program
+from tfrecords_tools.foundation.errors import ConfigError
 
 # Gradients, and this replica's part of each term.
 Gradients = tuple[list[tf.Tensor], Metrics]
@@ -53,10 +58,8 @@ class _TrainedLevel:
 
     step: GanStep
     average: keras.Model
-    generate: Callable[..., tuple[tf.Tensor, tf.Tensor]]
-    discriminator_gradients: Callable[..., Gradients]
-    unpenalised_gradients: Callable[..., Gradients]
-    generator_gradients: Callable[..., Gradients]
+    train_discriminator: Callable[..., Metrics]
+    train_generator: Callable[..., Metrics]
     program: Program
 
 
@@ -79,7 +82,7 @@ class GanTrainer:
         require_possible(config, class_counts)
         per_replica_batch_size(strategy, config.global_batch_size, "global_batch_size")
         self.config, self._strategy, self._class_counts = config, strategy, tuple(class_counts)
-        self._compiles = compiles_gradients(config.xla, strategy)
+        self._compiles = compiles(config.xla, strategy)
         self._precision = resolve_precision(config.precision, strategy)
         self.growth = growth_of(config, class_counts)
         self.schedules = Schedules((config.burn_in_epochs or 0.0) * sum(class_counts), config.global_batch_size)
@@ -91,8 +94,8 @@ class GanTrainer:
             self._generator_optimizer, self._discriminator_optimizer = self._make_optimizers()
             self.attempt = _counter(0, tf.int32)
             self.strength = _counter(0.0, keras.config.floatx())
-        pairs = list(zip(self.networks.levels, self.average.levels, strict=True)) or [(self.networks, self.average)]
-        self._levels = [self._trained(number, *pair) for number, pair in enumerate(pairs)]
+        self._levels = self._make_levels()
+        self._tried_levels: set[int] = set()
 
     @property
     def batches_per_step(self) -> int:
@@ -110,11 +113,17 @@ class GanTrainer:
             "ema_generator": self.average.generator,
             "trunk": self.networks.discriminator.trunk,
             "head": self.networks.discriminator.head,
-            "generator_optimizer": self._generator_optimizer,
-            "discriminator_optimizer": self._discriminator_optimizer,
+            "generator_optimizer": adam_of(self._generator_optimizer),
+            "discriminator_optimizer": adam_of(self._discriminator_optimizer),
             "attempt": self.attempt,
             "strength": self.strength,
         }
+
+    @property
+    def checkpointed_by_device(self) -> dict:
+        """The contents of a checkpoint, by name, that one of another device may lack."""
+        optimizers = {"generator": self._generator_optimizer, "discriminator": self._discriminator_optimizer}
+        return {f"{name}_loss_scale": loss_scale_of(optimizer) for name, optimizer in optimizers.items()}
 
     def start_average(self) -> None:
         """Sets the averaged generator to the generator, as before the first step."""
@@ -141,7 +150,10 @@ class GanTrainer:
             logging.info("step %d: level %d, up to %d px", step, self.growth.level(step), resolution)
             for optimizer in (self._generator_optimizer, self._discriminator_optimizer):
                 reset_moments(optimizer)
-        return self._levels[self.growth.level(step)].program, self.growth.next_phase(step)
+        level = self.growth.level(step)
+        if self._compiles and level not in self._tried_levels:
+            self._try_out(level)
+        return self._levels[level].program, self.growth.next_phase(step)
 
     def step_at(self, level: int = -1) -> GanStep:
         """Returns the losses of a level, by default of the last one."""
@@ -199,6 +211,34 @@ class GanTrainer:
         rate = setting(config.discriminator_learning_rate or config.learning_rate, config.final_learning_rate)
         return generator, adam(rate, variables=self.networks.discriminator.trainable_variables)
 
+    def _make_levels(self) -> list[_TrainedLevel]:
+        pairs = list(zip(self.networks.levels, self.average.levels, strict=True)) or [(self.networks, self.average)]
+        return [self._trained(number, *pair) for number, pair in enumerate(pairs)]
+
+    def _try_out(self, number: int) -> None:
+        """Takes a step and undoes it; if XLA cannot compile it, goes on without, unless the user insists on XLA."""
+        self._tried_levels.add(number)
+        size, side = self.config.global_batch_size, self.config.image_size
+        batch = {"image": tf.zeros([size, side, side, 3], tf.uint8), "label": tf.zeros([size], tf.int32)}
+        if self.networks.box_table is not None:
+            batch["boxes"] = tf.zeros([size, MAX_BOXES, 4])
+        batches = [batch] * self.batches_per_step
+        take_step = partial(self._replica_step, number, batches, tf.zeros([], tf.int64))
+        reason = reason_not_to_compile(lambda: self._strategy.run(take_step), self._assigned_in_steps)
+        if reason and self.config.xla == "on":
+            raise ConfigError(f"xla is 'on', but XLA cannot compile this training ({reason}); use auto or off")
+        if reason:
+            logging.warning("XLA cannot compile this training (%s); it goes on without", reason)
+            self._compiles = False
+            self._levels = self._make_levels()
+
+    @property
+    def _assigned_in_steps(self) -> list[tf.Variable]:
+        discriminator = self.networks.discriminator
+        networks = (self.networks.generator, discriminator.trunk, discriminator.head)
+        optimizers = (self._generator_optimizer, self._discriminator_optimizer)
+        return [variable.value for part in (*networks, *optimizers) for variable in part.variables]
+
     def _trained(self, number: int, trained: Level | Networks, average: Level | Networks) -> _TrainedLevel:
         """Returns networks of a level with what they need to be trained."""
         config = self.config
@@ -221,10 +261,8 @@ class GanTrainer:
         return _TrainedLevel(
             step=step,
             average=average.generator,
-            generate=self._compiled(step.generate),
-            discriminator_gradients=self._compiled(partial(self.discriminator_gradients, step)),
-            unpenalised_gradients=self._compiled(partial(self.discriminator_gradients, step, penalised=False)),
-            generator_gradients=self._compiled(partial(self.generator_gradients, step)),
+            train_discriminator=self._compiled(partial(self._train_discriminator, step)),
+            train_generator=self._compiled(partial(self._train_generator, step)),
             program=make_program(
                 self._strategy,
                 partial(self._replica_step, number),
@@ -256,38 +294,38 @@ class GanTrainer:
         parts = []
         for turn in range(disc_steps):
             own = draws.fold(_FIRST_DISCRIMINATOR_STEP + turn)
-            parts.append(self._train_discriminator(level, shown[turn % len(shown)], own, step * disc_steps + turn))
+            number_of_turn = step * disc_steps + turn
+            parts.append(level.train_discriminator(*_images_and_labels(shown[turn % len(shown)]), number_of_turn, own))
         metrics = _means(parts)
         skipped = disc_steps * metrics.pop("skipped_steps")
-        metrics |= self._train_generator(level, shown[-1], draws.fold(_GENERATOR_STEP))
+        metrics |= level.train_generator(*_images_and_labels(shown[-1]), draws.fold(_GENERATOR_STEP))
         skipped_steps = (skipped + metrics.pop("skipped_steps")) / self._strategy.num_replicas_in_sync
         return metrics | ({"skipped_steps": skipped_steps} if self._precision == "float16" else {})
 
     def _train_discriminator(
-        self, level: _TrainedLevel, batch: dict[str, tf.Tensor], draws: Draws, number: tf.Tensor
+        self, step: GanStep, images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor, draws: Draws
     ) -> Metrics:
-        """Takes discriminator step `number` of the training on a batch of real images as they are shown."""
-        fakes = level.generate(batch["label"], draws)
-        shown = RealAndFake(batch["image"], batch["label"], *fakes)
+        """Takes discriminator step `number` of the training on real images as they are shown, and their labels."""
+        shown = RealAndFake(images, labels, *step.generate(labels, draws))
+        penalised = partial(self.discriminator_gradients, step, shown, draws)
+        unpenalised = partial(penalised, penalised=False)
         interval = self.config.penalty_interval
         if not self.config.has_penalty:
-            gradients, terms = level.unpenalised_gradients(shown, draws)
+            gradients, terms = unpenalised()
         elif interval == 1:
-            gradients, terms = level.discriminator_gradients(shown, draws)
+            gradients, terms = penalised()
         else:
-            due = partial(level.discriminator_gradients, shown, draws)
-            gradients, terms = tf.cond(number % interval == 0, due, partial(level.unpenalised_gradients, shown, draws))
-        discriminator = level.step.discriminator
+            gradients, terms = tf.cond(number % interval == 0, penalised, unpenalised)
+        discriminator = step.discriminator
         advance_power_iterations(discriminator.trunk, discriminator.head)
         applied = apply_gradients(self._discriminator_optimizer, gradients, discriminator.trainable_variables)
         return terms | {"discriminator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
-    def _train_generator(self, level: _TrainedLevel, batch: dict[str, tf.Tensor], draws: Draws) -> Metrics:
-        """Takes a generator step beside a batch of real images as they are shown."""
-        gradients, terms = level.generator_gradients(batch["image"], batch["label"], draws)
-        generator = level.step.generator
-        advance_power_iterations(generator)
-        applied = apply_gradients(self._generator_optimizer, gradients, generator.trainable_variables)
+    def _train_generator(self, step: GanStep, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Metrics:
+        """Takes a generator step beside real images as they are shown, and their labels."""
+        gradients, terms = self.generator_gradients(step, images, labels, draws)
+        advance_power_iterations(step.generator)
+        applied = apply_gradients(self._generator_optimizer, gradients, step.generator.trainable_variables)
         return terms | {"generator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     @property
@@ -302,7 +340,7 @@ class GanTrainer:
         return loss if term is None else loss + self.config.regulariser_weight * term
 
     def _compiled(self, function: Callable) -> Callable:
-        """Returns function(*tensors, draws), as a program compiled by XLA where that pays."""
+        """Returns function(*tensors, draws), as a program compiled by XLA if that is wanted."""
         if not self._compiles:
             return function
 
@@ -312,6 +350,10 @@ class GanTrainer:
             return function(*tensors, Draws(seed, replica_id, batch_size, self._strategy.num_replicas_in_sync))
 
         return lambda *arguments: on_tensors(arguments[-1].seed, arguments[-1].replica_id, *arguments[:-1])
+
+
+def _images_and_labels(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    return batch["image"], batch["label"]
 
 
 def _means(parts: list[Metrics]) -> Metrics:

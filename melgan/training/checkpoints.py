@@ -29,6 +29,10 @@ class Checkpointed(Protocol):
     def checkpointed(self) -> dict:
         """The contents of a checkpoint by name: models, optimizers, variables."""
 
+    @property
+    def checkpointed_by_device(self) -> dict:
+        """More of them, lists of variables by name: what only some devices need, and a checkpoint may lack."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -75,7 +79,8 @@ class Checkpoints:
         keep: int = 2,
     ) -> None:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(step=self._step, **trainer.checkpointed)
+        self._trainer = trainer
+        self._checkpoint = self._checkpoint_with(trainer.checkpointed_by_device)
         self._chief = is_chief(strategy)
         self._folder, self._keep = folder, keep
         self._own = folder if self._chief else folder / f"worker_{strategy.cluster_resolver.task_id}"
@@ -98,7 +103,11 @@ class Checkpoints:
             return 0
         self._require_same_model()
         try:
-            self._checkpoint.read(str(newest)).assert_existing_objects_matched()
+            names = {key.partition("/")[0] for key, _ in tf.train.list_variables(str(newest))}
+            by_device = self._trainer.checkpointed_by_device
+            there = {name: variables for name, variables in by_device.items() if name in names}
+            status = self._checkpoint_with(there).read(str(newest))
+            status.assert_existing_objects_matched().expect_partial()  # another device's part may be left over
         except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
             raise ConfigError(f"{newest}: does not fit this model ({_first_line(error)})") from error
         except (IndexError, tf.errors.OpError) as error:
@@ -126,6 +135,9 @@ class Checkpoints:
                 "free some space, then start the same command again"
             ) from error
         _remove_all_but(kept, self._own)
+
+    def _checkpoint_with(self, by_device: dict) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(step=self._step, **self._trainer.checkpointed, **by_device)
 
     def _write_model(self) -> None:
         self._own.mkdir(parents=True, exist_ok=True)

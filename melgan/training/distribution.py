@@ -157,18 +157,5 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
-def compiles_gradients(xla: str, strategy: tf.distribute.Strategy) -> bool:
-    """Returns whether gradient functions are compiled: always if asked, by default where an accelerator is used.
-
-    Raises:
-      ConfigError: if asked with several replicas.
-    """
-    if xla == "on" and strategy.num_replicas_in_sync > 1:
-        raise ConfigError("xla is 'on'; with several replicas, whose statistics must meet, use auto or off")
-    if xla == "auto":
-        return bool(tf.config.list_physical_devices("GPU")) and strategy.num_replicas_in_sync == 1
-    return xla == "on"
-
-
 def _replica_devices() -> list:
     return tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")

@@ -53,9 +53,21 @@ def make_adam(
     return optimizer
 
 
+def adam_of(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns the Adam itself, whose state is the same in every precision."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def loss_scale_of(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
+    """Returns the state of the factor of the loss: none but in float16."""
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return []
+    return [optimizer.step_counter.value, optimizer.dynamic_scale.value]
+
+
 def reset_moments(optimizer: keras.optimizers.Optimizer) -> None:
     """Lets an Adam begin anew, as if it had taken no step; its learning rate and its factor of the loss stay."""
-    adam = getattr(optimizer, "inner_optimizer", optimizer)
+    adam = adam_of(optimizer)
     for variable in adam.variables:
         if variable is not adam.learning_rate:
             variable.assign(tf.zeros_like(variable))

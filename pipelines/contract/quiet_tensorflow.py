@@ -2,6 +2,8 @@
 
 Those lines are written before TensorFlow reads any setting that could silence them. Only the import is covered:
 what goes wrong later is shown.
+
+TensorFlow takes the memory of a GPU as it needs it, not all at once, so that commands can share one.
 """
 
 import os
@@ -13,7 +15,8 @@ try:
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")
-    tf.config.list_physical_devices()  # looks for drivers, and complains where there are none
+    for gpu in tf.config.list_physical_devices("GPU"):  # looks for drivers, and complains where there are none
+        tf.config.experimental.set_memory_growth(gpu, True)
 finally:
     os.dup2(_stderr, 2)
     os.close(_stderr)

@@ -15,8 +15,8 @@ import tensorflow as tf
 from melgan.gans.methods import METHODS
 from melgan.gans.trainer import GanTrainer
 from melgan.training.checkpoints import Checkpoints
+from melgan.training.compiling import compiles
 from melgan.training.distribution import (
-    compiles_gradients,
     is_chief,
     make_strategy,
     on_any_worker,
@@ -140,7 +140,7 @@ def write_facts(strategy, folder):
         "restored_step": checkpoints.restore(),
         "weights": flat(trainer.networks.generator.variables).tolist(),
         "odd_batch": refusal(per_replica_batch_size, strategy, 7, "global_batch_size"),
-        "xla_on": refusal(compiles_gradients, "on", strategy),
+        "xla_on": refusal(compiles, "on", strategy),
         "nobody": on_any_worker(strategy, lambda: False)(),
         "somebody": on_any_worker(strategy, lambda: not is_chief(strategy))(),
         "other_step": refusal(require_same_on_workers, strategy, 7 if is_chief(strategy) else 4, "the step"),

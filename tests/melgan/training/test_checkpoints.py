@@ -9,7 +9,7 @@ import tensorflow as tf
 from melgan.gans.config import GanConfig
 from melgan.gans.trainer import GanTrainer
 from melgan.training.checkpoints import Checkpoints, Model, whole_steps
-from tests.melgan.gans.tiny_gan import CLASS_COUNTS, tiny_config
+from tests.melgan.gans.tiny_gan import CLASS_COUNTS, flat, take_steps, tiny_batches, tiny_config
 from tests.melgan.training.walker import Walker
 from tfrecords_tools.foundation.errors import ConfigError
 from tfrecords_tools.foundation.settings import Settings, setting
@@ -189,3 +189,29 @@ def test_checkpoint_cut_short_is_refused(gan_folder, tmp_path, one_device):
     data.write_bytes(data.read_bytes()[:1000])
     with pytest.raises(ConfigError, match=r"ckpt-1: .*ckpt-1\.\*"):
         Checkpoints(folder, GanTrainer(tiny_config(), CLASS_COUNTS, one_device), one_device).restore()
+
+
+@pytest.mark.parametrize(("saved_in", "resumed_in"), [("float16", "float32"), ("float32", "float16")])
+def test_what_one_precision_saved_resumes_in_another(saved_in, resumed_in, tmp_path, one_device):
+    """As a run of a GPU does on a processor, and the other way round: only the factor of the loss begins anew."""
+    saved, resumed = (
+        GanTrainer(tiny_config(precision=precision), CLASS_COUNTS, one_device) for precision in (saved_in, resumed_in)
+    )
+    take_steps(saved, tiny_batches(), count=2)
+    Checkpoints(tmp_path, saved, one_device).save(2)
+    take_steps(resumed, tiny_batches(), count=1)
+    assert Checkpoints(tmp_path, resumed, one_device).restore() == 2
+    for name in ("generator", "trunk", "head", "ema_generator", "generator_optimizer", "discriminator_optimizer"):
+        found, expected = (flat(trainer.checkpointed[name].variables) for trainer in (resumed, saved))
+        assert found.tolist() == expected.tolist()
+    take_steps(resumed, tiny_batches(), first=2, count=1)
+
+
+def test_the_factor_of_the_loss_is_restored(tmp_path, one_device):
+    saved, resumed = (GanTrainer(tiny_config(precision="float16"), CLASS_COUNTS, one_device) for _ in range(2))
+    _, scale = saved.checkpointed_by_device["generator_loss_scale"]
+    scale.assign(4.0)
+    Checkpoints(tmp_path, saved, one_device).save(1)
+    Checkpoints(tmp_path, resumed, one_device).restore()
+    _, scale = resumed.checkpointed_by_device["generator_loss_scale"]
+    assert float(scale) == 4.0

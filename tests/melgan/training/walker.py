@@ -17,6 +17,10 @@ class Walker:
         self.calls = []
 
     @property
+    def checkpointed_by_device(self):
+        return {}
+
+    @property
     def checkpointed(self):
         return {"position": self.position, "attempt": self.attempt}
 
