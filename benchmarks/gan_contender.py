@@ -96,7 +96,7 @@ def main(name: str, folder: Path) -> None:
     """Takes steps as asked for on standard input."""
     settings = json.loads((folder / "settings.json").read_text())
     if name == "inputs":
-        _write_inputs(folder / "inputs.npz", settings)
+        write_inputs(folder / "inputs.npz", settings)
         return
     with np.load(folder / "inputs.npz") as file:
         inputs = dict(file)
@@ -167,7 +167,7 @@ def _networks(trainer: GanTrainer) -> dict[str, keras.Model]:
     }
 
 
-def _write_inputs(path: Path, settings: dict) -> None:
+def write_inputs(path: Path, settings: dict) -> None:
     """Writes the first weights, one batch of random images, and the random numbers of every step."""
     trainer = make_trainer(settings)
     size = trainer.config.global_batch_size
