@@ -29,7 +29,7 @@ from melgan.metrics.samples import Samples
 from melgan.sampling import Requests
 from pipelines.artefacts.evaluation import COMMAND, EvaluationReport
 from pipelines.artefacts.evaluation_curves import Curves, read_curves
-from pipelines.artefacts.feature_store import FeatureStore, make_extractor, require_known_features
+from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor, require_known_features
 from pipelines.artefacts.image_sets import (
     MOST_PER_CLASS,
     ImageSet,
@@ -49,7 +49,7 @@ from pipelines.contract.shared_settings import (
     JpegSettings,
     SamplingSettings,
 )
-from pipelines.contract.workdir import Workdir, digest, local_folder, open_workdir
+from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.pages import evaluation_pictures as pictures
 from pipelines.pages.evaluation_section import evaluation_section
 from pipelines.pages.page import render
@@ -151,7 +151,9 @@ def run(config: EvaluateGanConfig) -> None:
         real = split_seen(subject.seen, shards, "shards")
         require_large_images(shards, subject.image_size)
         extractor = make_extractor(config.features, config.weights, shards, real.held_out)
-        workdir.begin()
+        named = {"gan": config.gan, "synthetic": config.synthetic, "shards": config.shards}
+        inputs = {name: folder_input(path) for name, path in named.items() if path}
+        workdir.begin(inputs | extractor_inputs(config.features, config.weights))
         sides = _gather(config, subject, real, FeatureStore(feature_dir, extractor))
         rows = _evaluate(config, workdir.path, sides, shards.classes)
         report = EvaluationReport(
@@ -283,7 +285,7 @@ def _write(workdir: Workdir, subject: Subject, sides: Sides, report: EvaluationR
         pictures.write_interpolations(folder, subject.generator.sampler)
     _write_table(folder / METRICS_TABLE, report)
     write_atomically(folder / PAGE, render(f"melgan: {folder.name}", [evaluation_section(folder, report)]))
-    workdir.complete(report)
+    workdir.complete(report, [METRICS_TABLE])
     _log(report)
     logging.info("report: %s", folder / PAGE)
 

@@ -17,6 +17,7 @@ import pandas as pd
 from absl import logging
 
 from pipelines.artefacts.shards_report import BoxedImages, ShardsReport
+from pipelines.contract.inputs import file_input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import JpegSettings
@@ -29,7 +30,7 @@ from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_r
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.images import FITS, Encoding
-from tfrecords_tools.manifest import MANIFEST_FILE, DuplicateCounts, Manifest, write_manifest
+from tfrecords_tools.manifest import MANIFEST_FILE, DuplicateCounts, Manifest, read_manifest, write_manifest
 from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
 from tfrecords_tools.provenance import BoxesOrigin
 from tfrecords_tools.shards import (
@@ -43,6 +44,7 @@ from tfrecords_tools.shards import (
 from tfrecords_tools.sources import SOURCES, SourceOptions
 from tfrecords_tools.sources.box_table import read_boxes
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
+from tfrecords_tools.verifying import require_sizes
 
 FIND_BOXES = "auto"  # the value of --boxes that stands for no file
 SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv", "rejected.csv", "duplicates.csv"
@@ -93,12 +95,13 @@ def run(config: MakeShardsConfig) -> None:
     output = _absolute(as_path(config.output))
     workdir = open_workdir(output, "make_shards", config)
     if workdir is None:
+        require_sizes(output, read_manifest(output).shards)
         remove_parts(output)  # of a run that was killed between its two last lines
         return
     with workdir:
         table = _read_sources(config, inputs)
         boxes = _read_boxes(config, table)
-        workdir.begin()
+        workdir.begin({} if config.boxes in (None, FIND_BOXES) else {"boxes": file_input(config.boxes)})
         duplicates = find_duplicate_rows(
             table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
         )
@@ -112,7 +115,7 @@ def run(config: MakeShardsConfig) -> None:
         manifest = _manifest(config, table, results, fingerprints, balance, duplicates)
         _finish(output, manifest, results, table, duplicates)
         _log_summary(manifest, output)
-        workdir.complete(_report(manifest, output))
+        workdir.complete(_report(manifest, output), _files(table))
         remove_parts(output)  # last: a run that resumes needs them to know what is finished
 
 
@@ -270,6 +273,11 @@ def _finish(
 def _absolute(path: AnyPath) -> AnyPath:
     """Returns a path that means the same to workers with another current folder."""
     return path if is_remote(path) else path.absolute()
+
+
+def _files(table: MergedTable) -> list[str]:
+    """Returns the files, beside the shards, that later commands read."""
+    return [MANIFEST_FILE] + ([] if table.sample_submission is None else [SAMPLE_SUBMISSION_FILE])
 
 
 def _report(manifest: Manifest, output: AnyPath) -> ShardsReport:

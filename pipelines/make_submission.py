@@ -24,10 +24,11 @@ from pipelines.artefacts.predictions import predictions_table
 from pipelines.artefacts.seen import require_same_classes
 from pipelines.artefacts.shards import Shards, open_shards
 from pipelines.artefacts.submission import SUBMISSION_FILE, SubmissionReport
+from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import CacheSettings
-from pipelines.contract.workdir import digest, local_folder, open_workdir
+from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, read_bytes, write_atomically
 from tfrecords_tools.foundation.settings import setting
@@ -58,13 +59,20 @@ def run(config: MakeSubmissionConfig) -> None:
         for run in runs:
             _require_class(run, label, shards)
         wanted = read_wanted_names(_sample_submission(config, shards))
-        workdir.begin()
+        workdir.begin(_inputs(runs, shards, _sample_submission(config, shards)))
         predictions, models = _mean_predictions(runs, shards, label)
         submission = arrange(predictions, wanted)
         write_atomically(workdir.path / SUBMISSION_FILE, submission.to_csv(index=False))
         digests = {str(run.folder): digest(run.folder) for run in runs}
-        workdir.complete(SubmissionReport(rows=len(submission), label=label, models=models, runs=digests))
+        workdir.complete(
+            SubmissionReport(rows=len(submission), label=label, models=models, runs=digests), [SUBMISSION_FILE]
+        )
     logging.info("%d rows, mean of %d models: %s", len(submission), models, workdir.path / SUBMISSION_FILE)
+
+
+def _inputs(runs: Sequence[ClassifierRun], shards: Shards, sample_submission: AnyPath) -> dict[str, Input]:
+    inputs = {f"runs, {number}": folder_input(run.folder) for number, run in enumerate(runs, start=1)}
+    return inputs | {"shards": folder_input(shards.folder), "sample_submission": file_input(sample_submission)}
 
 
 def _require_class(run: ClassifierRun, label: str, shards: Shards) -> None:

@@ -23,6 +23,7 @@ from pipelines.artefacts.synthetic_report import SyntheticReport
 from pipelines.contract.main import main
 from pipelines.contract.workdir import (
     digest,
+    folder_input,
     local_folder,
     open_workdir,
     read_facts,
@@ -72,9 +73,9 @@ def run(config: ReportConfig) -> None:
     with workdir:
         folders = [require_completed(path, "runs") for path in config.runs]
         sections, report = make_sections(folders)
-        workdir.begin()
+        workdir.begin({f"runs, {number}": folder_input(folder) for number, folder in enumerate(folders, start=1)})
         write_atomically(workdir.path / REPORT_PAGE, render(config.title, sections))
-        workdir.complete(report)
+        workdir.complete(report, [REPORT_PAGE])
     logging.info("report: %s", workdir.path / REPORT_PAGE)
 
 

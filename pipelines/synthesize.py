@@ -20,14 +20,15 @@ from absl import logging
 
 from melgan.metrics.extractors import EXTRACTORS, Extractor
 from melgan.sampling import Requests
-from pipelines.artefacts.feature_store import FeatureStore, make_extractor, require_known_features
+from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor, require_known_features
 from pipelines.artefacts.image_sets import SyntheticImages
 from pipelines.artefacts.seen import RealShards
 from pipelines.artefacts.shards import open_shards
 from pipelines.artefacts.synthetic_report import GRID_FILE, SyntheticReport
+from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.main import main
 from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings, JpegSettings, SamplingSettings
-from pipelines.contract.workdir import open_workdir
+from pipelines.contract.workdir import folder_input, open_workdir
 from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, write_grid
 from pipelines.synthesis.boxes import Placement, place
 from pipelines.synthesis.copies import Drawn, copy_finder, draw_without_copies, require_comparable
@@ -36,8 +37,9 @@ from pipelines.synthesis.writing import SPLIT, synthetic_manifest, write_synthet
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path
 from tfrecords_tools.foundation.settings import require, setting
-from tfrecords_tools.manifest import Manifest, write_manifest
+from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
 from tfrecords_tools.shards import remove_parts
+from tfrecords_tools.verifying import require_sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +85,14 @@ def run(config: SynthesizeConfig) -> None:
     """Writes synthetic shards."""
     workdir = open_workdir(as_path(config.output), "synthesize", config)
     if workdir is None:
+        require_sizes(as_path(config.output), read_manifest(as_path(config.output)).shards)
         return
     with workdir:
         generator = open_sampler(config.gan, "gan", config)
         placement = place(generator, config.boxes)
         labels = plan_labels(config, generator)
         copies = _open_real_images(config, generator, labels) if config.reject_copies else None
-        workdir.begin()
+        workdir.begin(_inputs(config, copies))
         drawn = _choose_images(config, generator, labels, copies)
         manifest = _write_set(config, workdir.path, generator, placement, drawn)
         _write_grid(workdir.path, generator, placement.placed(drawn.requests))
@@ -99,11 +102,22 @@ def run(config: SynthesizeConfig) -> None:
                 class_counts=manifest.class_counts(SPLIT),
                 rejected_copies=tuple(drawn.rejected.tolist()),
                 provenance=manifest.provenance,
-            )
+            ),
+            files=[MANIFEST_FILE],
         )
     if config.reject_copies:
         logging.info("%d images were rejected as suspected copies of training images", drawn.rejected.sum())
     logging.info("%d synthetic images in %d shards: %s", len(labels), len(manifest.shards), workdir.path)
+
+
+def _inputs(config: SynthesizeConfig, copies: tuple[RealShards, Extractor] | None) -> dict[str, Input]:
+    inputs = {"gan": folder_input(config.gan)}
+    if config.boxes:
+        inputs["boxes"] = file_input(config.boxes)
+    if copies is not None:
+        inputs["shards"] = folder_input(copies[0].shards.folder)
+        inputs |= extractor_inputs(config.features, config.weights)
+    return inputs
 
 
 def plan_labels(config: SynthesizeConfig, generator: OpenedSampler) -> np.ndarray:

@@ -12,6 +12,7 @@ shard whose generator saw a shard of the validation fold is refused.
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
@@ -35,11 +36,13 @@ from pipelines.artefacts.classifier_run import (
     TrainClassifierConfig,
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, series_of_fold
+from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.predictions import evaluate_predictions, predictions_table, read_predictions, scores
 from pipelines.artefacts.seen import require_no_leak
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
+from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.main import main, stop_on_sigterm
-from pipelines.contract.workdir import Workdir, digest, local_folder, open_workdir
+from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.training.driver import Driver, Surroundings
 from tfrecords_tools.foundation.errors import look_up
 from tfrecords_tools.foundation.files import write_atomically, written_whole
@@ -48,6 +51,7 @@ from tfrecords_tools.reading import training_batches
 from tfrecords_tools.streams import ShardSet, Stream, join
 
 PREDICTIONS_FILE = "predictions.csv"
+_FILES_OF_A_FOLD = (BEST_WEIGHTS_FILE, PREDICTIONS_FILE)
 
 
 def run(config: TrainClassifierConfig) -> None:
@@ -62,6 +66,7 @@ def run(config: TrainClassifierConfig) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
         shards = open_shards(config.shards, "shards", config.cache_dir)
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
+        inputs = _inputs(config, shards, synthetic)
         surroundings = Surroundings(
             strategy=make_strategy(config.strategy),
             folder=workdir.path,
@@ -71,11 +76,12 @@ def run(config: TrainClassifierConfig) -> None:
         for fold in config.fold_numbers:
             if not (workdir.path / f"fold{fold}" / PREDICTIONS_FILE).is_file():
                 training = FoldTraining(config, shards, synthetic[fold], fold, surroundings)
-                workdir.begin()
+                workdir.begin(inputs)
                 driver = training.start()
                 run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
                 training.complete()
                 tf.keras.backend.clear_session()
+        workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
         _complete(config, shards, synthetic, workdir)
 
 
@@ -170,6 +176,15 @@ class FoldTraining:
         return predictions_table(predictor, self._config.image_size, self._shards, self._validation, self._fold)
 
 
+def _inputs(config: TrainClassifierConfig, shards: Shards, synthetic: dict[int, list[Shards]]) -> dict[str, Input]:
+    inputs = {"shards": folder_input(shards.folder)}
+    for fold, sets in synthetic.items():
+        inputs |= {f"synthetic of fold {fold}, {n}": folder_input(each.folder) for n, each in enumerate(sets, start=1)}
+    if Path(config.weights).is_file():
+        inputs["weights"] = file_input(config.weights)
+    return inputs
+
+
 def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shards]) -> list[Stream]:
     """Returns the stream of real images and, if there are any, the stream of synthetic ones."""
     if not synthetic:
@@ -212,7 +227,8 @@ def _complete(
             folds_fingerprint=shards.manifest.folds_fingerprint,
             source_fingerprint=shards.manifest.source_fingerprint,
             synthetic={str(fold): tuple(map(_describe, sets)) for fold, sets in synthetic.items()},
-        )
+        ),
+        files=[OOF_FILE, METRICS_FILE, *(f"fold{fold}/{name}" for fold in folds for name in _FILES_OF_A_FOLD)],
     )
     for name, interval in metrics.items():
         logging.info("%s %.3f (95 %% interval %.3f to %.3f)", name, interval.value, interval.low, interval.high)

@@ -39,8 +39,10 @@ from melgan.training.distribution import (
     watched_workers,
 )
 from melgan.training.loop import LoopConfig, Trainer, run_loop
-from pipelines.artefacts.feature_store import FeatureStore, make_extractor
+from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
 from pipelines.artefacts.generator_run import (
+    BEST_FILE,
+    BEST_GENERATOR_FILE,
     COMMAND,
     GENERATOR_FILE,
     MAX_ROLLBACKS,
@@ -52,11 +54,12 @@ from pipelines.artefacts.generator_run import (
     write_origin,
 )
 from pipelines.artefacts.image_sets import SyntheticImages, read_images, require_large_images
-from pipelines.artefacts.metrics_file import read_metrics
+from pipelines.artefacts.metrics_file import METRICS_FILE, read_metrics
 from pipelines.artefacts.shards import Shards, first_images, open_shards, split_fold
+from pipelines.contract.inputs import Input
 from pipelines.contract.main import main, stop_on_sigterm
 from pipelines.contract.shared_settings import JPEG_QUALITY
-from pipelines.contract.workdir import Workdir, open_workdir
+from pipelines.contract.workdir import Workdir, folder_input, open_workdir
 from pipelines.training import transfer
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
 from pipelines.training.driver import Driver, Surroundings
@@ -112,11 +115,20 @@ def run(config: TrainGanConfig) -> None:
             return
         with workdir:
             training = GanTraining(config, _open_data(config, strategy), workdir, mirror, strategy)
-            workdir.begin()
+            workdir.begin(_inputs(config))
             mirror.fetch()
             driver = training.start()
             run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
             training.complete()
+
+
+def _inputs(config: TrainGanConfig) -> dict[str, Input]:
+    inputs = {"shards": folder_input(config.shards)}
+    if config.init_from:
+        inputs["init_from"] = folder_input(config.init_from)
+    if config.eval_interval:
+        inputs |= extractor_inputs(config.eval_features, config.eval_weights, "eval_")
+    return inputs
 
 
 class GanTraining:
@@ -181,7 +193,8 @@ class GanTraining:
             rollbacks=int(tf.convert_to_tensor(self._trainer.attempt)),
         )
         self._mirror.send()
-        self._workdir.complete(report)
+        files = [GENERATOR_FILE, METRICS_FILE, *([BEST_GENERATOR_FILE, BEST_FILE] if report.best else [])]
+        self._workdir.complete(report, files)
         logging.info("generator: %s", self._workdir.path)
 
     def _initialise(self) -> None:

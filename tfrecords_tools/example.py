@@ -93,6 +93,12 @@ def parse(record: bytes) -> dict[str, list]:
     return features
 
 
+def generator_of(record: bytes) -> str:
+    """Returns the SHA-256 of the generator that a serialized example names, "" if it names none."""
+    values = _EXAMPLE.FromString(record).features.feature["generator"].bytes_list.value
+    return values[0].decode() if values else ""
+
+
 def _example_class():
     """Declares tensorflow/core/example/{feature,example}.proto under the package `melgan`."""
     Field = descriptor_pb2.FieldDescriptorProto

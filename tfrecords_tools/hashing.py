@@ -8,12 +8,10 @@ takes small spots beside a ruler for each other, the second alone is slow to sea
 """
 
 import functools
-import io
 
 import numpy as np
-from PIL import Image
 
-from tfrecords_tools.images import Encoding, RefusedImage, to_jpeg
+from tfrecords_tools.images import Encoding, RefusedImage, open_image, to_jpeg
 
 # A hash is 24 * 24 bits, of which the first 16 * 16 are the coarse ones, in 16 bands of 16 bits.
 COARSE_SIDE, SIDE = 16, 24
@@ -45,7 +43,7 @@ def perceptual_hash(data: bytes) -> bytes | None:
         square = to_jpeg(data, _SQUARE)
     except RefusedImage:
         return None  # named and counted when it is converted
-    with Image.open(io.BytesIO(square)) as image:
+    with open_image(square) as image:
         grey = np.asarray(image.convert("L"), dtype=np.float64)
     if grey.std() < _BLANK:
         return None

@@ -14,6 +14,9 @@ from tfrecords_tools.foundation.errors import DataError
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never filled with grey
 
+# All that an image may be, whatever its name ends in. Others of Pillow's formats start programs, such as Ghostscript.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
+
 _PREVIEW_SIZE = (64, 64)  # at least so large is the picture of a JPEG that is passed through, unless it is smaller
 _MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
 
@@ -51,6 +54,11 @@ class Converted:
     picture: Image.Image
 
 
+def open_image(data: bytes) -> Image.Image:
+    """Returns an image file of one of `FORMATS`, its pixels not yet decoded; it is closed by a `with` block."""
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
 def to_jpeg(data: bytes, encoding: Encoding) -> bytes:
     """Returns the bytes of `convert`."""
     return convert(data, encoding).jpeg
@@ -84,16 +92,18 @@ def refusing() -> Iterator[None]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except UnidentifiedImageError as error:
-        raise RefusedImage("not an image in a format that Pillow reads") from error
+        raise RefusedImage(f"not an image in one of the formats {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise RefusedImage(f"too many pixels: {error}") from error
     except (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the system, not of the image
         raise RefusedImage(f"damaged image: {error}") from error
 
 
 def _convert(data: bytes, encoding: Encoding) -> Converted:
     size = (encoding.image_size, encoding.image_size)
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(data) as image:
         orientation = image.getexif().get(0x0112, 1)
         upright = orientation == 1
         if image.format == "JPEG":

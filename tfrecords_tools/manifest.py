@@ -140,6 +140,26 @@ def read_manifest(folder: AnyPath) -> Manifest:
     if unknown:
         raise DataError(f"{path}: damaged (unknown key {', '.join(sorted(unknown))}); {_REMEDY}")
     try:
-        return from_plain(Manifest, values | {name: values.get(name) or None for name in _OPTIONAL})
+        manifest = from_plain(Manifest, values | {name: values.get(name) or None for name in _OPTIONAL})
+        _require_consistent(manifest)
     except ValueError as error:
         raise DataError(f"{path}: damaged ({error}); {_REMEDY}") from error
+    return manifest
+
+
+def _require_consistent(manifest: Manifest) -> None:
+    """Raises ValueError if entries contradict their file names, each other or the classes.
+
+    So no file name leads out of the folder, and no two shards have one place in the folds.
+    """
+    for shard in manifest.shards:
+        if shard.file != shard_file_name(shard.split, shard.index, shard.records):
+            raise ValueError(f"{shard.file} is no shard {shard.index} of {shard.split} with {shard.records} records")
+        for name in ("class_counts", "boxed_counts"):
+            if len(getattr(shard, name)) not in (0, len(manifest.classes)):
+                raise ValueError(f"{name} of {shard.file} does not count {len(manifest.classes)} classes")
+        if shard.class_counts and sum(shard.class_counts) != shard.records:
+            raise ValueError(f"class_counts of {shard.file} do not add up to {shard.records}")
+    places = [(shard.split, shard.index) for shard in manifest.shards]
+    if len(set(places)) < len(places):
+        raise ValueError("two shards have the same split and index")

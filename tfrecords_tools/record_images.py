@@ -1,6 +1,5 @@
 """The image in a record of anyone's: encoded, or raw numbers whose shape is known."""
 
-import io
 import math
 import struct
 import warnings
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.images import RefusedImage, refusing, to_rgb
+from tfrecords_tools.images import RefusedImage, open_image, refusing, to_rgb
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")  # JPEG, PNG, GIF; WebP has a length before its own
 _SMALLEST_RAW_SIDE = 8
@@ -39,7 +38,7 @@ def image_header(data: bytes) -> ImageHeader | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
+            with open_image(data) as image:
                 return ImageHeader(image.format or "?", *image.size, image.mode)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, struct.error):
         return None
@@ -51,7 +50,7 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises:
       RefusedImage: for truncated, damaged or bomb-sized data.
     """
-    with refusing(), Image.open(io.BytesIO(data)) as image:
+    with refusing(), open_image(data) as image:
         return np.asarray(to_rgb(image))
 
 

@@ -8,19 +8,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from tfrecords_tools.foundation.errors import DataError, MissingFileError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import (
     AnyPath,
     ListedFile,
     as_path,
     crc32c,
     is_file,
-    leaves,
-    read_bytes,
     read_text,
     write_atomically,
 )
 from tfrecords_tools.hashing import perceptual_hash
+from tfrecords_tools.images import RefusedImage
+from tfrecords_tools.source_files import read_source_file
 
 FILES_PER_SCAN = 1000
 
@@ -57,7 +57,7 @@ def scan_files(job: ScanJob) -> ScanResult:
     """Looks into the files of a job, but for those that an earlier run has seen.
 
     Raises:
-      DataError: if a file has changed since then, or its bucket cannot be reached.
+      DataError: if a file has changed since then, or cannot be read now.
     """
     path = as_path(job.folder) / f"{job.name}.json"
     seen = {scanned.file.name: scanned for scanned in _read_scan(path)}
@@ -69,17 +69,15 @@ def scan_files(job: ScanJob) -> ScanResult:
 def _scan(job: ScanJob, file: ListedFile, earlier: ScannedFile | None) -> ScannedFile:
     if earlier is not None and earlier.file == file:
         return earlier
-    path = as_path(job.root) / file.name
-    if leaves(as_path(job.root), file.name):
-        return ScannedFile(file, None, None)  # refused, with its reason, when its shard is written
+    root = as_path(job.root)
     try:
-        data = read_bytes(path)
-    except (OSError, MissingFileError):
-        return ScannedFile(file, None, None)  # likewise
+        data = read_source_file(root, file.name, file.size)
+    except RefusedImage:
+        return ScannedFile(file, None, None)  # refused, with its reason, when its shard is written
     checksum = crc32c(data)
     if earlier is not None and earlier.crc32c not in (None, checksum):
         raise DataError(
-            f"{path}: changed since this run began (checksum {earlier.crc32c}, now {checksum}); "
+            f"{root / file.name}: changed since this run began (checksum {earlier.crc32c}, now {checksum}); "
             "put the old file back, or start in another folder"
         )
     picture = perceptual_hash(data) if job.look_alikes else None

@@ -16,7 +16,7 @@ import numpy as np
 from tfrecords_tools import example
 from tfrecords_tools.boxes import Box, boxes_in_stored, describe_box, first_outside
 from tfrecords_tools.foundation.documents import as_plain, from_plain
-from tfrecords_tools.foundation.errors import DataError, MissingFileError
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import (
     AnyPath,
     as_path,
@@ -25,10 +25,8 @@ from tfrecords_tools.foundation.files import (
     is_file,
     is_remote,
     is_unfinished,
-    leaves,
     list_files,
     publish,
-    read_bytes,
     read_text,
     remove,
     remove_folder,
@@ -40,6 +38,7 @@ from tfrecords_tools.images import Converted, Encoding, RefusedImage, convert
 from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_file_name
 from tfrecords_tools.records import frame
 from tfrecords_tools.rows import Row, read_rows
+from tfrecords_tools.source_files import read_source_file
 
 PARTS_FOLDER = "parts"
 
@@ -182,14 +181,10 @@ def _with_data(rows: Iterator[Row], roots: Sequence[AnyPath]) -> Iterator[tuple[
 
 def _read(row: Row, root: AnyPath) -> bytes | RefusedImage:
     """Returns the file of a row, or why there is none."""
-    if leaves(root, row.file):
-        return RefusedImage(f"the path leaves the input folder {root}")
     try:
-        data = read_bytes(root / row.file)
-    except MissingFileError:
-        return RefusedImage("cannot be read: no such file in the bucket")
-    except OSError as error:
-        return RefusedImage(f"cannot be read: {error.strerror}")
+        data = read_source_file(root, row.file, row.size)
+    except RefusedImage as refusal:
+        return refusal
     if len(data) != row.size or row.crc32c not in (None, crc32c(data)):
         raise DataError(
             f"{root / row.file}: changed while this run was under way ({row.size} bytes, now {len(data)}); "

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import google_crc32c
 
+from tfrecords_tools.example import generator_of
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, open_bytes
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.records import Readable, ScannedRecord, decompressed, scan_records
+from tfrecords_tools.records import Readable, ScannedRecord, decompressed, read_records, scan_records
 
 _CHUNK = 1 << 20
 
@@ -20,16 +21,55 @@ def verify_shards(folder: AnyPath, shards: Iterable[ShardEntry]) -> None:
     Raises:
       DataError: naming every shard that is missing, cut short or damaged.
     """
-    problems = [problem for shard in shards if (problem := _problem(folder / shard.file, shard))]
+    _raise([problem for shard in shards if (problem := _problem(folder / shard.file, shard))])
+
+
+def require_sizes(folder: AnyPath, shards: Iterable[ShardEntry]) -> None:
+    """Does nothing if all shards are there in their size; reads none.
+
+    Raises:
+      DataError: naming those that are missing or cut short.
+    """
+    _raise([problem for shard in shards if (problem := _problem_of_size(folder / shard.file, shard))])
+
+
+def require_one_generator(folder: AnyPath, shards: Iterable[ShardEntry], generator: str) -> None:
+    """Does nothing if every record of synthetic shards names one generator.
+
+    Arguments:
+      folder: of the shards.
+      shards: sound ones.
+      generator: SHA-256 of its weights, as the manifest has it.
+
+    Raises:
+      DataError: naming the first record that names another.
+    """
+    for shard in shards:
+        for number, record in enumerate(read_records(folder / shard.file)):
+            named = generator_of(record)
+            if named != generator:
+                raise DataError(
+                    f"{folder / shard.file}: record {number} is of the generator {named[:8] or 'unknown'}, the "
+                    f"manifest names {generator[:8]}; make these shards again, in a new folder"
+                )
+
+
+def _raise(problems: list[str]) -> None:
     if problems:
         raise DataError("; ".join(problems) + "; make these shards again (delete the folder and run make_shards)")
 
 
-def _problem(path: AnyPath, shard: ShardEntry) -> str | None:
+def _problem_of_size(path: AnyPath, shard: ShardEntry) -> str | None:
     if not is_file(path):
         return f"{path}: the shard is missing"
     if (size := file_size(path)) != shard.bytes:
         return f"{path}: {size} bytes, but the manifest says {shard.bytes}"
+    return None
+
+
+def _problem(path: AnyPath, shard: ShardEntry) -> str | None:
+    if problem := _problem_of_size(path, shard):
+        return problem
     if file_crc32c(path) != shard.crc32c:
         return f"{path}: damaged, its checksum is not the manifest's {shard.crc32c}"
     return None

@@ -17,7 +17,9 @@ from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_ru
 from pipelines.artefacts.image_sets import ImageSet
 from pipelines.artefacts.seen import Certainty, sightings
 from pipelines.artefacts.shards import Shards
+from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.progress import Progress
+from pipelines.contract.workdir import folder_input
 from tfrecords_tools.foundation.errors import ConfigError, look_up
 from tfrecords_tools.foundation.files import written_whole
 from tfrecords_tools.manifest import ShardEntry
@@ -80,6 +82,21 @@ def require_known_features(features: str, field: str) -> None:
         look_up(EXTRACTORS, features, field)
     elif features == CLASSIFIER_PREFIX:
         raise ConfigError(f"{field} is {features!r}, which names no classifier; give classifier:RUN, RUN its folder")
+
+
+def extractor_inputs(features: str, weights: str, prefix: str = "") -> dict[str, Input]:
+    """Returns what an extractor is made from, by setting: a classifier's run or a file of weights, if it is any.
+
+    Arguments:
+      features, weights: as the settings name them.
+      prefix: of the names of the two settings.
+    """
+    inputs = {}
+    if features.startswith(CLASSIFIER_PREFIX):
+        inputs[f"{prefix}features"] = folder_input(features.removeprefix(CLASSIFIER_PREFIX))
+    if weights:
+        inputs[f"{prefix}weights"] = file_input(weights)
+    return inputs
 
 
 def make_extractor(

@@ -14,7 +14,7 @@ from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_m
 from tfrecords_tools.provenance import ShardsUsed
 from tfrecords_tools.reading import evaluation_batches
 from tfrecords_tools.streams import ShardSet, shard_set
-from tfrecords_tools.verifying import verify_shards
+from tfrecords_tools.verifying import require_one_generator, verify_shards
 
 READ_BATCH = 64  # images decoded at a time, where they are read once
 
@@ -74,11 +74,13 @@ def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
 
     Raises:
       CommandError: if the folder is missing, not complete, or holds real images.
-      DataError: if its manifest or a shard is damaged.
+      DataError: if its manifest or a shard is damaged, or a record names another generator than the manifest.
     """
     opened = open_shards(path, field, cache_dir)
-    if opened.manifest.provenance is None:
+    provenance = opened.manifest.provenance
+    if provenance is None:
         raise CommandError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
+    require_one_generator(opened.folder, opened.manifest.shards, provenance.generator)
     return opened
 
 

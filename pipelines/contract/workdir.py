@@ -1,8 +1,12 @@
 """The folder of a command.
 
-It holds `config.json` first, then the artefacts, then `report.json`, then `COMPLETED`. Started again with the same
-settings a command resumes where it stopped, or says that it is done; with other settings it stops and names those that
-differ. A command opens its folder before anything else, and begins it once its inputs are found to be right.
+It holds `config.json` first, with the digests of what the command reads beside its settings; then the artefacts, then
+`report.json` with their digests, then `COMPLETED` with that of the report. Started again with the same settings and
+inputs a command resumes where it stopped, or says that it is done; with others it stops and names those that differ. A
+command opens its folder before anything else, and begins it once its inputs are found to be right.
+
+Digests tell accidents, such as another run at the same path or a damaged disk. They do not protect against an owner
+who rewrites all of them.
 """
 
 import contextlib
@@ -11,19 +15,21 @@ import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from absl import logging
 
+from pipelines.contract.inputs import Input, absolute, changed, file_input
 from tfrecords_tools.foundation.documents import as_plain, read_document, read_plain, stored
-from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import (
     AnyPath,
     as_path,
+    file_sha256,
     is_file,
     is_remote,
     is_unfinished,
@@ -38,6 +44,7 @@ from tfrecords_tools.foundation.settings import current_names, differences, read
 CONFIG_FILE, REPORT_FILE, COMPLETED_FILE = "config.json", "report.json", "COMPLETED"
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "Pillow", "protobuf", "google-crc32c")
 _COMMAND = "stage"  # its key in config.json and report.json
+_INPUTS, _FILES, _CONFIG_DIGEST = "inputs", "files", "config_sha256"  # further keys there
 _REMEDY = "run the command that makes this folder again, in a new one"
 
 Config = TypeVar("Config")
@@ -83,22 +90,36 @@ class Workdir:
         if self._lock is not None:
             self._lock.release()
 
-    def begin(self) -> None:
-        """Writes config.json: from here on the folder belongs to these settings."""
+    def begin(self, inputs: Mapping[str, Input] = MappingProxyType({})) -> None:
+        """Writes config.json: from here on the folder belongs to these settings and inputs.
+
+        Arguments:
+          inputs: what the command reads, by the name of the setting that names it.
+
+        Raises:
+          CommandError: if the folder was begun with other inputs.
+        """
         if not self.writable:
             return
+        begun_with = _recorded_inputs(self.path) if is_file(self.path / CONFIG_FILE) else None
+        if begun_with is not None and (others := changed(begun_with, inputs)):
+            raise CommandError(
+                f"{self.path}: begun with other inputs ({'; '.join(others)}); put those back, or choose another folder"
+            )
         for file in [] if is_remote(self.path) else list_files(self.path, recursive=True):
             if is_unfinished(file.name):
                 remove(self.path / file.name)  # of a run that was killed
-        text = json.dumps(self._settings, indent=1) + "\n"
+        stored_inputs = {_INPUTS: {name: asdict(value) for name, value in inputs.items()}}
+        text = json.dumps(self._settings | stored_inputs, indent=1) + "\n"
         if not is_file(self.path / CONFIG_FILE) or read_text(self.path / CONFIG_FILE) != text:
             write_atomically(self.path / CONFIG_FILE, text)
 
-    def complete(self, report: Any) -> None:
-        """Writes report.json, with duration, versions and the digest of the settings, and then COMPLETED.
+    def complete(self, report: Any, files: Iterable[str] = ()) -> None:
+        """Writes report.json, with duration, versions and digests, and then COMPLETED.
 
         Arguments:
           report: a dataclass.
+          files: names of the artefacts that later commands read; shards are left to their manifest.
         """
         if not self.writable:
             return
@@ -107,12 +128,13 @@ class Workdir:
             _COMMAND: self._settings[_COMMAND],
             **as_plain(report),
             "seconds": round(time.time() - self._started, 1),
-            "config_sha256": hashlib.sha256(config_text.encode()).hexdigest(),
+            _CONFIG_DIGEST: _sha256(config_text),
+            _FILES: {name: file_sha256(self.path / name) for name in files},
             "versions": installed_versions(),
         }
         text = json.dumps(full, indent=1) + "\n"
         write_atomically(self.path / REPORT_FILE, text)
-        write_atomically(self.path / COMPLETED_FILE, hashlib.sha256(text.encode()).hexdigest() + "\n")
+        write_atomically(self.path / COMPLETED_FILE, _sha256(text) + "\n")
 
 
 def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = True) -> Workdir | None:
@@ -125,8 +147,8 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
       writable: False for the workers of a cluster that are not its chief: they neither compare settings nor write.
 
     Raises:
-      CommandError: if the folder belongs to another command or other settings.
-      DataError: if another run is at work in it.
+      CommandError: if the folder belongs to another command, other settings or, if it is complete, other inputs.
+      DataError: if another run is at work in it, or something that it is complete with is damaged or gone.
     """
     settings = {_COMMAND: command, **json.loads(json.dumps(asdict(config)))}
     if not writable:
@@ -139,6 +161,8 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
     elif any(not _may_lie_in_a_new_folder(file.name) for file in list_files(path, recursive=True)):
         raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
     if is_completed(path):
+        _require_whole(path)
+        _require_same_inputs(path)
         logging.info("%s is complete already; nothing to do", path)
         return None
     return Workdir(path, settings, FolderLock(path), created)
@@ -162,6 +186,7 @@ def require_completed(path: str, field: str) -> AnyPath:
 
     Raises:
       CommandError: if it does not exist, or its command has not finished.
+      DataError: if a file of it is not the one that its command wrote.
     """
     folder = as_path(path)
     if not is_remote(folder) and not folder.is_dir():
@@ -170,7 +195,15 @@ def require_completed(path: str, field: str) -> AnyPath:
         raise CommandError(
             f"--{field}={path}: not complete; run the command that makes it again, it resumes where it stopped"
         )
+    _require_whole(folder)
     return folder
+
+
+def folder_input(folder: str | AnyPath) -> Input:
+    """Returns a completed folder as an input. Folders with the same artefacts are the same, whenever they were made."""
+    folder = as_path(str(folder))
+    files = read_plain(folder / REPORT_FILE, _REMEDY).get(_FILES)
+    return Input(absolute(folder), _sha256(json.dumps(files, sort_keys=True)) if files else digest(folder))
 
 
 def is_completed(folder: AnyPath) -> bool:
@@ -204,7 +237,8 @@ def read_config(folder: AnyPath, kind: type[Config]) -> Config:
 
 def read_raw_settings(folder: AnyPath) -> dict[str, Any]:
     """Returns the settings of a folder as they were written, to be shown."""
-    return {name: value for name, value in read_plain(folder / CONFIG_FILE, _REMEDY).items() if name != _COMMAND}
+    stored_values = read_plain(folder / CONFIG_FILE, _REMEDY)
+    return {name: value for name, value in stored_values.items() if name not in (_COMMAND, _INPUTS)}
 
 
 def require_run(path: str, field: str, command: str) -> AnyPath:
@@ -242,11 +276,55 @@ def require_same_settings(path: AnyPath, found: Mapping[str, Any], wanted: Mappi
 
 def _require_same_run(path: AnyPath, config_class: type, wanted: Mapping[str, Any]) -> None:
     decisive = {_COMMAND, *result_settings(config_class)}
-    found = read_plain(path / CONFIG_FILE, _REMEDY)
+    found = {name: value for name, value in read_plain(path / CONFIG_FILE, _REMEDY).items() if name != _INPUTS}
     if found.get(_COMMAND) == wanted[_COMMAND]:
         found = current_names(config_class, found)
     free = {name for name in wanted if name not in decisive}
     require_same_settings(path, *({name: of[name] for name in of if name not in free} for of in (found, wanted)))
+
+
+def _require_whole(folder: AnyPath) -> None:
+    """Compares all digests that a completed folder holds.
+
+    Raises:
+      DataError: naming the first file that is not the one that the command wrote.
+    """
+    report_text = read_text(folder / REPORT_FILE)
+    if _sha256(report_text) != digest(folder):
+        raise DataError(f"{folder / REPORT_FILE}: not the one that {COMPLETED_FILE} tells of; {_REMEDY}")
+    report = read_plain(folder / REPORT_FILE, _REMEDY)
+    recorded = {CONFIG_FILE: report[_CONFIG_DIGEST]} if _CONFIG_DIGEST in report else {}
+    for name, sha256 in (recorded | report.get(_FILES, {})).items():
+        if not is_file(folder / name):
+            raise DataError(f"{folder / name}: gone, though this folder is complete; put it back, or {_REMEDY}")
+        if file_sha256(folder / name) != sha256:
+            raise DataError(f"{folder / name}: not the one that {REPORT_FILE} tells of; put it back, or {_REMEDY}")
+
+
+def _require_same_inputs(path: AnyPath) -> None:
+    """Compares the inputs of a completed folder with what lies there now; what is away has done its work."""
+    begun_with = _recorded_inputs(path) or {}
+    there = {name: _input_at(value["path"]) for name, value in begun_with.items()}
+    there = {name: value for name, value in there.items() if value is not None}
+    others = changed({name: begun_with[name] for name in there}, there)
+    if others:
+        raise CommandError(f"{path}: complete, but with other inputs ({'; '.join(others)}); choose another folder")
+
+
+def _recorded_inputs(path: AnyPath) -> dict[str, dict[str, str]] | None:
+    """Returns the inputs that config.json tells of, None where an earlier version wrote it."""
+    return read_plain(path / CONFIG_FILE, _REMEDY).get(_INPUTS)
+
+
+def _input_at(path: str) -> Input | None:
+    """Returns the input that lies at a path; None if it is away, or a folder that is not complete."""
+    if is_file(as_path(path)):
+        return file_input(path)
+    return folder_input(path) if is_completed(as_path(path)) else None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _may_lie_in_a_new_folder(name: str) -> bool:

@@ -13,11 +13,19 @@ from tests.tfrecords_tools.tiny_shards import encoded
 from tfrecords_tools.duplicate_rows import Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import EngineOptions, run_local
 from tfrecords_tools.foundation.documents import as_plain
-from tfrecords_tools.foundation.files import AnyPath, ListedFile, as_path, crc32c, list_files, write_atomically
+from tfrecords_tools.foundation.files import (
+    MISSING_SIZE,
+    AnyPath,
+    ListedFile,
+    as_path,
+    crc32c,
+    list_files,
+    write_atomically,
+)
 from tfrecords_tools.hashing import MAX_BITS
 from tfrecords_tools.scanning import ScanJob, ScanResult
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
-from tfrecords_tools.sources.table import MISSING_SIZE, SourceTable, image_table
+from tfrecords_tools.sources.table import SourceTable, image_table
 
 JPEG = [encoded(drawn_lesion(number), quality=92) for number in range(5)]
 HALF = encoded(np.asarray(Image.fromarray(drawn_lesion(0)).resize((64, 64), Image.Resampling.BICUBIC)), quality=85)

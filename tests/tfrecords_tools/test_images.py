@@ -12,7 +12,8 @@ from PIL.JpegImagePlugin import get_sampling
 
 from tests.tfrecords_tools.tiny_shards import decoded, encoded, plain
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.images import FITS, Encoding, RefusedImage, convert, encode_jpeg, to_jpeg, to_rgb
+from tfrecords_tools.images import FITS, FORMATS, Encoding, RefusedImage, convert, encode_jpeg, to_jpeg, to_rgb
+from tfrecords_tools.record_images import image_header
 
 ORIENTATION = 0x0112
 WIDTH = 0x0100
@@ -88,6 +89,16 @@ def test_what_cannot_be_shown_whole_is_refused_with_the_reason(data, reason, ima
     with pytest.raises(RefusedImage, match=reason) as refused:
         to_jpeg(data, Encoding(image_size=image_size))
     assert isinstance(refused.value, DataError)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PPM", "ICNS", "TGA"])
+def test_formats_that_no_camera_writes_are_refused_whatever_the_name_says(kind, monkeypatch):
+    """Above all PostScript, for which Pillow starts Ghostscript: no program is started."""
+    monkeypatch.setattr("subprocess.Popen", lambda *arguments, **settings: pytest.fail("a program is started"))
+    data = encoded(smooth((128, 128)), kind)
+    with pytest.raises(RefusedImage, match=", ".join(FORMATS)):
+        to_jpeg(data, Encoding(image_size=64))
+    assert image_header(data) is None
 
 
 def test_a_bomb_is_a_small_whole_image():

@@ -162,3 +162,26 @@ def test_a_shard_is_described_by_its_public_name_and_its_bytes(folder, split, in
 def test_other_names_are_no_shards(tmp_path, name):
     with pytest.raises(DataError, match=rf"{name}: .*train00-2071"):
         describe_shard(tmp_path / name, ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda first, second: [{**first, "file": "../outside.tfrec"}, second],
+        lambda first, second: [{**first, "file": f"/tmp/{first['file']}"}, second],
+        lambda first, second: [{**first, "index": second["index"]}, {**second, "index": first["index"]}],
+        lambda first, second: [first, first],
+        lambda first, second: [{**first, "class_counts": [7, 7]}, second],
+        lambda first, second: [{**first, "class_counts": [sum(first["class_counts"])]}, second],
+        lambda first, second: [{**first, "split": "test"}, second],
+    ],
+    ids=["outside", "absolute", "swapped", "twice", "counts", "classes", "split"],
+)
+def test_entries_that_contradict_each_other_or_lead_out_of_the_folder_are_refused(tmp_path, change):
+    write_manifest(tmp_path, replace(MANIFEST, shards=(entry("train", 0, (3, 2)), entry("train", 1, (4, 1)))))
+    read_manifest(tmp_path)
+    values = json.loads((tmp_path / MANIFEST_FILE).read_text())
+    values["shards"] = change(*values["shards"])
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps(values))
+    with pytest.raises(DataError, match=f"^{tmp_path / MANIFEST_FILE}: "):
+        read_manifest(tmp_path)

@@ -10,6 +10,7 @@ from tests.tfrecords_tools.made_up_tables import drawn_lesion
 from tests.tfrecords_tools.tiny_shards import encoded
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import (
+    MISSING_SIZE,
     AnyPath,
     ListedFile,
     as_path,
@@ -92,10 +93,10 @@ def test_a_file_that_changed_is_named(folder):
 def test_what_cannot_be_read_is_left_to_its_shard(folder):
     job = scan_job(folder)
     write_atomically(folder / "images" / "1.jpg", b"no picture")
-    (folder / "images" / "2.jpg").unlink()
     outside = ListedFile("../secret.jpg", 3, 1)
     write_atomically(folder / "secret.jpg", b"123")
-    result = scan_files(replace(job, files=(*job.files, outside)))
+    never_there = ListedFile("3.jpg", MISSING_SIZE, 0)
+    result = scan_files(replace(job, files=(*job.files[:2], never_there, outside)))
     assert [scanned.crc32c for scanned in result.scanned] == [
         crc32c(IMAGES["0.jpg"]),
         crc32c(b"no picture"),
@@ -105,11 +106,11 @@ def test_what_cannot_be_read_is_left_to_its_shard(folder):
     assert [scanned.picture is None for scanned in result.scanned] == [False, True, True, True]
 
 
-def test_a_folder_in_place_of_an_image_is_left_to_its_shard(tmp_path):
-    job = scan_job(tmp_path)
-    (tmp_path / "images" / "1.jpg").unlink()
-    (tmp_path / "images" / "1.jpg").mkdir()
-    assert scan_files(job).scanned[1].crc32c is None
+def test_a_file_that_was_listed_and_is_gone_ends_the_scan(folder):
+    job = scan_job(folder)
+    (folder / "images" / "1.jpg").unlink()
+    with pytest.raises(DataError, match=f"{folder}/images/1.jpg: "):
+        scan_files(job)
 
 
 def test_a_bucket_that_sends_damaged_bytes_ends_the_scan_rather_than_hide_a_duplicate(bucket, bucket_server):

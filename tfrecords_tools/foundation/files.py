@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 AnyPath: TypeAlias = Union[Path, "UPath"]  # noqa: UP007  a name yet unknown can be no operand of |
 
 
+MISSING_SIZE = -1  # of a file that a table names and its folder lacks
 _TRIES = 3
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 5 << 20  # gcsfs sends larger files piece by piece
@@ -273,7 +274,8 @@ def leaves(root: AnyPath, name: str) -> bool:
     """Returns whether a path given from a folder leads out of it, by `..`, as an absolute path or by a link."""
     if is_remote(root):
         return PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
-    return not (root / name).resolve().is_relative_to(root.resolve())
+    # Not Path.resolve, which raises where a link leads to itself.
+    return not Path(os.path.realpath(root / name)).is_relative_to(os.path.realpath(root))
 
 
 @contextlib.contextmanager

@@ -12,8 +12,6 @@ from tfrecords_tools.foundation.metadata import METADATA
 FILE_COLUMNS = ("file", "size", "version")
 COLUMNS = ("image_name", *FILE_COLUMNS, "lesion_id", *METADATA)
 
-MISSING_SIZE = -1
-
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:

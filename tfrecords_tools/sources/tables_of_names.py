@@ -9,8 +9,8 @@ from unicodedata import normalize
 import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_file, list_files, read_bytes
-from tfrecords_tools.sources.table import MISSING_SIZE, file_columns
+from tfrecords_tools.foundation.files import MISSING_SIZE, AnyPath, ListedFile, is_file, list_files, read_bytes
+from tfrecords_tools.sources.table import file_columns
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 

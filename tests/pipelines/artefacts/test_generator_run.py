@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.artefacts.generator_run import load_generator, open_gan_run
-from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import file_sha256
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def test_weights_that_are_not_those_of_the_report_are_refused_by_their_file(
     with open(copy / name, "r+b") as file:
         file.seek(-1, 2)
         file.write(b"\xff")
-    with pytest.raises(CommandError, match=f"^{copy / name}: "):
+    with pytest.raises(DataError, match=f"^{copy / name}: "):
         load_generator(str(copy), "gan", checkpoint)
 
 

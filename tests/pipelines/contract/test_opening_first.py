@@ -13,6 +13,7 @@ from melgan.gans.methods import resolve
 from pipelines.contract.workdir import open_workdir
 from tests.pipelines.contract.configs import COMMANDS, FOLDERS
 from tfrecords_tools.foundation.errors import UserError
+from tfrecords_tools.manifest import Manifest, write_manifest
 
 INPUT = "no_such_folder"
 # Command -> settings, whose inputs are not there, and a decisive setting with another value.
@@ -26,6 +27,17 @@ SETTINGS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "report": ({"runs": (INPUT,)}, "title", "another one"),
 }
 pytestmark = pytest.mark.parametrize("command", SETTINGS)
+
+
+NO_SHARDS = Manifest(
+    source="made up",
+    source_fingerprint="",
+    folds_fingerprint="",
+    classes=("benign", "malignant"),
+    image_size=32,
+    encoder={},
+    shards=(),
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ def begin(command: str, config: Any, folder: Path, *, complete: bool = False) ->
     with open_workdir(folder, command, config) as workdir:
         workdir.begin()
         if complete:
+            write_manifest(folder, NO_SHARDS)  # of the commands that make shards
             workdir.complete(NoReport())
 
 

@@ -1,0 +1,57 @@
+"""Reads the image files of a source: only their content refuses them; what cannot be read now stops the run.
+
+A disk that fails, a mount that is away, or a process without memory or file handles says nothing about an image. Were
+it refused for that, it would be missing from the shards for ever, and nobody would notice.
+"""
+
+import errno
+import time
+from pathlib import PurePosixPath
+
+from tfrecords_tools.foundation.errors import DataError, MissingFileError
+from tfrecords_tools.foundation.files import MISSING_SIZE, AnyPath, leaves, read_bytes
+from tfrecords_tools.images import RefusedImage
+
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_WAITS = (0.2, 1.0)  # seconds before the second and the third try
+
+
+def read_source_file(root: AnyPath, file: str | PurePosixPath, size: int) -> bytes:
+    """Returns a file of a source.
+
+    Arguments:
+      root: folder of the source.
+      file: path from there.
+      size: bytes that the listing told, `MISSING_SIZE` if there was no such file.
+
+    Raises:
+      RefusedImage: if the path leaves the folder, or there was no such file and is none.
+      DataError: if a file that was listed is gone, or the system cannot read it in three tries.
+    """
+    if leaves(root, file):
+        raise RefusedImage(f"the path leaves the input folder {root}")
+    path = root / file
+    for wait in (*_WAITS, None):
+        try:
+            return read_bytes(path)
+        except MissingFileError as error:
+            raise _not_there(path, "no such file in the bucket", size) from error
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                raise _not_there(path, error.strerror, size) from error
+            if wait is None:
+                raise DataError(
+                    f"{path}: cannot be read now ({error.strerror or error}), three times; see to the disk, the "
+                    "network or the limits of this machine, then start the same command again"
+                ) from error
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
+
+
+def _not_there(path: AnyPath, reason: str, size: int) -> DataError:
+    if size == MISSING_SIZE:
+        return RefusedImage(f"cannot be read: {reason}")
+    return DataError(
+        f"{path}: was there when this run began, and is gone ({reason}); put it back and start the same command again, "
+        "or start in another folder"
+    )
