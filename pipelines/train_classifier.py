@@ -148,7 +148,7 @@ class FoldTraining:
             series=series_of_fold(self._fold),
             title=f"fold {self._fold}",
             surroundings=self._surroundings,
-            note=lambda metrics: f"loss {metrics['loss']:.3f} best AUC {self._best_auc(float('nan')):.3f}",
+            note=lambda metrics: f"loss {metrics['loss']:.3f} best AUC {self._best_auc():.3f}",
             on_checkpoint=self._evaluate_epoch,
         )
 
@@ -160,7 +160,7 @@ class FoldTraining:
         metrics = classification_metrics(self._shards.classes)
         validation = {name: metric(*scores(table)) for name, metric in metrics.items()}
         epoch = Epoch(number=step // self._steps_per_epoch, step=step, validation=validation)
-        if not epoch.auc <= self._best_auc(float("-inf")):
+        if best_epoch([*self._epochs(), epoch]) is epoch:
             with written_whole(self._folder / BEST_WEIGHTS_FILE) as unfinished:
                 self._trainer.average_model.save_weights(unfinished)
         self._driver.write(step, epoch.as_metrics())
@@ -168,8 +168,9 @@ class FoldTraining:
     def _epochs(self) -> list[Epoch]:
         return read_epochs(self._surroundings.folder, self._fold)
 
-    def _best_auc(self, default: float) -> float:
-        return max((epoch.auc for epoch in self._epochs()), default=default)
+    def _best_auc(self) -> float:
+        epochs = self._epochs()
+        return best_epoch(epochs).auc if epochs else float("nan")
 
     def _predict(self, views: int) -> pd.DataFrame:
         predictor = self._trainer.predictor(views)

@@ -42,33 +42,55 @@ def small_cnn(image_size: int, weights: str) -> keras.Model:
 def efficientnet(application: Callable[..., keras.Model], image_size: int, weights: str) -> keras.Model:
     """EfficientNet of keras.applications (Tan and Le 2019, 2021), which normalises its input itself.
 
+    It has the same layers wherever its weights come from. Keras inserts one more for its ImageNet weights, so that
+    weights which were saved with it would be loaded without it, and mean something else.
+
     Raises:
       ConfigError: if ImageNet weights are asked for and cannot be downloaded.
     """
+    build = partial(application, include_top=False, input_shape=(image_size, image_size, 3), pooling="avg")
+    pretrained = _pretrained(build) if weights == "imagenet" else None
+    network = build(weights=None)
+    if pretrained is not None:
+        _copy_weights(pretrained, network)
+    elif (normalization := _input_normalization(network)) is not None:
+        _normalise(normalization, _IMAGENET_MEAN, _IMAGENET_VARIANCE)
+    return network
+
+
+def _pretrained(build: Callable[..., keras.Model]) -> keras.Model:
     try:
-        network = application(
-            include_top=False,
-            weights="imagenet" if weights == "imagenet" else None,
-            input_shape=(image_size, image_size, 3),
-            pooling="avg",
-        )
+        return build(weights="imagenet")
     except Exception as error:  # Keras raises a plain Exception for a failed download
         if "URL fetch failure" not in str(error):
             raise
         raise ConfigError(
             f"weights is 'imagenet', but they cannot be downloaded ({error}); use none or a path"
         ) from error
-    if weights != "imagenet":
-        _centre_input(network)
-    return network
 
 
-def _centre_input(network: keras.Model) -> None:
-    """Gives the input normalisation that only comes with the ImageNet weights; without it inputs are all positive."""
-    for layer in network.layers:
-        if isinstance(layer, layers.Normalization) and layer.input_mean is None:
-            layer.set_weights([_IMAGENET_MEAN, _IMAGENET_VARIANCE, np.zeros((), np.int32)])
-            layer.finalize_state()
+def _copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copies weights by the names of layers; scales of Keras' own behind its input normalisation become part of it."""
+    normalization = _input_normalization(target)
+    for layer in target.layers:
+        if layer.weights and layer is not normalization:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+    if normalization is not None:
+        mean, variance, _ = _input_normalization(source).get_weights()
+        scales = [np.asarray(layer.scale) for layer in source.layers if isinstance(layer, layers.Rescaling)][1:]
+        _normalise(normalization, mean, variance / np.prod([scale**2 for scale in scales], axis=0))
+
+
+def _input_normalization(network: keras.Model) -> layers.Normalization | None:
+    """Returns the layer that holds the mean and variance of the input as weights; some networks have constants."""
+    found = [layer for layer in network.layers if isinstance(layer, layers.Normalization) and layer.input_mean is None]
+    return found[0] if found else None
+
+
+def _normalise(normalization: layers.Normalization, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Sets mean and variance `[3]` of images in [0, 1]; without them inputs are all positive."""
+    normalization.set_weights([mean, variance, np.zeros((), np.int32)])
+    normalization.finalize_state()
 
 
 def _convolution(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1) -> keras.KerasTensor:

@@ -1,5 +1,7 @@
 """Evaluations of a classifier after each epoch, as lines of metrics.jsonl."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +58,6 @@ def read_epochs(folder: Path, fold: int) -> list[Epoch]:
     ]
 
 
-def best_epoch(epochs: list[Epoch]) -> Epoch:
-    """Returns the epoch with the highest AUC, the first of equals."""
-    return max(epochs, key=lambda epoch: epoch.auc)
+def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """Returns the epoch with the highest AUC, the first of equals; one without an AUC is worse than any with one."""
+    return max(epochs, key=lambda epoch: -math.inf if math.isnan(epoch.auc) else epoch.auc)

@@ -92,6 +92,10 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
             f"0 or a multiple of checkpoint_every, {self.checkpoint_every}",
         )
         require_known_features(self.eval_features, "eval_features")
+        if self.fold and not self.num_folds:
+            raise CommandError(
+                f"--fold={self.fold} without --num_folds: all shards would be trained on; give --num_folds as well"
+            )
         require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 

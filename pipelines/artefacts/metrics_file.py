@@ -1,11 +1,13 @@
 """metrics.jsonl: one line a step logged; the same metrics go to TensorBoard."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 
+from tfrecords_tools.foundation.documents import json_values
 from tfrecords_tools.foundation.files import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
@@ -22,7 +24,7 @@ class MetricsLine:
 
     def as_text(self) -> str:
         """Returns the line of the file."""
-        return json.dumps({_SERIES: self.series, _STEP: self.step, **self.metrics}) + "\n"
+        return json.dumps(json_values({_SERIES: self.series, _STEP: self.step, **self.metrics})) + "\n"
 
 
 class MetricsWriter:
@@ -61,5 +63,9 @@ def read_metrics(workdir: Path, series: str | None = None) -> list[MetricsLine]:
         return []
     text = path.read_text()
     lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-    found = [MetricsLine(line.pop(_SERIES), line.pop(_STEP), line) for line in lines]
+    found = [MetricsLine(line.pop(_SERIES), line.pop(_STEP), _numbers(line)) for line in lines]
     return [line for line in found if series in (None, line.series)]
+
+
+def _numbers(metrics: dict[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in metrics.items()}

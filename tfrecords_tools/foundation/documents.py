@@ -1,6 +1,10 @@
-"""JSON documents as dataclasses, so that every file has one type, one reader and one writer."""
+"""JSON documents as dataclasses, so that every file has one type, one reader and one writer.
+
+JSON has no numbers that are not finite: they stand as null in files, and are read as NaN where a number is due.
+"""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, TypeVar
@@ -28,8 +32,17 @@ def stored(key: str = "", *, default: Any = MISSING, omit_default: bool = False)
 
 
 def as_plain(document: Any) -> Any:
-    """Returns a dataclass, and all that it holds, as JSON has it: dictionaries, lists, numbers and texts."""
-    return _CONVERTER.unstructure(document)
+    """Returns a dataclass, and all that it holds, as JSON has it: dictionaries, lists, finite numbers, texts, None."""
+    return json_values(_CONVERTER.unstructure(document))
+
+
+def json_values(values: Any) -> Any:
+    """Returns dictionaries, lists and what they hold with None in the place of numbers that are not finite."""
+    if isinstance(values, Mapping):
+        return {name: json_values(value) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [json_values(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def from_plain(kind: type[Document], values: Mapping[str, Any]) -> Document:
@@ -94,6 +107,7 @@ def _override(of: Field) -> Any:
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter()
+    converter.register_structure_hook(float, lambda value, _: math.nan if value is None else float(value))
 
     def structure(kind: type) -> Callable:
         return make_dict_structure_fn(kind, converter, **_overrides(kind))

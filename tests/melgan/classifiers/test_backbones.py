@@ -71,3 +71,45 @@ def test_failed_download_is_explained_and_nothing_else_hidden(message, error):
 
     with pytest.raises(error, match=message):
         efficientnet(application, 32, "imagenet")
+
+
+def fill(model, path):
+    """What stands for loading Keras' file of a backbone: the same weights for a layer wherever it is called."""
+    del path
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization) and layer.input_mean is None:
+            # As in Keras' files, in which the deviation stands for the variance.
+            layer.set_weights([np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225]), np.int32(0)])
+            layer.finalize_state()
+        elif layer.weights:
+            rng = np.random.default_rng(list(layer.name.encode()))
+            layer.set_weights(
+                [
+                    rng.uniform(0.05, 0.15, weight.shape) * rng.choice([-1, 1]) ** (len(weight.shape) > 1)
+                    for weight in layer.get_weights()
+                ]
+            )
+
+
+@pytest.fixture
+def downloads(monkeypatch):
+    """Lets Keras find the files that it would download."""
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *arguments, **settings: "imagenet.h5")
+    monkeypatch.setattr(keras.Model, "load_weights", fill)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_b3", "efficientnet_v2_b0", "efficientnet_v2_s"])
+def test_a_network_with_imagenet_weights_is_keras_own_and_is_loaded_as_it_was_saved(
+    name, downloads, extremes, tmp_path, monkeypatch
+):
+    keras_own = BACKBONES[name].args[0](include_top=False, weights="imagenet", input_shape=(32, 32, 3), pooling="avg")
+    pretrained = BACKBONES[name](32, "imagenet")
+    expected = keras_own(extremes).numpy()
+    np.testing.assert_allclose(pretrained(extremes), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert len({len(network.layers) for network in (pretrained, BACKBONES[name](32, "none"))}) == 1
+    pretrained.save_weights(tmp_path / "a.weights.h5")
+    monkeypatch.undo()
+    loaded = BACKBONES[name](32, "none")
+    assert not np.allclose(loaded(extremes), expected, rtol=0.1)
+    loaded.load_weights(tmp_path / "a.weights.h5")
+    np.testing.assert_array_equal(loaded(extremes), pretrained(extremes))

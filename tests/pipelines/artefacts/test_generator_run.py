@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.artefacts.generator_run import load_generator, open_gan_run
+from pipelines.artefacts.generator_run import TrainGanConfig, load_generator, open_gan_run
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import file_sha256
 
@@ -31,3 +31,10 @@ def test_weights_that_are_not_those_of_the_report_are_refused_by_their_file(
 def test_a_folder_of_another_command_is_refused_by_that_command(shards: Path):
     with pytest.raises(CommandError, match=f"--gan={shards}: .*make_shards.*train_gan"):
         open_gan_run(str(shards), "gan")
+
+
+def test_a_fold_without_folds_is_refused():
+    """All shards would be trained on in silence."""
+    with pytest.raises(CommandError, match="--fold=2 .*--num_folds"):
+        TrainGanConfig(shards="s", workdir="w", fold=2)
+    assert TrainGanConfig(shards="s", workdir="w", fold=2, num_folds=3).fold == 2

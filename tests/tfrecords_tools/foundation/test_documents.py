@@ -1,6 +1,7 @@
 """Documents: dataclasses and the JSON files that stand for them."""
 
 import json
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -63,3 +64,19 @@ def test_bytes_that_are_no_text_are_refused_with_the_file(tmp_path):
     path.write_bytes(b'{"a": "\xff"}')
     with pytest.raises(DataError, match=r"report\.json: damaged"):
         read_plain(path, "make it again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    value: float
+    by_name: dict[str, float]
+
+
+def test_numbers_that_are_not_finite_are_null_in_the_file_and_nan_when_read(tmp_path):
+    path = tmp_path / "report.json"
+    write_document(path, Numbers(value=math.nan, by_name={"a": 1.5, "b": math.inf}))
+    assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"value": None, "by_name": {"a": 1.5, "b": None}}
+    read = read_document(path, Numbers, "again")
+    assert math.isnan(read.value)
+    assert read.by_name["a"] == 1.5
+    assert math.isnan(read.by_name["b"])
