@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from melgan.training.distribution import is_chief
+from tfrecords_tools.foundation.documents import read_plain
 from tfrecords_tools.foundation.errors import ConfigError
 from tfrecords_tools.foundation.files import write_atomically
 from tfrecords_tools.foundation.settings import current_names, differences
@@ -95,8 +96,9 @@ class Checkpoints:
     def restore(self) -> int:
         """Restores the newest checkpoint; returns its step, 0 if there is none.
 
-        Raises:
-          ConfigError: if it belongs to another model, naming what differs, or is damaged.
+          Raises:
+            ConfigError: if it belongs to another model, naming what differs, or is damaged.
+        DataError: if model.json is damaged.
         """
         newest = self.newest
         if newest is None:
@@ -165,7 +167,7 @@ class Checkpoints:
         path = self._folder / MODEL_FILE
         if not path.is_file():
             raise ConfigError(f"{self._folder}: no {MODEL_FILE} tells what these checkpoints belong to; remove them")
-        others = self._model.differences_from(json.loads(path.read_text(encoding="utf-8")))
+        others = self._model.differences_from(read_plain(path, f"remove {self._folder} to train anew"))
         if others:
             raise ConfigError(
                 f"{self._folder}: checkpoints of another model ({others}); resume with that one, or choose another "

@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfrecords_tools.foundation.documents import json_values
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
@@ -57,14 +58,26 @@ class MetricsWriter:
 
 
 def read_metrics(workdir: Path, series: str | None = None) -> list[MetricsLine]:
-    """Returns the lines of metrics.jsonl, of all series or one; a last line that a kill cut off is left out."""
+    """Returns the lines of metrics.jsonl, of all series or one; a last line that a kill cut off is left out.
+
+    Raises:
+      DataError: naming the first line that is damaged.
+    """
     path = workdir / METRICS_FILE
     if not path.is_file():
         return []
     text = path.read_text()
-    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-    found = [MetricsLine(line.pop(_SERIES), line.pop(_STEP), _numbers(line)) for line in lines]
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    found = [_read_line(path, number, line) for number, line in enumerate(lines, start=1)]
     return [line for line in found if series in (None, line.series)]
+
+
+def _read_line(path: Path, number: int, line: str) -> MetricsLine:
+    try:
+        values = json.loads(line)
+        return MetricsLine(values.pop(_SERIES), values.pop(_STEP), _numbers(values))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: line {number} is damaged ({error}); remove that line, or train again") from error
 
 
 def _numbers(metrics: dict[str, float | None]) -> dict[str, float]:

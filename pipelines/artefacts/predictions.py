@@ -9,6 +9,7 @@ from melgan.classifiers.prediction import Predictor
 from melgan.metrics.classification import classification_metrics
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.shards import READ_BATCH, Shards
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
@@ -35,8 +36,17 @@ def predictions_table(
 
 
 def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
-    """Reads a table of predictions."""
-    return pd.read_csv(path, dtype={"image_name": str})[[*KEY_COLUMNS, *classes]]
+    """Reads a table of predictions.
+
+    Raises:
+      DataError: if it is damaged.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"image_name": str}, keep_default_na=False, na_values=[""])
+        return table[[*KEY_COLUMNS, *classes]]
+    except (ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path}: damaged ({reason}); remove it and start train_classifier again") from error
 
 
 def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

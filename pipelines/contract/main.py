@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
 
+from pipelines.contract.failures import as_one_line
 from pipelines.contract.flags import config_from_flags, define_flags, describe_settings
 from tfrecords_tools.foundation.errors import Preempted, UserError
 from tfrecords_tools.foundation.settings import Config
@@ -74,3 +75,9 @@ def _one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; start the same command again to resume", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        line = as_one_line(error)
+        if not line or flags.FLAGS.verbosity >= 1:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(1)

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from pipelines.artefacts.metrics_file import METRICS_FILE, MetricsLine, MetricsWriter, read_metrics
+from tfrecords_tools.foundation.errors import DataError
 
 
 def test_lines_are_read_back_in_order(tmp_path):
@@ -54,3 +57,10 @@ def test_lines_after_a_rollback_are_dropped_and_written_anew(tmp_path):
         ("gan", 1, 1.0),
         ("gan", 2, 2.0),
     ]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"step": 3}', "3"])
+def test_a_damaged_line_is_named(tmp_path, line):
+    (tmp_path / "metrics.jsonl").write_text(MetricsLine("gan", 1, {"loss": 0.5}).as_text() + line + "\n")
+    with pytest.raises(DataError, match=f"^{tmp_path}/metrics.jsonl: line 2 "):
+        read_metrics(tmp_path)
