@@ -2,7 +2,9 @@
 
 import contextlib
 import http.client
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 BUCKET = "melgan-test"
 
@@ -60,6 +63,8 @@ class BucketServer:
 
 
 def _handler(port: int, faults: list[Fault]) -> type[BaseHTTPRequestHandler]:
+    creating = threading.Lock()
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -73,6 +78,20 @@ def _handler(port: int, faults: list[Fault]) -> type[BaseHTTPRequestHandler]:
                 fault.released.wait(60)
                 self.close_connection = True
                 return
+            with creating if "ifGenerationMatch=0" in self.path else contextlib.nullcontext():
+                if "ifGenerationMatch=0" in self.path and self.exists(body):
+                    self.answer(412, {}, b'{"error": {"code": 412, "message": "conditionNotMet"}}')
+                    return
+                self.pass_on(body, fault)
+
+        def exists(self, body: bytes) -> bool:
+            """Whether there is an object of the name that an upload has; the emulator knows no preconditions."""
+            name = json.loads(re.search(rb"\n\n(\{.*?\})\n", body)[1])["name"]
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", f"/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}")
+            return connection.getresponse().status == 200
+
+        def pass_on(self, body: bytes, fault: Fault | None) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             connection.request(self.command, self.path, body, {**headers, "Host": self.headers["Host"]})

@@ -156,16 +156,30 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
     created = [] if is_remote(path) else [folder for folder in (path, *path.parents) if not folder.exists()]
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
+    if _is_done(path, type(config), settings):
+        return None
+    workdir = Workdir(path, settings, FolderLock(path), created)
+    # Another run may have ended while this one waited for the lock: nothing may be written beside its COMPLETED.
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(workdir)
+        if _is_done(path, type(config), settings):
+            return None
+        stack.pop_all()
+    return workdir
+
+
+def _is_done(path: AnyPath, config_class: type, settings: dict[str, Any]) -> bool:
+    """Returns whether a folder is complete for these settings, and says so. For what it raises see `open_workdir`."""
     if is_file(path / CONFIG_FILE):
-        _require_same_run(path, type(config), settings)
+        _require_same_run(path, config_class, settings)
     elif any(not _may_lie_in_a_new_folder(file.name) for file in list_files(path, recursive=True)):
         raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
-    if is_completed(path):
-        _require_whole(path)
-        _require_same_inputs(path)
-        logging.info("%s is complete already; nothing to do", path)
-        return None
-    return Workdir(path, settings, FolderLock(path), created)
+    if not is_completed(path):
+        return False
+    _require_whole(path)
+    _require_same_inputs(path)
+    logging.info("%s is complete already; nothing to do", path)
+    return True
 
 
 def local_folder(path: str, field: str) -> Path:

@@ -150,6 +150,16 @@ def write_atomically(path: AnyPath, content: str | bytes) -> None:
         unfinished.write_bytes(data)
 
 
+def create(path: AnyPath, text: str) -> bool:
+    """Writes a small file of a bucket unless there is one; returns whether it did. Of several at once one does."""
+    with _one_line_errors(path):
+        try:
+            path.fs.pipe_file(path.path, text.encode(), mode="create")  # ifGenerationMatch=0
+        except FileExistsError:
+            return False
+    return True
+
+
 @contextlib.contextmanager
 def written_whole(path: AnyPath) -> Iterator[Path]:
     """Gives a local path to write a file to, which has its own name and place once the body has ended."""

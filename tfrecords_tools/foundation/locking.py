@@ -1,21 +1,24 @@
 """One run at a time in a folder.
 
 On this machine a lock of the operating system, which ends with the process however that ends. In a bucket an object
-that is written anew every few seconds for as long as the run lives.
+that is written anew every few seconds for as long as the run lives. A random token tells whose it is, and its beats
+whether it lives: names and numbers of machines and processes are equal in containers.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import secrets
 import socket
 import threading
 import time
+from pathlib import Path
 
 from tfrecords_tools.foundation.errors import DataError, MissingFileError
 from tfrecords_tools.foundation.files import (
     AnyPath,
-    is_file,
+    create,
     is_remote,
     list_files,
     read_text,
@@ -26,6 +29,7 @@ from tfrecords_tools.foundation.files import (
 LOCK_FILE = "LOCK"
 
 _BEAT_SECONDS = 15.0
+_SETTLE_SECONDS = 2.0
 
 
 class FolderLock:
@@ -50,7 +54,8 @@ class FolderLock:
         self._released.set()
         if is_remote(self._folder):
             self._beats.join()
-            remove(self._folder / LOCK_FILE)
+            if self._is_own():
+                remove(self._folder / LOCK_FILE)
         elif self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -64,21 +69,34 @@ class FolderLock:
             raise DataError(_in_use_message(self._folder)) from error
 
     def _take_remote(self) -> None:
-        if is_file(self._folder / LOCK_FILE) and self._is_alive():
-            raise DataError(_in_use_message(self._folder))
-        write_atomically(self._folder / LOCK_FILE, _signature())
+        self._token = secrets.token_hex(16)
+        path, text = self._folder / LOCK_FILE, self._signature()
+        if not create(path, text) and not self._is_own():  # its own, if the answer to the first try was lost
+            if self._is_alive():
+                raise DataError(_in_use_message(self._folder))
+            remove(path)
+            create(path, text)
+            time.sleep(min(_SETTLE_SECONDS, self._beat_seconds))  # others may have found the same lock dead
+            if not self._is_own():
+                raise DataError(_in_use_message(self._folder))
         self._beats = threading.Thread(target=self._beat, daemon=True)
         self._beats.start()
+
+    def _is_own(self) -> bool:
+        try:
+            return _read_holder(self._folder).get("token") == self._token
+        except MissingFileError:
+            return False
 
     def _is_alive(self) -> bool:
         """Returns whether the holder of a bucket's lock shows a sign of life within three beats."""
         before = self._versions()
         try:
-            holder = json.loads(read_text(self._folder / LOCK_FILE))
+            holder = _read_holder(self._folder)
         except MissingFileError:
             return False  # given free just now
-        if holder["host"] == socket.gethostname() and not _is_running(holder["pid"]):
-            return False  # if it runs, it may still be another process: a container gives its first one the same number
+        if _is_gone(holder):
+            return False
         end = time.monotonic() + 3 * self._beat_seconds
         while time.monotonic() < end:
             time.sleep(self._beat_seconds / 4)
@@ -92,21 +110,38 @@ class FolderLock:
     def _beat(self) -> None:
         while not self._released.wait(self._beat_seconds):
             with contextlib.suppress(DataError):  # the run itself meets, and tells, what ails the bucket
-                write_atomically(self._folder / LOCK_FILE, _signature())
+                if not self._is_own():
+                    return  # somebody took this process for dead
+                write_atomically(self._folder / LOCK_FILE, self._signature())
+
+    def _signature(self) -> str:
+        return json.dumps({"token": self._token, "host": socket.gethostname(), **_process(os.getpid())})
 
 
-def _is_running(pid: int) -> bool:
+def _read_holder(folder: AnyPath) -> dict:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        holder = json.loads(read_text(folder / LOCK_FILE))
+    except json.JSONDecodeError:
+        holder = None
+    return holder if isinstance(holder, dict) else {}  # no run of ours writes anything else
+
+
+def _process(pid: int) -> dict[str, int | str]:
+    """Returns what no other process has, on Linux: this boot, the processes that it counts among, number and start."""
+    found: dict[str, int | str] = {"pid": pid}
+    with contextlib.suppress(OSError):
+        found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        found["namespace"] = os.readlink("/proc/self/ns/pid")
+        found["started"] = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()[19]
+    return found
+
+
+def _is_gone(holder: dict) -> bool:
+    """Returns whether a holder was a process among those of this one, and runs no more; False if it cannot be told."""
+    own = _process(os.getpid())
+    if "started" not in own or any(holder.get(name) != own[name] for name in ("boot", "namespace")):
         return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _signature() -> str:
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
+    return _process(holder["pid"]).get("started") != holder.get("started")
 
 
 def _in_use_message(folder: AnyPath) -> str:

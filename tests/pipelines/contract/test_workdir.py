@@ -30,7 +30,7 @@ from tests.pipelines.contract.small_config import SmallConfig
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.errors import CommandError, ConfigError, DataError
 from tfrecords_tools.foundation.files import as_path, is_file, list_files, read_text, remove, write_atomically
-from tfrecords_tools.foundation.locking import LOCK_FILE
+from tfrecords_tools.foundation.locking import LOCK_FILE, FolderLock
 
 CONFIG = SmallConfig(shards="x")
 
@@ -362,3 +362,25 @@ def test_a_complete_folder_with_a_file_changed_or_gone_is_refused_by_its_name(tm
         (folder / name).write_text(text.replace("1", "3"))
     with pytest.raises((DataError, FileNotFoundError), match=f"{folder / name}"):
         require_completed(str(folder), "shards")
+
+
+@pytest.mark.parametrize("steps", [10, 11])
+def test_a_folder_that_another_run_completes_while_this_one_waits_for_its_lock_is_left_alone(
+    folder, steps, monkeypatch
+):
+    """The other run ends between the first look and the lock."""
+
+    def other_run_ends(path):
+        monkeypatch.undo()
+        finish(folder)
+        return FolderLock(path)
+
+    monkeypatch.setattr("pipelines.contract.workdir.FolderLock", other_run_ends)
+    if steps == 10:
+        assert open_workdir(folder, "test", CONFIG) is None
+    else:
+        with pytest.raises(CommandError, match="steps was 10, now 11"):
+            open_workdir(folder, "test", replace(CONFIG, steps=steps))
+    assert is_completed(folder)
+    assert not is_file(folder / LOCK_FILE)
+    assert open_workdir(folder, "test", CONFIG) is None

@@ -53,8 +53,10 @@ def folder(request, tmp_path):
     return as_path(str(tmp_path) if request.param == "here" else request.getfixturevalue("bucket"))
 
 
-def write_lock(folder: AnyPath, host: str, pid: int) -> None:
-    write_atomically(folder / LOCK_FILE, json.dumps({"host": host, "pid": pid}))
+def write_lock(folder: AnyPath, **holder: str | int) -> None:
+    write_atomically(
+        folder / LOCK_FILE, json.dumps({"token": "another", "host": "another-machine", "pid": 1, **holder})
+    )
 
 
 def test_a_second_process_is_refused_while_the_first_lives_and_enters_when_it_was_killed(folder):
@@ -92,29 +94,84 @@ def test_another_folder_is_free(folder):
 
 def test_a_lock_in_a_bucket_says_whose_it_is_and_beats(bucket):
     lock = FolderLock(as_path(bucket), beat_seconds=0.1)
-    assert json.loads(read_text(as_path(bucket) / LOCK_FILE)) == {"host": socket.gethostname(), "pid": os.getpid()}
+    holder = json.loads(read_text(as_path(bucket) / LOCK_FILE))
+    assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+    assert len(holder["token"]) == 32
     first = list_files(as_path(bucket))[0].version
     wait_for(lambda: list_files(as_path(bucket))[0].version > first)
     lock.release()
     assert not is_file(as_path(bucket) / LOCK_FILE)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_lock_of_a_process_of_this_machine_that_is_gone_is_taken_at_once(bucket):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    write_lock(as_path(bucket), socket.gethostname(), gone.pid)
+    with holder(as_path(bucket)) as gone:
+        gone.kill()
+        gone.wait()
     start = time.monotonic()
     FolderLock(as_path(bucket), beat_seconds=60).release()
     assert time.monotonic() - start < 30
 
 
-def test_the_lock_of_a_number_that_another_process_has_now_is_taken_when_it_does_not_beat(bucket):
-    write_lock(as_path(bucket), socket.gethostname(), os.getpid())
+def test_a_live_lock_of_a_container_with_the_same_name_and_number_is_respected(bucket):
+    """There, no such process runs: its host and number are those of a process of this machine that has ended."""
+    folder, ended = as_path(bucket), threading.Event()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            write_lock(folder, host=socket.gethostname(), pid=gone.pid)
+
+    write_lock(folder, host=socket.gethostname(), pid=gone.pid)
+    beats = threading.Thread(target=beat)
+    beats.start()
+    with pytest.raises(DataError, match=f"{folder}: "):
+        FolderLock(folder, beat_seconds=BEAT)
+    ended.set()
+    beats.join()
+
+
+def test_of_many_starts_at_one_moment_one_gets_the_lock(bucket):
+    held, refused, ready = [], [], threading.Barrier(8)
+
+    def start() -> None:
+        ready.wait()
+        try:
+            held.append(FolderLock(as_path(bucket), beat_seconds=BEAT))
+        except DataError as error:
+            refused.append(error)
+
+    starts = [threading.Thread(target=start) for _ in range(8)]
+    for each in starts:
+        each.start()
+    for each in starts:
+        each.join()
+    assert (len(held), len(refused)) == (1, 7)
+    held[0].release()
+
+
+def test_of_many_that_find_a_dead_lock_one_gets_it(bucket):
+    write_lock(as_path(bucket))
+    test_of_many_starts_at_one_moment_one_gets_the_lock(bucket)
+
+
+def test_a_lock_that_another_has_taken_is_left_to_it(bucket):
+    lock = FolderLock(as_path(bucket), beat_seconds=0.1)
+    write_lock(as_path(bucket))
+    time.sleep(0.5)
+    lock.release()
+    assert json.loads(read_text(as_path(bucket) / LOCK_FILE))["token"] == "another"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "no JSON"])
+def test_a_lock_of_nobody_is_taken_when_it_does_not_beat(bucket, text):
+    write_atomically(as_path(bucket) / LOCK_FILE, text)
     FolderLock(as_path(bucket), beat_seconds=BEAT).release()
 
 
 def test_the_lock_of_another_machine_is_taken_when_it_does_not_beat(bucket):
-    write_lock(as_path(bucket), "another-machine", 1)
+    write_lock(as_path(bucket))
     start = time.monotonic()
     FolderLock(as_path(bucket), beat_seconds=BEAT).release()
     assert time.monotonic() - start > 3 * BEAT
@@ -125,9 +182,9 @@ def test_the_lock_of_another_machine_that_beats_is_respected(bucket):
 
     def beat() -> None:
         while not ended.wait(BEAT):
-            write_lock(folder, "another-machine", 1)
+            write_lock(folder)
 
-    write_lock(folder, "another-machine", 1)
+    write_lock(folder)
     beats = threading.Thread(target=beat)
     beats.start()
     with pytest.raises(DataError, match=f"{folder}: "):
@@ -138,7 +195,7 @@ def test_the_lock_of_another_machine_that_beats_is_respected(bucket):
 
 
 def test_a_lock_that_is_given_free_while_it_is_looked_at_is_taken(bucket):
-    write_lock(as_path(bucket), "another-machine", 1)
+    write_lock(as_path(bucket))
     release = threading.Timer(1, (as_path(bucket) / LOCK_FILE).unlink)
     release.start()
     start = time.monotonic()
