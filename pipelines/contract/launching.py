@@ -1,6 +1,7 @@
 """Commands as processes: one after the other, in the background, or several together."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from tfrecords_tools.foundation.errors import CommandError
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 15.0  # the others see a process fail, and end by themselves with a better message
 _TERMINATION_SECONDS = 10.0
+_ORPHAN_SECONDS = 60.0  # for a checkpoint, once nobody waits any more
+_PARENT = "MELGAN_PARENT_PIPE"
 
 
 def command_line(command: str, flags: Sequence[str]) -> list[str]:
@@ -61,6 +64,24 @@ def started(command: str, settings: Mapping[str, object], *, log: Path | None = 
             process.wait()
 
 
+def end_with_parent() -> None:
+    """Lets this process end, as at SIGTERM, once the one that runs it together with others is gone, killed even.
+
+    That one holds the other end of a pipe, and the system closes it.
+    """
+    descriptor = os.environ.pop(_PARENT, "")
+    if not descriptor:
+        return
+
+    def watch() -> None:
+        os.read(int(descriptor), 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_ORPHAN_SECONDS)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run_together(lines: Sequence[Sequence[str]], environments: Sequence[Mapping[str, str]]) -> int:
     """Runs processes that depend on each other; SIGTERM and SIGINT are passed on to all.
 
@@ -90,9 +111,18 @@ def run_together(lines: Sequence[Sequence[str]], environments: Sequence[Mapping[
 
 def _start(line: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen:
     """Starts a process in a session of its own, which a terminal's Ctrl-C reaches only through this one."""
-    return subprocess.Popen(
-        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+    theirs, _ours = os.pipe()  # ours stays open as long as this process lives
+    try:
+        return subprocess.Popen(
+            line,
+            env={**environment, _PARENT: str(theirs)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(theirs,),
+        )
+    finally:
+        os.close(theirs)
 
 
 def _send(processes: Sequence[subprocess.Popen], number: int) -> None:

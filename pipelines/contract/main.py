@@ -10,6 +10,7 @@ from absl import app, flags, logging
 
 from pipelines.contract.failures import as_one_line
 from pipelines.contract.flags import config_from_flags, define_flags, describe_settings
+from pipelines.contract.launching import end_with_parent
 from tfrecords_tools.foundation.errors import Preempted, UserError
 from tfrecords_tools.foundation.settings import Config
 
@@ -30,6 +31,7 @@ def main(config_class: type[Config], run: Callable[[Config], None], *, positiona
         elif len(arguments) > 1:
             raise app.UsageError(f"unknown argument {arguments[1]!r}; settings are given as --name=value")
         _log_plain_lines()
+        end_with_parent()
         with _one_line_errors():
             run(config_from_flags(config_class, flags.FLAGS))
 

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines.contract.launching import as_flags, command_line, run_command, started
+from tests.bucket_server import wait_for
 from tests.conftest import ROOT
 from tfrecords_tools.foundation.errors import CommandError
 
@@ -76,3 +78,28 @@ def test_every_line_of_processes_that_run_together_begins_with_the_number_of_its
 )
 def test_the_exit_code_is_that_of_the_first_process_that_failed(programs, code):
     assert run_together(*programs).returncode == code
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
+    """Killed with -9, it can tell them nothing."""
+    worker = (
+        "import os, pathlib, time; from pipelines.contract.launching import end_with_parent; end_with_parent(); "
+        f"pathlib.Path({str(tmp_path)!r}, os.environ['NUMBER']).write_text(str(os.getpid())); time.sleep(120)"
+    )
+    code = (
+        "import os, sys; from pipelines.contract.launching import run_together; "
+        f"run_together([[sys.executable, '-c', {worker!r}]] * 2, [{{**os.environ, 'NUMBER': str(n)}} for n in (0, 1)])"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        wait_for(lambda: len([path for path in tmp_path.iterdir() if path.read_text()]) == 2)
+        workers = [int(path.read_text()) for path in tmp_path.iterdir()]
+        parent.kill()
+    wait_for(lambda: not any(is_running(pid) for pid in workers))
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie; nobody waits for an orphan here but the first process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
