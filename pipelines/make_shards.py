@@ -17,7 +17,6 @@ import pandas as pd
 from absl import logging
 
 from pipelines.artefacts.shards_report import BoxedImages, ShardsReport
-from pipelines.contract.inputs import file_input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import JpegSettings
@@ -30,7 +29,14 @@ from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_r
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.images import FITS, Encoding
-from tfrecords_tools.manifest import MANIFEST_FILE, DuplicateCounts, Manifest, read_manifest, write_manifest
+from tfrecords_tools.manifest import (
+    MANIFEST_FILE,
+    DuplicateCounts,
+    Manifest,
+    read_manifest,
+    require_images,
+    write_manifest,
+)
 from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
 from tfrecords_tools.provenance import BoxesOrigin
 from tfrecords_tools.shards import (
@@ -101,7 +107,7 @@ def run(config: MakeShardsConfig) -> None:
     with workdir:
         table = _read_sources(config, inputs)
         boxes = _read_boxes(config, table)
-        workdir.begin({} if config.boxes in (None, FIND_BOXES) else {"boxes": file_input(config.boxes)})
+        workdir.begin()  # its inputs are compared row by row, see write_plan: a corrected box may be resumed with
         duplicates = find_duplicate_rows(
             table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
         )
@@ -113,6 +119,7 @@ def run(config: MakeShardsConfig) -> None:
         logging.info("balance of the training shards:\n%s", format_balance(balance))
         results = _write_all(config, output, table, plan)
         manifest = _manifest(config, table, results, fingerprints, balance, duplicates)
+        _require_images(manifest, results, output)
         _finish(output, manifest, results, table, duplicates)
         _log_summary(manifest, output)
         workdir.complete(_report(manifest, output), _files(table))
@@ -212,6 +219,16 @@ def _require_few_rejected(results: list[ShardResult], max_rejected: int) -> None
             f"{len(rejected)} images cannot be read, the first is {file} ({reason}); "
             f"repair them, or raise --max_rejected from {max_rejected}"
         )
+
+
+def _require_images(manifest: Manifest, results: Sequence[ShardResult], output: AnyPath) -> None:
+    """Raises DataError for a class without a training image, with the first image that was left out."""
+    rejected = [rejection for result in results for rejection in result.rejected]
+    place = f"{output}"
+    if rejected:
+        _, file, reason = rejected[0]
+        place += f" ({len(rejected)} images were left out, the first is {file}: {reason})"
+    require_images(manifest, place)
 
 
 def _manifest(

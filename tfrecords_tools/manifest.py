@@ -89,6 +89,20 @@ class Manifest:
         return tuple(map(sum, zip(*counts, strict=True))) or (0,) * len(self.classes)
 
 
+def require_images(manifest: Manifest, place: str) -> None:
+    """Does nothing if a set of real images has training images of every class.
+
+    Raises:
+      DataError: naming the classes that have none; `place` begins the message.
+    """
+    empty = [name for name, count in zip(manifest.classes, manifest.class_counts(), strict=True) if not count]
+    if empty and manifest.provenance is None:
+        raise DataError(
+            f"{place}: no training image of {', '.join(empty)}: nothing can be learned or measured of such a class; "
+            "add images of it, or leave it out"
+        )
+
+
 def count_classes(shards: Sequence[ShardEntry], num_classes: int) -> tuple[int, ...]:
     """Returns the images of each class in the shards."""
     return tuple(sum(shard.class_counts[label] for shard in shards) for label in range(num_classes))

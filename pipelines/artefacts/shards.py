@@ -10,7 +10,7 @@ from pipelines.contract.workdir import digest, require_completed
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, download, is_remote
-from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest
+from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest, require_images
 from tfrecords_tools.provenance import ShardsUsed
 from tfrecords_tools.reading import evaluation_batches
 from tfrecords_tools.streams import ShardSet, shard_set
@@ -61,10 +61,11 @@ def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
 
     Raises:
       CommandError: if the folder is missing or not complete.
-      DataError: if its manifest or a shard is damaged.
+      DataError: if its manifest or a shard is damaged, or a class has no training image.
     """
     folder = require_completed(path, field)
     manifest = read_manifest(folder)
+    require_images(manifest, f"--{field}={path}")
     verify_shards(folder, manifest.shards)
     return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, jpeg, only_error, picture, succeed
+from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, draw_folder, jpeg, only_error, picture, succeed
 from tfrecords_tools import example
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.provenance import BoxesOrigin
@@ -108,6 +108,16 @@ def test_images_that_cannot_be_read_are_listed_with_the_reason(broken_images: Pa
     assert manifest["rejected"] == 4
     rows = len(pd.read_csv(broken_images / "train.csv"))
     assert sum(shard["records"] for shard in manifest["shards"] if shard["split"] == "train") == rows - 4
+
+
+def test_a_class_none_of_whose_images_can_be_read_is_refused_whatever_may_be_left_out(launch, tmp_path):
+    folder = draw_folder(tmp_path / "images", count=9)
+    for path in (folder / "b").iterdir():
+        path.write_text("no picture")
+    error = only_error(launch("make_shards", input=folder, output=tmp_path / "out", max_rejected=99, **FOLDER))
+    assert f"{tmp_path}/out" in error
+    assert " b: " in error
+    assert not (tmp_path / "out" / "COMPLETED").exists()
 
 
 def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, launch, tmp_path):
@@ -305,6 +315,7 @@ def hard_cases(tmp_path_factory: pytest.TempPathFactory, launch) -> Path:
         (root / "images" / "handled" / name).write_bytes(data)
     for name, (data, _) in REFUSED.items():
         (root / "images" / "refused" / name).write_bytes(data)
+    (root / "images" / "refused" / "whole.jpg").write_bytes(jpeg(picture(4)))  # a class needs an image
     (root / "outside.jpg").write_bytes(jpeg(picture(3)))
     (root / "images" / "refused" / "link.jpg").symlink_to(root / "outside.jpg")
     succeed(launch("make_shards", input=root / "images", output=root / "shards", **{**FOLDER, "num_shards": 2}))
@@ -339,7 +350,7 @@ def test_what_is_no_whole_image_of_the_folder_is_refused_and_listed_with_the_rea
     assert sorted(reasons) == sorted(str(images / "refused" / name) for name in expected)
     for name, reason in expected.items():
         assert reason in reasons[str(images / "refused" / name)]
-    assert len(_parsed(hard_cases, "train")) == len(HANDLED)
+    assert len(_parsed(hard_cases, "train")) == len(HANDLED) + 1
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from tfrecords_tools.manifest import (
     ShardEntry,
     describe_shard,
     read_manifest,
+    require_images,
     shard_file_name,
     write_manifest,
 )
@@ -185,3 +186,14 @@ def test_entries_that_contradict_each_other_or_lead_out_of_the_folder_are_refuse
     (tmp_path / MANIFEST_FILE).write_text(json.dumps(values))
     with pytest.raises(DataError, match=f"^{tmp_path / MANIFEST_FILE}: "):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"), [((3, 0), "malignant"), ((0, 3), "benign"), ((0, 0), "benign, malignant")]
+)
+def test_real_images_of_which_a_class_has_none_are_refused_by_its_name(counts, named):
+    shards = (entry("train", 0, counts), entry("test", 0, ()))
+    manifest = replace(MANIFEST, provenance=None, shards=shards)
+    with pytest.raises(DataError, match=f"^out: .* {named}: "):
+        require_images(manifest, "out")
+    require_images(replace(MANIFEST, shards=(entry("train", 0, (1, 0)), entry("train", 1, (0, 1)))), "out")

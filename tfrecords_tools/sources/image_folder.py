@@ -3,10 +3,11 @@
 from pathlib import PurePosixPath
 
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
+from tfrecords_tools.foundation.files import AnyPath, list_folders
+from tfrecords_tools.sources.listing import is_of_the_system, list_images
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+EXTENSIONS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
@@ -17,10 +18,10 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold a folder per class")
-    classes = [name for name in list_folders(folder) if not name.startswith(".")]
+    classes = [name for name in list_folders(folder) if not is_of_the_system(name)]
     if len(classes) < 2:
         raise DataError(f"{folder}: {len(classes)} class folders, at least two are needed")
-    images = [file for file in list_files(folder, recursive=True) if _is_image_of_a_class(PurePosixPath(file.name))]
+    images = [file for file in list_images(folder, EXTENSIONS) if "/" in file.name]
     targets = [classes.index(PurePosixPath(file.name).parts[0]) for file in images]
     for empty in set(range(len(classes))) - set(targets):
         extensions = ", ".join(EXTENSIONS)
@@ -28,8 +29,3 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     return SourceTable(
         root=folder, classes=tuple(classes), train=image_table(images, [file.name for file in images], targets)
     )
-
-
-def _is_image_of_a_class(path: PurePosixPath) -> bool:
-    inside = len(path.parts) > 1 and not path.parts[0].startswith(".")
-    return inside and path.suffix.lower() in EXTENSIONS

@@ -1,0 +1,85 @@
+"""The files of a folder of images, without those of the system, and a count of what was not taken.
+
+Archives, file servers and notebooks leave copies and thumbnails of images beside them, in hidden and system folders:
+taken for images, they would be a class of their own, or the same image twice.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from absl import logging
+
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_remote, list_files
+
+_SYSTEM_NAMES = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
+_NAMED = 3  # of many, so many are named
+
+
+def is_of_the_system(name: str) -> bool:
+    """Returns whether a path has a hidden or system part, at any depth."""
+    return any(part.startswith(".") or part.lower() in _SYSTEM_NAMES for part in PurePosixPath(name).parts)
+
+
+def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
+    """Returns the files with some endings, at any depth, in order of their names; warns of what was not taken.
+
+    Links to folders are followed as far as they stay inside. Names that are not UTF-8 are left out.
+
+    Arguments:
+      folder: to list.
+      extensions: in lower case, with their dot.
+    """
+    files, links = (list_files(folder, recursive=True), []) if is_remote(folder) else _walk(folder)
+    files = [file for file in files if not is_of_the_system(file.name)]
+    unreadable = [file.name for file in files if not _is_utf8(file.name)]
+    taken = [file for file in files if _is_utf8(file.name) and _ending(file) in extensions]
+    others = Counter(_ending(file) or "none" for file in files if _ending(file) not in extensions)
+    if others:
+        counts = ", ".join(f"{count} with {ending}" for ending, count in others.most_common())
+        logging.warning("%s: files with other endings were left out: %s", folder, counts)
+    if links:
+        logging.warning("%s: linked folders that lead out of it were left out: %s", folder, _some(sorted(links)))
+    if unreadable:
+        logging.warning("%s: files whose names are not UTF-8 were left out: %s", folder, _some(unreadable))
+    return sorted(taken, key=lambda file: file.name)
+
+
+def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
+    """Returns the files, and the linked folders that were not followed."""
+    files: list[ListedFile] = []
+    links: list[str] = []
+    waiting = [(folder, (os.path.realpath(folder),))]
+    while waiting:
+        place, above = waiting.pop()
+        for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+            name = str(Path(entry.path).relative_to(folder).as_posix())
+            if entry.is_dir():
+                real = os.path.realpath(entry.path)
+                if is_of_the_system(entry.name) or real in above:  # a link to where it lies leads round for ever
+                    continue
+                if Path(real).is_relative_to(above[0]):
+                    waiting.append((Path(entry.path), (*above, real)))
+                else:
+                    links.append(name)
+            elif entry.is_file():
+                status = entry.stat()
+                files.append(ListedFile(name, status.st_size, status.st_mtime_ns))
+    return files, links
+
+
+def _ending(file: ListedFile) -> str:
+    return PurePosixPath(file.name).suffix.lower()
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(_shown(names)) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _shown(names: Sequence[str]) -> Iterator[str]:
+    yield from (name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
