@@ -18,6 +18,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never fi
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 
 _PREVIEW_SIZE = (64, 64)  # at least so large is the picture of a JPEG that is passed through, unless it is smaller
+_WHITES = (255.0, 4095.0, 65535.0)
 _MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
 
 # How an image that is not square becomes square.
@@ -105,7 +106,7 @@ def _convert(data: bytes, encoding: Encoding) -> Converted:
     size = (encoding.image_size, encoding.image_size)
     with open_image(data) as image:
         orientation = image.getexif().get(0x0112, 1)
-        upright = orientation == 1
+        upright = orientation == 1 or image.format == "TIFF"  # which Pillow turns itself when it loads them
         if image.format == "JPEG":
             image.decodermaxblock = len(data)  # in one piece: the default feeds the decoder 64 KB at a time
         if image.format == "JPEG" and image.mode == "RGB" and image.size == size and upright:
@@ -115,11 +116,13 @@ def _convert(data: bytes, encoding: Encoding) -> Converted:
         original_size = image.size
         image.draft("RGB", size)
         image.load()
+        original_size = image.size if image.format == "TIFF" else original_size
         image.info.pop("exif", None)  # exif_transpose would write it anew, and fail where another tag is odd
         rgb = to_rgb(image if upright else ImageOps.exif_transpose(image))
         resampling = _resampling(original_size, rgb.size, encoding.image_size)
         picture = FITS[encoding.fit](rgb, size, resampling)
-        source_size = original_size[::-1] if orientation in range(5, 9) else original_size  # on its side
+        on_its_side = not upright and orientation in range(5, 9)
+        source_size = original_size[::-1] if on_its_side else original_size
         return Converted(_save(picture, encoding.quality), source_size, picture)
 
 
@@ -137,14 +140,31 @@ def _resampling(original_size: tuple[int, int], size: tuple[int, int], side: int
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Returns an 8-bit RGB image: 16-bit values scaled rather than clipped, transparency over black."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        values = np.asarray(image, dtype=np.float32) / 257
-        image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    """Returns an 8-bit RGB image: values of more bits scaled rather than clipped, transparency over black.
+
+    Raises:
+      RefusedImage: for values that are no light.
+    """
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = Image.fromarray(_to_8_bits(np.asarray(image, dtype=np.float64), is_float=image.mode == "F"))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray, *, is_float: bool) -> np.ndarray:
+    """Returns grey values `[H, W]` as uint8, white being the least of the usual whites that none of them exceeds.
+
+    Those are 1 (of fractions), 255, 4095 (12 bits of a camera in 16) and 65535: files do not tell which one is meant.
+    """
+    whites = [white for white in (1.0, *_WHITES)[0 if is_float else 1 :] if values.max() <= white]
+    if not np.isfinite(values).all() or values.min() < 0 or not whites:
+        raise RefusedImage(
+            f"values from {values.min():g} to {values.max():g}, which are no grey levels of 8, 12 or 16 bits; convert "
+            "the image to 8 or 16 bits"
+        )
+    return np.rint(values * (255 / whites[0])).astype(np.uint8)
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -174,12 +174,16 @@ def to_square(pixels: np.ndarray, side: int) -> np.ndarray:
         (8, lambda stored: np.rot90(stored)),
     ],
 )
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 def test_an_image_is_turned_as_its_exif_tag_says(orientation, upright, kind):
-    stored = smooth((32, 32))
-    data = encoded(stored, kind, exif=with_exif(orientation=orientation), quality=100, subsampling=0)
-    shown = decoded(to_jpeg(data, Encoding(image_size=32, quality=100))).astype(int)
-    assert np.abs(shown - upright(stored)).max() <= 8
+    stored = smooth((32, 48))
+    settings = {} if kind == "TIFF" else {"quality": 100, "subsampling": 0}
+    data = encoded(stored, kind, exif=with_exif(orientation=orientation), **settings)
+    converted = convert(data, Encoding(image_size=32, quality=100, fit="stretch"))
+    turned = upright(stored)
+    assert converted.source_size == turned.shape[1::-1]  # by which boxes are scaled
+    expected = Image.fromarray(np.ascontiguousarray(turned)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert np.abs(decoded(converted.jpeg).astype(int) - np.asarray(expected, int)).max() <= 12
 
 
 def test_sixteen_bit_values_are_scaled_and_not_clipped():
@@ -190,6 +194,34 @@ def test_sixteen_bit_values_are_scaled_and_not_clipped():
     assert (rgb == np.arange(256).reshape(16, 16, 1)).all()
     shown = decoded(to_jpeg(data, Encoding(image_size=16, quality=100))).astype(int)
     assert np.abs(shown - rgb).max() <= 4
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda grey: grey.astype(np.float32) / 255,
+        lambda grey: grey.astype(np.float32),
+        lambda grey: grey.astype(np.float32) * 257,
+        lambda grey: grey.astype(np.int32),
+        lambda grey: grey.astype(np.int32) * 257,
+        lambda grey: grey.astype(np.uint16) * 16,
+        lambda grey: grey.astype(np.uint16) * 257,
+    ],
+    ids=["fractions", "float 8", "float 16", "32 of 8 bits", "32 of 16 bits", "16 of 12 bits", "16 bits"],
+)
+def test_grey_levels_of_more_bits_are_scaled_by_what_the_file_holds(values):
+    grey = np.arange(256).reshape(16, 16)
+    with Image.open(io.BytesIO(encoded(values(grey), "TIFF"))) as image:
+        rgb = np.asarray(to_rgb(image)).astype(int)
+    assert np.abs(rgb - grey[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("value", [-1.0, 1e6, float("nan"), float("inf")])
+def test_values_that_are_no_grey_levels_are_refused(value):
+    values = np.full((16, 16), 0.5, np.float32)
+    values[3, 4] = value
+    with pytest.raises(RefusedImage, match="no grey levels"):
+        to_jpeg(encoded(values, "TIFF"), Encoding(image_size=16))
 
 
 @pytest.mark.parametrize(
