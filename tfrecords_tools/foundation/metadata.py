@@ -6,6 +6,7 @@ order of first appearance. `MISSING` stands for what is not known.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 MISSING = -1
 
@@ -27,8 +28,13 @@ class Category:
     in_test_split: bool = True
 
     def encode(self, name: str | None) -> int:
-        """Returns the code of a name, `MISSING` for one that is not known."""
-        return MISSING if name is None else self.codes.get(self.aliases.get(name, name), MISSING)
+        """Returns the code of a name, trimmed and in any case; `MISSING` for one that is not known."""
+        return MISSING if name is None else self._codes_in_lower_case.get(name.strip().lower(), MISSING)
+
+    @cached_property
+    def _codes_in_lower_case(self) -> dict[str, int]:
+        aliases = {alias: self.codes[name] for alias, name in self.aliases.items()}
+        return {name.lower(): code for name, code in {**aliases, **self.codes}.items()}
 
 
 PATIENT, AGE = "patient_id", "age_approx"
@@ -36,7 +42,7 @@ PATIENT, AGE = "patient_id", "age_approx"
 # Every column in the order of the public tables: its categories, or None for a number.
 METADATA: dict[str, Category | None] = {
     PATIENT: None,
-    "sex": Category(codes={"male": 0, "female": 1}),
+    "sex": Category(codes={"male": 0, "female": 1}, aliases={"m": "male", "f": "female"}),
     AGE: None,
     "anatom_site_general_challenge": Category(
         codes={
@@ -47,7 +53,18 @@ METADATA: dict[str, Category | None] = {
             "palms/soles": 4,
             "oral/genital": 5,
         },
-        aliases={"anterior torso": "torso", "posterior torso": "torso", "lateral torso": "torso"},
+        aliases={
+            "anterior torso": "torso",
+            "posterior torso": "torso",
+            "lateral torso": "torso",
+            "trunk": "torso",
+            "head or neck": "head/neck",
+            "head and neck": "head/neck",
+            "upper-extremity": "upper extremity",
+            "lower-extremity": "lower extremity",
+            "palms or soles": "palms/soles",
+            "oral or genital": "oral/genital",
+        },
     ),
     "diagnosis": Category(
         codes={

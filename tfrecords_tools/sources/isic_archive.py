@@ -16,7 +16,7 @@ from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
 from tfrecords_tools.sources.siim_isic import CLASSES
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
-from tfrecords_tools.sources.tables_of_names import named_files, read_csv
+from tfrecords_tools.sources.tables_of_names import named_files, read_csv, require_matches
 
 _DIAGNOSES = ("MEL", "NV", "BCC", "AK", "AKIEC", "BKL", "DF", "VASC", "SCC", "UNK")  # each year has its own of these
 
@@ -55,7 +55,10 @@ def _metadata(folder: AnyPath, names: pd.Series) -> dict[str, pd.Series]:
     known = pd.DataFrame(index=pd.Index(names))
     for ending in ("_Metadata.csv", "_LesionGroupings.csv"):
         if any(file.name.endswith(ending) for file in list_files(folder)):
-            table = read_csv(_the_one(folder, ending), ("image",), "image").set_index("image")
+            path = _the_one(folder, ending)
+            table = read_csv(path, ("image",), "image").set_index("image")
+            # Unknown lesions would be spread over the folds.
+            require_matches(folder, list(names), path, set(table.index))
             known = known.join(table[table.columns.difference(known.columns)])
     known = known.rename(columns={"anatom_site_general": "anatom_site_general_challenge"})
     columns = ("lesion_id", "sex", "age_approx", "anatom_site_general_challenge")

@@ -190,7 +190,7 @@ def test_a_missing_folder_is_named(tmp_path, source, place):
         ("siim_isic", changed("train.csv", ",,,,1", ",,,,benign"), r"target of ISIC_1 is benign; it must be 0 or 1"),
         ("siim_isic", changed("train.csv", "ISIC_2", "ISIC_3"), r"train\.csv: image ISIC_3 .* more than one row"),
         ("siim_isic", lambda folder: (folder / "train.csv").write_text(""), r"train\.csv: not a CSV table"),
-        ("siim_isic", lambda folder: (folder / "train.csv").write_bytes(b"\xff\xfe\0"), r"train\.csv: not a CSV table"),
+        ("siim_isic", lambda folder: (folder / "train.csv").write_bytes(b"\xff\xfe\0"), r"train\.csv: .*UTF-16.*UTF-8"),
         ("siim_isic", changed("train.csv", "ISIC_2", ""), r"train\.csv: no image_name in line 4"),
         ("siim_isic", changed("train.csv", "ISIC_1,", "ISIC_1,,"), r"train\.csv: not a CSV table .*line 3"),
         ("cells", removed("cell_10.txt"), r"cell_10\.txt: no such file"),
