@@ -30,7 +30,7 @@ from melgan.training.checkpoints import whole_steps
 from pipelines.contract.launching import as_flags, command_line
 
 _STEPS_IN_HALF = 200
-_GROWING_EPOCHS = 40.0  # over the 22 images of CLASS_COUNTS: all phases of growth end within the steps at batch 32
+_GROWING_EPOCHS = 30.0  # over the 22 images of CLASS_COUNTS: all phases of growth end within the steps at batch 32
 
 
 def device(figures: Figures) -> None:
