@@ -59,7 +59,7 @@ from pipelines.artefacts.shards import Shards, first_images, open_shards, split_
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main, stop_on_sigterm
 from pipelines.contract.shared_settings import JPEG_QUALITY
-from pipelines.contract.workdir import Workdir, folder_input, open_workdir
+from pipelines.contract.workdir import Workdir, folder_input, is_completed, open_workdir
 from pipelines.training import transfer
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
 from pipelines.training.driver import Driver, Surroundings
@@ -124,7 +124,7 @@ def run(config: TrainGanConfig) -> None:
 
 def _inputs(config: TrainGanConfig) -> dict[str, Input]:
     inputs = {"shards": folder_input(config.shards)}
-    if config.init_from:
+    if config.init_from and is_completed(as_path(config.init_from)):  # a run that has begun needs it no more
         inputs["init_from"] = folder_input(config.init_from)
     if config.eval_interval:
         inputs |= extractor_inputs(config.eval_features, config.eval_weights, "eval_")

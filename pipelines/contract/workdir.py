@@ -102,6 +102,7 @@ class Workdir:
         if not self.writable:
             return
         begun_with = _recorded_inputs(self.path) if is_file(self.path / CONFIG_FILE) else None
+        inputs = _away(begun_with or {}) | dict(inputs)
         if begun_with is not None and (others := changed(begun_with, inputs)):
             raise CommandError(
                 f"{self.path}: begun with other inputs ({'; '.join(others)}); put those back, or choose another folder"
@@ -328,6 +329,11 @@ def _require_same_inputs(path: AnyPath) -> None:
 def _recorded_inputs(path: AnyPath) -> dict[str, dict[str, str]] | None:
     """Returns the inputs that config.json tells of, None where an earlier version wrote it."""
     return read_plain(path / CONFIG_FILE, _REMEDY).get(_INPUTS)
+
+
+def _away(begun_with: Mapping[str, Mapping[str, str]]) -> dict[str, Input]:
+    """Returns the inputs of a run that are not there any more: what is away has done its work."""
+    return {name: Input(**value) for name, value in begun_with.items() if _input_at(value["path"]) is None}
 
 
 def _input_at(path: str) -> Input | None:

@@ -156,6 +156,7 @@ def test_a_generator_that_saw_everything_is_evaluated_but_not_for_copies(
     report = json.loads((gan / "report.json").read_text())
     report["trained_on"]["indices"] = list(range(6))
     (tmp_path / "gan" / "report.json").write_text(json.dumps({**report, "best": None}))
+    (tmp_path / "gan" / "COMPLETED").write_text(file_sha256(tmp_path / "gan" / "report.json"))
     caplog.set_level("WARNING", logger="absl")
     evaluate(gan=tmp_path / "gan", shards=shards, metrics=("kid", "memorisation"), output=tmp_path / "out")
     assert re.search("--num_folds .*--fold", caplog.text)

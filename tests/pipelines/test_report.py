@@ -24,6 +24,7 @@ from pipelines.contract.workdir import read_facts, read_report
 from pipelines.pages.generator_section import generator_section
 from pipelines.pages.page import Picture, Section, Table, render
 from tfrecords_tools.foundation.documents import to_text
+from tfrecords_tools.foundation.files import file_sha256
 from tfrecords_tools.manifest import read_manifest, write_manifest
 from tfrecords_tools.provenance import ShardsUsed
 
@@ -102,6 +103,8 @@ def test_the_report_of_every_command_is_written_again_as_it_was_read(report: Pat
     for key, value in (("stage", facts.command), ("seconds", facts.seconds), ("versions", facts.versions)):
         assert stored.pop(key) == value
     assert stored.pop("config_sha256")
+    for file, sha256 in stored.pop("files").items():
+        assert file_sha256(folder / file) == sha256
     written = json.loads(to_text(read_report(folder, REPORTS[name])))
     assert written == stored
     assert list(written) == list(stored)

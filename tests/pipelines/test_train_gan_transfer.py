@@ -208,6 +208,9 @@ def test_a_run_that_has_begun_needs_its_source_no_more(transferred, three_classe
     begun = shutil.copytree(transferred, tmp_path / "begun", ignore=shutil.ignore_patterns("COMPLETED", "report.json"))
     settings = json.loads((begun / "config.json").read_text())
     del settings["init_from"]
+    settings["inputs"]["init_from"]["path"] = str(tmp_path / "gone")
+    if name == "resume_from":
+        del settings["inputs"]
     (begun / "config.json").write_text(json.dumps(settings | {name: str(tmp_path / "gone"), "workdir": str(begun)}))
     options = {"shards": three_classes, "workdir": begun, name: tmp_path / "gone"}
     result = launch("train_gan", **options, **TRANSFERRED)
