@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.gpu.trainings import CLASS_COUNTS, networks_of
 from benchmarks.measuring import peak_megabytes, stay_on_one_core
 from melgan.gans import trainer as gan_trainer
 from melgan.gans.architectures import bagan_gp
@@ -36,8 +37,6 @@ from tests.melgan.training.step_numbers import step_numbers
 
 # Takes a step; returns discriminator loss, penalty (means over the discriminator steps) and generator loss.
 Step = Callable[[int], Sequence[float]]
-
-_CLASS_COUNTS = (6, 5, 4, 3, 2, 1, 1)
 
 
 class EveryExample(keras.layers.Layer):
@@ -112,7 +111,7 @@ def main(name: str, folder: Path) -> None:
 def make_trainer(settings: dict) -> GanTrainer:
     """Returns a trainer of BAGAN-GP at 64 px; `settings` are fields of GanConfig."""
     return GanTrainer(
-        resolve(GanConfig(image_size=64, xla="off", **settings["gan"])), _CLASS_COUNTS, make_strategy("one_device")
+        resolve(GanConfig(image_size=64, xla="off", **settings["gan"])), CLASS_COUNTS, make_strategy("one_device")
     )
 
 
@@ -125,7 +124,7 @@ def ours(variant: tuple[dict[str, type], type[GanStep]], settings: dict, inputs:
     trainer = make_trainer(settings)
     if type(trainer.step_at()) is not gan_step:
         raise AssertionError(f"the trainer does not take its losses from {gan_step.__name__}")
-    for name, network in _networks(trainer).items():
+    for name, network in networks_of(trainer).items():
         network.set_weights([inputs[f"{name}_{number}"] for number in range(len(network.weights))])
     batch = {"image": inputs["images"], "label": inputs["labels"]}
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
@@ -143,7 +142,7 @@ def published(name: str, settings: dict, inputs: dict[str, np.ndarray]) -> Step:
     width = settings["gan"].get("width", 1.0)
     filters = [scaled_filters(number, width) for number in (64, 128, 128, 256)]
     label_units = scaled_filters(512, width)
-    step_of = PublishedStep(len(_CLASS_COUNTS), filters=filters, label_units=label_units)
+    step_of = PublishedStep(len(CLASS_COUNTS), filters=filters, label_units=label_units)
     weights = {
         part: [inputs[f"{part}_{number}"] for number in range(sum(key.startswith(f"{part}_") for key in inputs))]
         for part in ("generator", "trunk", "head")
@@ -159,24 +158,16 @@ def published(name: str, settings: dict, inputs: dict[str, np.ndarray]) -> Step:
     return take_step
 
 
-def _networks(trainer: GanTrainer) -> dict[str, keras.Model]:
-    return {
-        "generator": trainer.networks.generator,
-        "trunk": trainer.networks.discriminator.trunk,
-        "head": trainer.networks.discriminator.head,
-    }
-
-
 def write_inputs(path: Path, settings: dict) -> None:
     """Writes the first weights, one batch of random images, and the random numbers of every step."""
     trainer = make_trainer(settings)
     size = trainer.config.global_batch_size
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, len(_CLASS_COUNTS), size).astype(np.int32)
+    labels = rng.integers(0, len(CLASS_COUNTS), size).astype(np.int32)
     arrays = {"images": rng.integers(0, 256, (size, 64, 64, 3)).astype(np.uint8), "labels": labels}
-    for name, network in _networks(trainer).items():
+    for name, network in networks_of(trainer).items():
         arrays |= {f"{name}_{number}": weight for number, weight in enumerate(network.get_weights())}
-    probabilities = class_probabilities(_CLASS_COUNTS, trainer.config.label_sampling)
+    probabilities = class_probabilities(CLASS_COUNTS, trainer.config.label_sampling)
     for step in range(settings["steps"]):
         numbers = step_numbers(trainer, step, labels, probabilities)
         arrays |= {f"numbers_{step}_{place}": value for place, value in enumerate(tf.nest.flatten(numbers))}

@@ -120,7 +120,7 @@ def _print_summary(workdir: Path, seconds: float) -> None:
         print(f"{name:>15}: AUC {_interval(read_report(workdir / name, ClassifierReport).metrics['auc'])}")
     for comparison in read_report(workdir / "report", ReportReport).comparisons:
         difference = _interval(comparison.interval, sign="+")
-        print(f"     difference: AUC {difference} on {comparison.images} drawn images")
+        print(f"     difference: AUC {difference} on {comparison.images} images of drawn lesions")
     print(f"     submission: {(workdir / 'submission' / SUBMISSION_FILE).resolve()}")
     print(f"         report: {(workdir / 'report' / 'report.html').resolve()}")
     print(f"          total: {format_seconds(seconds)}")

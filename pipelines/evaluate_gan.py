@@ -40,6 +40,7 @@ from pipelines.artefacts.image_sets import (
 from pipelines.artefacts.nearest_images import ROW_COLUMNS, nearest_table
 from pipelines.artefacts.seen import RealShards, require_same_classes, selected_by, split_seen
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic
+from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import (
@@ -151,9 +152,7 @@ def run(config: EvaluateGanConfig) -> None:
         real = split_seen(subject.seen, shards, "shards")
         require_large_images(shards, subject.image_size)
         extractor = make_extractor(config.features, config.weights, shards, real.held_out)
-        named = {"gan": config.gan, "synthetic": config.synthetic, "shards": config.shards}
-        inputs = {name: folder_input(path) for name, path in named.items() if path}
-        workdir.begin(inputs | extractor_inputs(config.features, config.weights))
+        workdir.begin(_inputs(config))
         sides = _gather(config, subject, real, FeatureStore(feature_dir, extractor))
         rows = _evaluate(config, workdir.path, sides, shards.classes)
         report = EvaluationReport(
@@ -170,6 +169,12 @@ def run(config: EvaluateGanConfig) -> None:
             **{what: tuple(own) for what, own in rows.items()},
         )
         _write(workdir, subject, sides, report, config.seed)
+
+
+def _inputs(config: EvaluateGanConfig) -> dict[str, Input]:
+    folders = {"gan": config.gan, "synthetic": config.synthetic, "shards": config.shards}
+    inputs = {name: folder_input(path) for name, path in folders.items() if path}
+    return inputs | extractor_inputs(config.features, config.weights)
 
 
 def _open_subject(config: EvaluateGanConfig) -> Subject:

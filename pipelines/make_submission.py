@@ -91,11 +91,16 @@ def read_wanted_names(path: AnyPath) -> list[str]:
     """Returns the image names of a sample submission, in its order.
 
     Raises:
-      CommandError: if there is no such file or it has no column image_name.
+      CommandError: if there is no such file, it is no CSV table, or it has no column image_name.
     """
     if not is_file(path):
         raise CommandError(f"{path}: no such file; give --sample_submission")
-    table = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str)
+    try:
+        table = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)  # an image may be called NA
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise CommandError(
+            f"{path}: not a CSV table in UTF-8 ({str(error).strip()}); give --sample_submission"
+        ) from error
     if "image_name" not in table:
         raise CommandError(f"{path}: no column image_name; it has {', '.join(table.columns)}")
     return table["image_name"].tolist()

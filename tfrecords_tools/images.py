@@ -18,7 +18,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never fi
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 
 _PREVIEW_SIZE = (64, 64)  # at least so large is the picture of a JPEG that is passed through, unless it is smaller
-_WHITES = (255.0, 4095.0, 65535.0)
+_WHITES = (255, 4095, 65535)
 _MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
 
 # How an image that is not square becomes square.
@@ -105,24 +105,23 @@ def refusing() -> Iterator[None]:
 def _convert(data: bytes, encoding: Encoding) -> Converted:
     size = (encoding.image_size, encoding.image_size)
     with open_image(data) as image:
-        orientation = image.getexif().get(0x0112, 1)
-        upright = orientation == 1 or image.format == "TIFF"  # which Pillow turns itself when it loads them
+        is_tiff = image.format == "TIFF"  # which Pillow turns itself when it loads it
+        orientation = 1 if is_tiff else image.getexif().get(0x0112, 1)
         if image.format == "JPEG":
             image.decodermaxblock = len(data)  # in one piece: the default feeds the decoder 64 KB at a time
-        if image.format == "JPEG" and image.mode == "RGB" and image.size == size and upright:
+        if image.format == "JPEG" and image.mode == "RGB" and image.size == size and orientation == 1:
             image.draft("RGB", _PREVIEW_SIZE)  # every byte is checked all the same
             image.load()
             return Converted(data, size, image)
         original_size = image.size
         image.draft("RGB", size)
         image.load()
-        original_size = image.size if image.format == "TIFF" else original_size
+        original_size = image.size if is_tiff else original_size
         image.info.pop("exif", None)  # exif_transpose would write it anew, and fail where another tag is odd
-        rgb = to_rgb(image if upright else ImageOps.exif_transpose(image))
+        rgb = to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
         resampling = _resampling(original_size, rgb.size, encoding.image_size)
         picture = FITS[encoding.fit](rgb, size, resampling)
-        on_its_side = not upright and orientation in range(5, 9)
-        source_size = original_size[::-1] if on_its_side else original_size
+        source_size = original_size[::-1] if orientation in range(5, 9) else original_size
         return Converted(_save(picture, encoding.quality), source_size, picture)
 
 
@@ -158,7 +157,7 @@ def _to_8_bits(values: np.ndarray, *, is_float: bool) -> np.ndarray:
 
     Those are 1 (of fractions), 255, 4095 (12 bits of a camera in 16) and 65535: files do not tell which one is meant.
     """
-    whites = [white for white in (1.0, *_WHITES)[0 if is_float else 1 :] if values.max() <= white]
+    whites = [white for white in ((1, *_WHITES) if is_float else _WHITES) if values.max() <= white]
     if not np.isfinite(values).all() or values.min() < 0 or not whites:
         raise RefusedImage(
             f"values from {values.min():g} to {values.max():g}, which are no grey levels of 8, 12 or 16 bits; convert "

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.gpu.figures import without_gpu
-from benchmarks.gpu.trainings import make_trainer, real_batch
+from benchmarks.gpu.measurements import without_gpu
+from benchmarks.gpu.trainings import flat, make_trainer, networks_of, real_batch
 from melgan.gans.penalties import RealAndFake
 from melgan.gans.trainer import GanTrainer
 
 REFERENCES = Path("runs/gpu_references")
-_NETWORKS = ("generator", "trunk", "head")
 _GRADIENTS = ("discriminator_gradient", "generator_gradient")
 
 
@@ -34,7 +33,7 @@ def write_reference(method: str, path: Path, *, tiny: bool) -> None:
     step, batch = trainer.step_at(), real_batch(trainer.config)
     fakes, labels = step.generate(tf.constant(batch["label"]), trainer.draws(0))
     arrays = {"fake_images": fakes.numpy(), "fake_labels": labels.numpy()}
-    for name, network in _networks(trainer).items():
+    for name, network in networks_of(trainer).items():
         arrays |= {f"{name}_{number:04d}": weight for number, weight in enumerate(network.get_weights())}
     for xla in (False, True):  # programs that XLA compiles make other random numbers of the same bits
         for name, gradients in _gradients(trainer, arrays, xla=xla).items():
@@ -47,13 +46,16 @@ def reference_of(method: str, folder: Path, *, tiny: bool) -> Path:
 
     Processors may write it beforehand: `for m in METHODS: reference_of(m, REFERENCES)`.
     """
+
+    def write(path: Path, environment: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "benchmarks.gpu.gradients", method, str(path), *["--tiny"] * tiny]
+        subprocess.run(command, env={**without_gpu(), **environment}, check=True)
+
     path = folder / f"{method}.npz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "benchmarks.gpu.gradients", method, str(path), *["--tiny"] * tiny]
-        subprocess.run(command, env=without_gpu(), check=True)
-        other = [*command[:3], method, str(path.with_suffix(".other.npz")), *command[5:]]
-        subprocess.run(other, env={**without_gpu(), "TF_ENABLE_ONEDNN_OPTS": "0"}, check=True)
+        write(path, {})
+        write(path.with_suffix(".other.npz"), {"TF_ENABLE_ONEDNN_OPTS": "0"})
     return path
 
 
@@ -61,7 +63,7 @@ def differences_of_other_rounding(path: Path, *, xla: bool) -> dict[str, float]:
     """Returns how the processor's gradients differ from its own by other algorithms."""
     with np.load(path) as file, np.load(path.with_suffix(".other.npz")) as other:
         pairs = {name: (_arrays(file, f"{name}_{xla}"), _arrays(other, f"{name}_{xla}")) for name in _GRADIENTS}
-    return {name: _difference(_flat(found), _flat(expected)) for name, (expected, found) in pairs.items()}
+    return {name: _difference(flat(found), flat(expected)) for name, (expected, found) in pairs.items()}
 
 
 def differences(method: str, path: Path, *, xla: bool, tiny: bool) -> dict[str, float]:
@@ -72,13 +74,13 @@ def differences(method: str, path: Path, *, xla: bool, tiny: bool) -> dict[str, 
     with np.load(path) as file:
         reference = dict(file)
     trainer = _make_trainer(method, tiny=tiny)
-    for name, network in _networks(trainer).items():
+    for name, network in networks_of(trainer).items():
         network.set_weights(_arrays(reference, name))
     result, worst = {}, 0.0
     for name, gradients in _gradients(trainer, reference, xla=xla).items():
         expected = _arrays(reference, f"{name}_{xla}")
-        result[name] = _difference(_flat(gradients), _flat(expected))
-        floor = 1e-3 * np.linalg.norm(_flat(expected))
+        result[name] = _difference(flat(gradients), flat(expected))
+        floor = 1e-3 * np.linalg.norm(flat(expected))
         large = (pair for pair in zip(gradients, expected, strict=True) if np.linalg.norm(pair[1]) > floor)
         worst = max([worst, *(_difference(*pair) for pair in large)])
     return result | {"worst_variable": worst}
@@ -107,18 +109,8 @@ def _gradients(trainer: GanTrainer, fakes: dict[str, np.ndarray], *, xla: bool) 
     return {name: [one.numpy() for one in part] for name, part in zip(_GRADIENTS, found, strict=True)}
 
 
-def _networks(trainer: GanTrainer) -> dict[str, tf.keras.Model]:
-    networks = trainer.networks
-    discriminator = networks.discriminator
-    return dict(zip(_NETWORKS, (networks.generator, discriminator.trunk, discriminator.head), strict=True))
-
-
 def _arrays(file: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
     return [file[key] for key in sorted(file) if key.startswith(f"{name}_0")]
-
-
-def _flat(arrays: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.ravel(array) for array in arrays])
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:

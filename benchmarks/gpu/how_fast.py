@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from benchmarks import gan_contender
 from benchmarks.gpu.ceilings import PRECISIONS, ceilings, measured_ceilings
-from benchmarks.gpu.figures import Figures, Part, forget_peak, main, median_seconds, peak_megabytes
+from benchmarks.gpu.measurements import Measurements, Part, forget_peak, main, median_seconds, peak_megabytes
 from benchmarks.gpu.roofline import floor_seconds, works_of
-from benchmarks.gpu.trainings import CLASS_COUNTS, Steps, make_trainer
+from benchmarks.gpu.trainings import CLASS_COUNTS, Steps, make_trainer, noisy_ramps
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.trainer import ClassifierTrainer
@@ -37,7 +37,7 @@ _BATCH, _DISC_STEPS = 128, 5
 _SECONDS_A_ROUND, _ROUNDS = 1.0, 3
 
 
-def bagan_gp(figures: Figures) -> None:
+def bagan_gp(measurements: Measurements) -> None:
     """Ours: what users get first, then other precisions and batches, and without XLA."""
     cells = [
         ("auto", "float16", _BATCH),
@@ -50,22 +50,22 @@ def bagan_gp(figures: Figures) -> None:
         ("auto", "float32", _BATCH),
     ]
     for xla, precision, batch in cells:
-        if not figures.late:
-            _time_steps(figures, "bagan_gp", xla, precision, batch)
+        if not measurements.late:
+            _time_steps(measurements, "bagan_gp", xla, precision, batch)
 
 
-def published(figures: Figures) -> None:
+def published(measurements: Measurements) -> None:
     """The transcription of the published step, in float32 as published."""
-    batch, classes = (4 if figures.tiny else _BATCH), len(CLASS_COUNTS)
+    batch, classes = (4 if measurements.tiny else _BATCH), len(CLASS_COUNTS)
     rng = np.random.default_rng(0)
     images = tf.constant(rng.uniform(-1, 1, (batch, 64, 64, 3)), tf.float32)
     labels, numbers = _labels(rng, batch), _step_numbers(rng, batch)
     for how, tf32 in (("nothing compiled", True), ("one tf.function", True), ("one tf.function", False)):
-        if figures.late:
+        if measurements.late:
             return
-        with figures.figure(f"published step, 64 px, batch {batch}, 5 + 1 steps", how=how, tf32=tf32) as line:
+        with measurements.line(f"published step, 64 px, batch {batch}, 5 + 1 steps", how=how, tf32=tf32) as line:
             tf.config.experimental.enable_tensor_float_32_execution(tf32)
-            size = {"filters": (8, 8, 8, 8), "label_units": 8} if figures.tiny else {}
+            size = {"filters": (8, 8, 8, 8), "label_units": 8} if measurements.tiny else {}
             step_of = PublishedStep(classes, **size)
             step = step_of.train_step if how == "nothing compiled" else tf.function(step_of.train_step)
             line["first_s"] = _first_call(lambda step=step: step(images, labels, numbers))
@@ -73,16 +73,16 @@ def published(figures: Figures) -> None:
             line |= _rates(seconds, spread, batch)
 
 
-def equal_results(figures: Figures) -> None:
+def equal_results(measurements: Measurements) -> None:
     """Losses of three steps of ours and of the published one, on the same weights, images and random numbers."""
-    size = {"width": 0.1, "global_batch_size": 4} if figures.tiny else {"width": 1.0, "global_batch_size": _BATCH}
+    size = {"width": 0.1, "global_batch_size": 4} if measurements.tiny else {"width": 1.0, "global_batch_size": _BATCH}
     settings = {"gan": size | {"ema_decay": 0.0, "disc_steps": _DISC_STEPS, "precision": "float32"}, "steps": 3}
     with tempfile.TemporaryDirectory() as folder:
         gan_contender.write_inputs(Path(folder) / "inputs.npz", settings)
         with np.load(Path(folder) / "inputs.npz") as file:
             inputs = dict(file)
     for precision in ("float32", "tf32"):
-        with figures.figure("bagan_gp and the published step, same numbers, 3 steps", precision=precision) as line:
+        with measurements.line("bagan_gp and the published step, same numbers, 3 steps", precision=precision) as line:
             tf.config.experimental.enable_tensor_float_32_execution(PRECISIONS[precision][1])
             own = gan_contender.ours(gan_contender.VARIANTS["ours"], settings, inputs)
             rival = gan_contender.published("published, one tf.function", settings, inputs)
@@ -90,26 +90,26 @@ def equal_results(figures: Figures) -> None:
             line["relative_differences"] = [float(np.max(np.abs(a - b) / np.abs(b))) for a, b in pairs]
 
 
-def other_methods(figures: Figures) -> None:
+def other_methods(measurements: Measurements) -> None:
     """Other methods, as users get them."""
     for method, size in (("r3gan", 64), ("sagan", 64), ("progan", 64), ("r3gan", 128), ("sagan", 128), ("progan", 128)):
-        if not figures.late:
-            _time_steps(figures, method, "auto", "float16", _BATCH, image_size=size)
+        if not measurements.late:
+            _time_steps(measurements, method, "auto", "float16", _BATCH, image_size=size)
 
 
-def classifiers(figures: Figures) -> None:
+def classifiers(measurements: Measurements) -> None:
     """Training steps and predictions of 8 views; the classifier's trainer has neither precision nor XLA of its own."""
-    size, batch = (32, 4) if figures.tiny else (256, 64)
+    size, batch = (32, 4) if measurements.tiny else (256, 64)
     for backbone in ("efficientnet_b0", "efficientnet_b4", "efficientnet_v2_s"):
-        if not figures.late:
-            _time_classifier(figures, ClassifierConfig(backbone=backbone, image_size=size, batch_size=batch))
+        if not measurements.late:
+            _time_classifier(measurements, ClassifierConfig(backbone=backbone, image_size=size, batch_size=batch))
 
 
-def features(figures: Figures) -> None:
+def features(measurements: Measurements) -> None:
     """Features of InceptionV3 as evaluation computes them, and compiled in larger batches; a Fréchet distance."""
-    count = 4 if figures.tiny else 2048
+    count = 4 if measurements.tiny else 2048
     images = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3)).astype(np.uint8)
-    with figures.figure("InceptionV3, as evaluation does", images=count) as line:
+    with measurements.line("InceptionV3, as evaluation does", images=count) as line:
         extractor = extractors.random("")
         extractor.extract(images[:32])
         started = time.perf_counter()
@@ -118,10 +118,10 @@ def features(figures: Figures) -> None:
     network = keras.applications.InceptionV3(weights=None)
     both = keras.Model(network.input, [network.get_layer("avg_pool").output, network.output])
     for batch, xla in ((32, False), (256, False), (256, True)):
-        if figures.late:
+        if measurements.late:
             return
         batch = min(batch, count)
-        with figures.figure("InceptionV3, one program", batch=batch, xla=xla) as line:
+        with measurements.line("InceptionV3, one program", batch=batch, xla=xla) as line:
             program = tf.function(
                 lambda part: both(extractors.resize(part, 299) / 127.5 - 1.0, training=False),
                 jit_compile=xla,
@@ -130,27 +130,27 @@ def features(figures: Figures) -> None:
             part = tf.constant(images[:batch])
             seconds, spread = median_seconds(lambda program=program, part=part: program(part), rounds=_ROUNDS)
             line |= {"images_per_s": batch / seconds, "spread": spread}
-    with figures.figure("Fréchet distance of 2,048 features, on the processor") as line:
-        width = 64 if figures.tiny else 2048
+    with measurements.line("Fréchet distance of 2,048 features, on the processor") as line:
+        width = 64 if measurements.tiny else 2048
         real, fake = np.random.default_rng(0).standard_normal((2, width + 1, width)).astype(np.float32)
         started = time.perf_counter()
         frechet_distance(real, fake)
         line["seconds"] = time.perf_counter() - started
 
 
-def input_pipeline(figures: Figures) -> None:
+def input_pipeline(measurements: Measurements) -> None:
     """Images a second that the processors read, decode and augment, of shards of noise over a ramp."""
-    count, sides = (16, (64,)) if figures.tiny else (2048, (64, 256, 512))
+    count, sides = (16, (64,)) if measurements.tiny else (2048, (64, 256, 512))
     with tempfile.TemporaryDirectory() as folder:
         for side in sides:
             shards = _write_shards(Path(folder), side, count)
             for augmentation in (None, "dihedral_colour"):
                 asked = min(side, 256)
                 what = f"reading {side} px as batches of {asked} px"
-                if figures.late:
+                if measurements.late:
                     return
-                with figures.figure(what, augmentation=augmentation) as line:
-                    line["images_per_s"] = _reading_rate(shards, asked, augmentation, tiny=figures.tiny)
+                with measurements.line(what, augmentation=augmentation) as line:
+                    line["images_per_s"] = _reading_rate(shards, asked, augmentation, tiny=measurements.tiny)
 
 
 PARTS = {
@@ -165,25 +165,25 @@ PARTS = {
 }
 
 
-def _time_steps(figures: Figures, method: str, xla: str, precision: str, batch: int, **settings: Any) -> None:
-    if figures.tiny:
+def _time_steps(measurements: Measurements, method: str, xla: str, precision: str, batch: int, **settings: Any) -> None:
+    if measurements.tiny:
         batch, settings = 4, settings | {"width": 0.1}
     size = settings.get("image_size", 64)
-    with figures.figure(f"{method}, {size} px, batch {batch}", xla=xla, precision=precision) as line:
+    with measurements.line(f"{method}, {size} px, batch {batch}", xla=xla, precision=precision) as line:
         dtype, tf32 = PRECISIONS[precision]
         tf.config.experimental.enable_tensor_float_32_execution(tf32)
         trainer = make_trainer(method, xla=xla, precision=dtype, global_batch_size=batch, **settings)
         steps = Steps(trainer)
         line |= _time_calls(steps.take, batch)
         line["parameters"] = trainer.networks.generator.count_params()
-        known = measured_ceilings(figures, precision)
+        known = measured_ceilings(measurements, precision)
         if known:
             floor = floor_seconds(works_of(steps.graph), **known, bytes_each=tf.as_dtype(dtype).size)
             line |= {"floor_ms": 1e3 * floor, "fraction_of_roofline": 1e3 * floor / line["ms"]}
 
 
-def _time_classifier(figures: Figures, config: ClassifierConfig) -> None:
-    with figures.figure(f"{config.backbone}, {config.image_size} px, batch {config.batch_size}") as line:
+def _time_classifier(measurements: Measurements, config: ClassifierConfig) -> None:
+    with measurements.line(f"{config.backbone}, {config.image_size} px, batch {config.batch_size}") as line:
         trainer = ClassifierTrainer(config, (8, 8), 1000, make_strategy("one_device"))
         data = _classifier_batch(config.batch_size, config.image_size)
         batches = iter(tf.data.Dataset.from_tensors(data).repeat())
@@ -258,10 +258,7 @@ def _classifier_batch(batch: int, size: int) -> dict[str, np.ndarray]:
 
 
 def _write_shards(folder: Path, side: int, count: int) -> ShardSet:
-    rng = np.random.default_rng(0)
-    ramp = np.linspace(0, 200, side)[:, None, None]
-    noisy = [(ramp + rng.integers(0, 56, (side, side, 3))).astype(np.uint8) for _ in range(32)]
-    jpegs = [encode_jpeg(image, quality=95) for image in noisy]
+    jpegs = [encode_jpeg(image, quality=95) for image in noisy_ramps(np.random.default_rng(0), 32, side)]
     examples = (Example(image=jpegs[n % 32], image_name=str(n), target=n % 2) for n in range(count))
     entry = write_examples(folder, f"train{side}", 0, examples, 2)
     return ShardSet((str(folder / entry.file),), entry.records, side)

@@ -22,20 +22,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.gpu.figures import Figures, Part, main, without_gpu
 from benchmarks.gpu.gradients import REFERENCES, differences, differences_of_other_rounding, reference_of
-from benchmarks.gpu.trainings import Steps, make_trainer
+from benchmarks.gpu.measurements import Measurements, Part, main, without_gpu
+from benchmarks.gpu.trainings import Steps, make_trainer, weights_of
 from melgan.gans.methods import METHODS
 from melgan.training.checkpoints import whole_steps
+from melgan.training.determinism import make_deterministic
 from pipelines.contract.launching import as_flags, command_line
 
 _STEPS_IN_HALF = 200
 _GROWING_EPOCHS = 30.0  # over the 22 images of CLASS_COUNTS: all phases of growth end within the steps at batch 32
 
 
-def device(figures: Figures) -> None:
+def device(measurements: Measurements) -> None:
     """The card, and what TensorFlow makes of it."""
-    with figures.figure("the card") as line:
+    with measurements.line("the card") as line:
         gpus = tf.config.list_physical_devices("GPU")
         details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
         line |= {
@@ -49,45 +50,45 @@ def device(figures: Figures) -> None:
         }
 
 
-def equal_gradients(method: str, figures: Figures) -> None:
+def equal_gradients(method: str, measurements: Measurements) -> None:
     """Gradients of the first step in float32 without TF32, against the processor's."""
-    with tempfile.TemporaryDirectory() as folder, figures.figure(f"{method}, the processor's gradients"):
-        path = reference_of(method, Path(folder) if figures.tiny else REFERENCES, tiny=figures.tiny)
+    with tempfile.TemporaryDirectory() as folder, measurements.line(f"{method}, the processor's gradients"):
+        path = reference_of(method, Path(folder) if measurements.tiny else REFERENCES, tiny=measurements.tiny)
         for xla in (False, True):
-            with figures.figure(f"{method}, gradients, relative difference from the processor's", xla=xla) as line:
-                line |= differences(method, path, xla=xla, tiny=figures.tiny)
+            with measurements.line(f"{method}, gradients, relative difference from the processor's", xla=xla) as line:
+                line |= differences(method, path, xla=xla, tiny=measurements.tiny)
                 line["of_other_rounding"] = differences_of_other_rounding(path, xla=xla)
 
 
-def trains(method: str, figures: Figures) -> None:
+def trains(method: str, measurements: Measurements) -> None:
     """200 steps in float16 and in bfloat16, growing where networks grow, and a step under `mirrored`."""
-    size = {"width": 0.1, "global_batch_size": 4} if figures.tiny else {"width": 0.5, "global_batch_size": 32}
-    steps = 3 if figures.tiny else _STEPS_IN_HALF
+    size = {"width": 0.1, "global_batch_size": 4} if measurements.tiny else {"width": 0.5, "global_batch_size": 32}
+    steps = 3 if measurements.tiny else _STEPS_IN_HALF
     for precision in ("float16", "bfloat16"):
-        with figures.figure(f"{method}, {steps} steps", precision=precision) as line:
-            grown_by = {} if figures.tiny else {"phase_epochs": _GROWING_EPOCHS}
+        with measurements.line(f"{method}, {steps} steps", precision=precision) as line:
+            grown_by = {} if measurements.tiny else {"phase_epochs": _GROWING_EPOCHS}
             metrics = Steps(make_trainer(method, precision=precision, **size, **grown_by)).take(steps)
             line |= _summary(metrics)
-    with figures.figure(f"{method}, 2 steps under mirrored", precision="auto") as line:
+    with measurements.line(f"{method}, 2 steps under mirrored", precision="auto") as line:
         line |= _summary(Steps(make_trainer(method, "mirrored", **size)).take(2))
 
 
-def deterministic(method: str, figures: Figures) -> None:
+def deterministic(method: str, measurements: Measurements) -> None:
     """Two trainings of three steps with deterministic operations: are their weights equal, bit for bit?"""
-    tf.config.experimental.enable_op_determinism()
-    size = {"width": 0.1, "global_batch_size": 4} if figures.tiny else {"width": 0.5, "global_batch_size": 32}
+    make_deterministic()
+    size = {"width": 0.1, "global_batch_size": 4} if measurements.tiny else {"width": 0.5, "global_batch_size": 32}
     for settings in ({"xla": "auto", "precision": "auto"}, {"xla": "off", "precision": "float32"}):
-        with figures.figure(f"{method}, deterministic, two trainings of 3 steps", **settings) as line:
+        with measurements.line(f"{method}, deterministic, two trainings of 3 steps", **settings) as line:
             line |= _twice(method, size | settings)
 
 
-def resumes_on_cpu(figures: Figures) -> None:
+def resumes_on_cpu(measurements: Measurements) -> None:
     """A training with settings left to the device is stopped after a checkpoint, and goes on without the GPU."""
-    with tempfile.TemporaryDirectory() as folder, figures.figure("a checkpoint of the GPU resumes on a CPU") as line:
+    with tempfile.TemporaryDirectory() as folder, measurements.line("a checkpoint of the GPU resumes on a CPU") as line:
         root = Path(folder)
         shards = {"source": "phantom", "output": root / "shards", "image_size": 32, "num_images": 120, "num_shards": 4}
         _run("make_shards", shards)
-        steps = 12 if figures.tiny else 60
+        steps = 12 if measurements.tiny else 60
         settings = {
             "shards": root / "shards",
             "workdir": root / "gan",
@@ -112,10 +113,10 @@ def resumes_on_cpu(figures: Figures) -> None:
         line |= {"to_step": rows[-1]["step"], "rows": len(rows)}
 
 
-def whole_line(figures: Figures) -> None:
+def whole_line(measurements: Measurements) -> None:
     """What `make demo` runs: shards, generator, synthetic shards, evaluation, classifiers, submission, report."""
-    with tempfile.TemporaryDirectory() as folder, figures.figure("the whole line of the demo") as line:
-        if figures.tiny:
+    with tempfile.TemporaryDirectory() as folder, measurements.line("the whole line of the demo") as line:
+        if measurements.tiny:
             _run("make_shards", {"source": "phantom", "output": f"{folder}/demo", "image_size": 32, "num_images": 120})
         else:
             _run("demo", {"workdir": f"{folder}/demo"})
@@ -143,8 +144,7 @@ def _twice(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     for _ in range(2):
         trainer = make_trainer(method, **settings)
         Steps(trainer).take(3)
-        networks = (trainer.networks.generator, trainer.networks.discriminator.trunk)
-        weights.append(np.concatenate([np.ravel(weight) for network in networks for weight in network.get_weights()]))
+        weights.append(weights_of(trainer))
     first, second = weights
     return {"equal": bool(np.array_equal(first, second)), "largest_difference": float(np.abs(first - second).max())}
 

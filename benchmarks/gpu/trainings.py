@@ -1,7 +1,9 @@
-"""Trainings of GANs on random images in memory, for the benchmarks on a GPU."""
+"""Trainings of GANs on random images in memory, for the benchmarks of steps."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -28,11 +30,32 @@ def make_trainer(method: str, strategy: str | tf.distribute.Strategy = "one_devi
 
 def real_batch(config: GanConfig) -> dict[str, np.ndarray]:
     """Returns images uint8 `[B, H, W, 3]`, noise over a ramp, their labels `[B]` and a box each `[B, 1, 4]`."""
-    rng, size, side = np.random.default_rng(0), config.global_batch_size, config.image_size
-    ramp = np.linspace(0, 200, side)[:, None, None]
-    images = (ramp + rng.integers(0, 56, (size, side, side, 3))).astype(np.uint8)
+    rng, size = np.random.default_rng(0), config.global_batch_size
+    images = noisy_ramps(rng, size, config.image_size)
     boxes = np.broadcast_to(np.float32([0.25, 0.25, 0.75, 0.75]), (size, 1, 4))
     return {"image": images, "label": rng.integers(0, len(CLASS_COUNTS), size).astype(np.int32), "boxes": boxes}
+
+
+def noisy_ramps(rng: np.random.Generator, count: int, side: int) -> np.ndarray:
+    """Returns images of noise over a ramp, uint8 `[count, side, side, 3]`."""
+    ramp = np.linspace(0, 200, side)[:, None, None]
+    return (ramp + rng.integers(0, 56, (count, side, side, 3))).astype(np.uint8)
+
+
+def networks_of(trainer: GanTrainer) -> dict[str, keras.Model]:
+    """Returns the networks that a step trains, by name."""
+    return {name: trainer.checkpointed[name] for name in ("generator", "trunk", "head")}
+
+
+def flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """Returns the numbers of arrays as one vector."""
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def weights_of(trainer: GanTrainer) -> np.ndarray:
+    """Returns the weights of all networks that a step trains as one float64 vector."""
+    weights = flat(weight for network in networks_of(trainer).values() for weight in network.get_weights())
+    return weights.astype(np.float64)
 
 
 class Steps:

@@ -6,9 +6,8 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.gpu.figures import Figures, Part, main
-from benchmarks.gpu.trainings import Steps, make_trainer
-from melgan.gans.trainer import GanTrainer
+from benchmarks.gpu.measurements import Measurements, Part, main
+from benchmarks.gpu.trainings import Steps, make_trainer, networks_of, weights_of
 from melgan.training.distribution import make_strategy
 
 _MEGABYTES = 30_000  # of the card's memory for each
@@ -25,33 +24,25 @@ def make_two_devices() -> None:
     tf.config.set_logical_device_configuration((gpus or tf.config.list_physical_devices("CPU"))[0], limits)
 
 
-def two_against_one(method: str, figures: Figures) -> None:
+def two_against_one(method: str, measurements: Measurements) -> None:
     """Weights after the first step in float32 without XLA and TF32, from the same weights and images; time of more."""
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    size = {"width": 0.1, "global_batch_size": 4} if figures.tiny else {"global_batch_size": 128}
-    with figures.figure(f"{method}, two replicas against one", **size) as line:
+    size = {"width": 0.1, "global_batch_size": 4} if measurements.tiny else {"global_batch_size": 128}
+    with measurements.line(f"{method}, two replicas against one", **size) as line:
         settings = size | {"xla": "off", "precision": "float32"}
         mirrored = make_strategy("mirrored")
         one, two = make_trainer(method, **settings), make_trainer(method, mirrored, **settings)
-        for ours, theirs in zip(_networks(one), _networks(two), strict=True):
-            theirs.set_weights(ours.get_weights())
-        before = _flat(one)
+        for name, theirs in networks_of(two).items():
+            theirs.set_weights(networks_of(one)[name].get_weights())
+        before = weights_of(one)
         steps = [Steps(one), Steps(two, mirrored)]
         for each in steps:
             each.take(1)
-        moved = np.linalg.norm(_flat(one) - before)
-        line["difference_over_the_step"] = float(np.linalg.norm(_flat(two) - _flat(one)) / moved)
-        line["ms_one"], line["ms_two"] = (_milliseconds(each, 2 if figures.tiny else _TIMED_STEPS) for each in steps)
-
-
-def _networks(trainer: GanTrainer) -> tuple[tf.keras.Model, ...]:
-    networks = trainer.networks
-    return networks.generator, networks.discriminator.trunk, networks.discriminator.head
-
-
-def _flat(trainer: GanTrainer) -> np.ndarray:
-    arrays = [np.ravel(weight) for network in _networks(trainer) for weight in network.get_weights()]
-    return np.concatenate(arrays).astype(np.float64)
+        moved = np.linalg.norm(weights_of(one) - before)
+        line["difference_over_the_step"] = float(np.linalg.norm(weights_of(two) - weights_of(one)) / moved)
+        line["ms_one"], line["ms_two"] = (
+            _milliseconds(each, 2 if measurements.tiny else _TIMED_STEPS) for each in steps
+        )
 
 
 def _milliseconds(steps: Steps, count: int) -> float:

@@ -96,9 +96,9 @@ class Checkpoints:
     def restore(self) -> int:
         """Restores the newest checkpoint; returns its step, 0 if there is none.
 
-          Raises:
-            ConfigError: if it belongs to another model, naming what differs, or is damaged.
-        DataError: if model.json is damaged.
+        Raises:
+          ConfigError: if it belongs to another model, naming what differs, or is damaged.
+          DataError: if model.json is damaged.
         """
         newest = self.newest
         if newest is None:

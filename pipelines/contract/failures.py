@@ -1,4 +1,6 @@
-"""Failures of the machine, as one line for a user: what a library raises where memory, a disk or a network fails."""
+"""Failures as one line for a user: our own, the system's, and a library's where memory, a disk or a network fails."""
+
+from tfrecords_tools.foundation.errors import UserError
 
 # TensorFlow's errors by name, because not every command imports it: what happened, and what to do.
 _OF_TENSORFLOW = {
@@ -15,6 +17,8 @@ _MODULE = "tensorflow.python.framework.errors_impl"
 
 def as_one_line(error: BaseException) -> str:
     """Returns what happened, where, and what to do, of a failure that a user can do something about; else ""."""
+    if isinstance(error, (UserError, OSError)):
+        return str(error)
     if isinstance(error, MemoryError):
         reason = f" ({error})" if str(error) else ""
         return f"the memory of this machine is used up{reason}; give smaller batches, fewer --workers or fewer pixels"

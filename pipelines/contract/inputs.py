@@ -25,18 +25,13 @@ def absolute(path: str | AnyPath) -> str:
     return str(path) if is_remote(as_path(str(path))) else os.path.abspath(path)
 
 
-def changed(begun_with: Mapping[str, Mapping[str, str]], inputs: Mapping[str, Input]) -> list[str]:
-    """Returns what a run was begun with and would now find changed, as text.
-
-    Arguments:
-      begun_with: `path` and `sha256` of the inputs of a run by name, as config.json holds them.
-      inputs: those of now.
-    """
+def changed(begun_with: Mapping[str, Input], inputs: Mapping[str, Input]) -> list[str]:
+    """Returns what a run was begun with and would now find changed, as text; both are inputs by name."""
     found = []
     for name, now in inputs.items():
         before = begun_with.get(name)
         if before is None:
             found.append(f"--{name} {now.path} has come")
-        elif before["sha256"] != now.sha256:
-            found.append(f"--{name} {now.path} holds something else ({now.sha256[:8]}, not {before['sha256'][:8]})")
-    return found + [f"--{name} {before['path']} has gone" for name, before in begun_with.items() if name not in inputs]
+        elif before.sha256 != now.sha256:
+            found.append(f"--{name} {now.path} holds something else ({now.sha256[:8]}, not {before.sha256[:8]})")
+    return found + [f"--{name} {before.path} has gone" for name, before in begun_with.items() if name not in inputs]

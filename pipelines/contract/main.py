@@ -11,7 +11,7 @@ from absl import app, flags, logging
 from pipelines.contract.failures import as_one_line
 from pipelines.contract.flags import config_from_flags, define_flags, describe_settings
 from pipelines.contract.launching import end_with_parent
-from tfrecords_tools.foundation.errors import Preempted, UserError
+from tfrecords_tools.foundation.errors import Preempted
 from tfrecords_tools.foundation.settings import Config
 
 
@@ -66,11 +66,6 @@ def _one_line_errors() -> Iterator[None]:
     """Ends the process with one line for what a user can repair; with --verbosity=1 also with the traceback."""
     try:
         yield
-    except (UserError, OSError) as error:
-        if flags.FLAGS.verbosity >= 1:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
     except Preempted as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)

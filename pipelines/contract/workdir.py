@@ -319,21 +319,21 @@ def _require_whole(folder: AnyPath) -> None:
 def _require_same_inputs(path: AnyPath) -> None:
     """Compares the inputs of a completed folder with what lies there now; what is away has done its work."""
     begun_with = _recorded_inputs(path) or {}
-    there = {name: _input_at(value["path"]) for name, value in begun_with.items()}
-    there = {name: value for name, value in there.items() if value is not None}
+    there = {name: now for name, before in begun_with.items() if (now := _input_at(before.path)) is not None}
     others = changed({name: begun_with[name] for name in there}, there)
     if others:
         raise CommandError(f"{path}: complete, but with other inputs ({'; '.join(others)}); choose another folder")
 
 
-def _recorded_inputs(path: AnyPath) -> dict[str, dict[str, str]] | None:
+def _recorded_inputs(path: AnyPath) -> dict[str, Input] | None:
     """Returns the inputs that config.json tells of, None where an earlier version wrote it."""
-    return read_plain(path / CONFIG_FILE, _REMEDY).get(_INPUTS)
+    stored_inputs = read_plain(path / CONFIG_FILE, _REMEDY).get(_INPUTS)
+    return None if stored_inputs is None else {name: Input(**value) for name, value in stored_inputs.items()}
 
 
-def _away(begun_with: Mapping[str, Mapping[str, str]]) -> dict[str, Input]:
+def _away(begun_with: Mapping[str, Input]) -> dict[str, Input]:
     """Returns the inputs of a run that are not there any more: what is away has done its work."""
-    return {name: Input(**value) for name, value in begun_with.items() if _input_at(value["path"]) is None}
+    return {name: before for name, before in begun_with.items() if _input_at(before.path) is None}
 
 
 def _input_at(path: str) -> Input | None:

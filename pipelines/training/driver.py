@@ -64,11 +64,8 @@ class Driver:
         self.trainer, self.checkpoints, self.config = trainer, checkpoints, config
         self.start_step = checkpoints.restore()
         self._make_batches, self._strategy = make_batches, surroundings.strategy
-        self._stop_requested, self._note, self._on_checkpoint = (
-            surroundings.stop_requested,
-            note or _list,
-            on_checkpoint,
-        )
+        self._stop_requested, self._on_checkpoint = surroundings.stop_requested, on_checkpoint
+        self._note = note or _list
         self._writer = MetricsWriter(surroundings.folder, series, self.start_step) if surroundings.writable else None
         self._progress = Progress(title or series, config.total_steps, "steps", self.start_step)
 

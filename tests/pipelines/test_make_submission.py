@@ -32,6 +32,18 @@ def test_a_submission_that_would_be_wrong_is_refused_by_name(predictions, wanted
         arrange(predictions, wanted)
 
 
+def test_an_image_may_be_called_na(tmp_path):
+    (tmp_path / "sample.csv").write_text("image_name,target\nNA,0\nISIC_1,0\n")
+    assert read_wanted_names(tmp_path / "sample.csv") == ["NA", "ISIC_1"]
+
+
+@pytest.mark.parametrize("data", [b"", "image_name,target\na,0\n".encode("utf-16"), b"a,b\n1,2\n1,2,3\n"])
+def test_a_sample_submission_that_is_no_table_is_refused(tmp_path, data):
+    (tmp_path / "sample.csv").write_bytes(data)
+    with pytest.raises(CommandError, match=r"sample\.csv: .*--sample_submission"):
+        read_wanted_names(tmp_path / "sample.csv")
+
+
 def test_a_sample_submission_without_names_is_refused(tmp_path):
     (tmp_path / "sample.csv").write_text("id,target\n1,0\n")
     with pytest.raises(CommandError, match="sample.csv: .*image_name.*id, target"):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
+from tfrecords_tools.sources.listing import is_of_the_system
 from tfrecords_tools.sources.siim_isic import CLASSES
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv, require_matches
@@ -54,7 +55,7 @@ def _metadata(folder: AnyPath, names: pd.Series) -> dict[str, pd.Series]:
     """Returns the columns lesion_id, sex, age_approx and anatom_site_general_challenge, as far as tables have them."""
     known = pd.DataFrame(index=pd.Index(names))
     for ending in ("_Metadata.csv", "_LesionGroupings.csv"):
-        if any(file.name.endswith(ending) for file in list_files(folder)):
+        if _files(folder, ending):
             path = _the_one(folder, ending)
             table = read_csv(path, ("image",), "image").set_index("image")
             # Unknown lesions would be spread over the folds.
@@ -67,7 +68,12 @@ def _metadata(folder: AnyPath, names: pd.Series) -> dict[str, pd.Series]:
 
 def _the_one(folder: AnyPath, ending: str, places: Sequence[str] = ("",)) -> AnyPath:
     """Returns the only file of this ending in some folders of the folder."""
-    found = [place + file.name for place in places for file in list_files(folder / place) if file.name.endswith(ending)]
+    found = _files(folder, ending, places)
     if len(found) != 1:
         raise DataError(f"{folder}: {len(found)} files *{ending}, exactly one is needed; one challenge a folder")
     return folder / found[0]
+
+
+def _files(folder: AnyPath, ending: str, places: Sequence[str] = ("",)) -> list[str]:
+    names = [place + file.name for place in places for file in list_files(folder / place)]
+    return [name for name in names if name.endswith(ending) and not is_of_the_system(name)]

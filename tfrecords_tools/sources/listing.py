@@ -6,7 +6,7 @@ taken for images, they would be a class of their own, or the same image twice.
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from absl import logging
@@ -33,9 +33,9 @@ def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
     """
     files, links = (list_files(folder, recursive=True), []) if is_remote(folder) else _walk(folder)
     files = [file for file in files if not is_of_the_system(file.name)]
-    unreadable = [file.name for file in files if not _is_utf8(file.name)]
-    taken = [file for file in files if _is_utf8(file.name) and _ending(file) in extensions]
+    images = [file for file in files if _ending(file) in extensions]
     others = Counter(_ending(file) or "none" for file in files if _ending(file) not in extensions)
+    unreadable = [file.name for file in images if not _is_utf8(file.name)]
     if others:
         counts = ", ".join(f"{count} with {ending}" for ending, count in others.most_common())
         logging.warning("%s: files with other endings were left out: %s", folder, counts)
@@ -43,7 +43,7 @@ def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
         logging.warning("%s: linked folders that lead out of it were left out: %s", folder, _some(sorted(links)))
     if unreadable:
         logging.warning("%s: files whose names are not UTF-8 were left out: %s", folder, _some(unreadable))
-    return sorted(taken, key=lambda file: file.name)
+    return sorted((file for file in images if _is_utf8(file.name)), key=lambda file: file.name)
 
 
 def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
@@ -78,8 +78,5 @@ def _is_utf8(name: str) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(_shown(names)) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
-def _shown(names: Sequence[str]) -> Iterator[str]:
-    yield from (name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
+    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -39,6 +39,8 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
         test = _with_files(read_csv(folder / "test.csv", _TEST_COLUMNS, "image_name"), folder, "jpeg/test")
         test = test.assign(diagnosis=None)[list(COLUMNS)]
     sample_submission = folder / "sample_submission.csv"
+    if is_file(sample_submission):
+        read_csv(sample_submission, ("image_name",), "image_name")  # refused now, not when all shards are written
     return SourceTable(
         root=folder,
         classes=CLASSES,

@@ -17,7 +17,6 @@ from tfrecords_tools.sources.table import file_columns
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
-
 _MISSING_VALUES = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
 _LEAST_MATCHING = 0.5  # of the names of a table; fewer are no images that are missing, but other names
 _SMALL = 10  # names; of so few, one will do
@@ -33,7 +32,7 @@ def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.Data
     """
     if not is_file(path):
         raise DataError(f"{path}: no such file; --input must be laid out as the original download")
-    table = _parse(path, read_bytes(path), (*columns, name_column))
+    table = _parse(path, read_bytes(path), columns, name_column)
     missing = [column for column in columns if column not in table]
     if missing:
         raise DataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
@@ -51,19 +50,21 @@ def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.Data
     return table.assign(**{name_column: names})
 
 
-def _parse(path: AnyPath, data: bytes, expected: Sequence[str]) -> pd.DataFrame:
+def _parse(path: AnyPath, data: bytes, columns: Sequence[str], name_column: str) -> pd.DataFrame:
     """Returns the table of CSV bytes, with ids and ages as text and columns as they are expected to be called."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: its encoding is UTF-16; save it as UTF-8")
     try:
         header = pd.read_csv(io.BytesIO(data), nrows=0, index_col=False).columns
-        known = {column.lower(): column for column in (*expected, *METADATA, "lesion_id")}
+        known = {column.lower(): column for column in (*columns, name_column, *METADATA, "lesion_id")}
         called = {column: known.get(column.strip().lower(), column.strip()) for column in header}
-        if not set(called.values()) & set(expected) and (found := [mark for mark in ";\t|" if mark in header[0]]):
+        if not set(called.values()) & {*columns, name_column} and (
+            found := [mark for mark in ";\t|" if mark in header[0]]
+        ):
             raise DataError(f"{path}: its columns are separated by {found[0]!r}; save it with commas")
-        ids = {column for column, name in called.items() if name in (expected[-1], PATIENT, "lesion_id", AGE)}
+        ids = {column for column, name in called.items() if name in (name_column, PATIENT, "lesion_id", AGE)}
         # An image may be called NA; in all other columns that is a missing value.
-        missing = {column: [] if called[column] == expected[-1] else list(_MISSING_VALUES) for column in header}
+        missing = {column: [] if called[column] == name_column else list(_MISSING_VALUES) for column in header}
         table = pd.read_csv(
             io.BytesIO(data), dtype=dict.fromkeys(ids, str), index_col=False, keep_default_na=False, na_values=missing
         )

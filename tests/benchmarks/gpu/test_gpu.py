@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.gpu import how_fast, it_runs
-from benchmarks.gpu.figures import Figures, read_figures
+from benchmarks.gpu.measurements import Measurements, read_measurements
 from benchmarks.gpu.roofline import Work, floor_seconds, works_of
 from melgan.gans.methods import METHODS
 from tests.conftest import ROOT
@@ -18,35 +18,35 @@ def run(benchmark, folder, *parts):
     command = [sys.executable, "-m", f"benchmarks.gpu.{benchmark}", *parts, "--tiny", f"--out={folder}"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    figures = read_figures(folder)
-    assert [figure for figure in figures if "error" in figure] == []
-    assert len([line for line in result.stdout.splitlines() if line.startswith("part=")]) == len(figures)
-    return figures
+    measurements = read_measurements(folder)
+    assert [line for line in measurements if "error" in line] == []
+    assert len([line for line in result.stdout.splitlines() if line.startswith("part=")]) == len(measurements)
+    return measurements
 
 
 @pytest.mark.slow
 def test_it_runs(tmp_path):
-    figures = run("it_runs", tmp_path, "device", "deterministic:gan", "gradients:gan")
-    assert figures[0]["gpus"] == 0
-    assert [figure["equal"] for figure in figures if "equal" in figure] == [True, True]
-    differences = [figure["generator_gradient"] for figure in figures if "generator_gradient" in figure]
+    measurements = run("it_runs", tmp_path, "device", "deterministic:gan", "gradients:gan")
+    assert measurements[0]["gpus"] == 0
+    assert [line["equal"] for line in measurements if "equal" in line] == [True, True]
+    differences = [line["generator_gradient"] for line in measurements if "generator_gradient" in line]
     assert differences == [0.0, 0.0]  # the same processor and the same algorithms
 
 
 @pytest.mark.slow
 def test_how_fast(tmp_path):
-    figures = run("how_fast", tmp_path, "ceilings", "equal")
-    rates = [figure["flops_per_second"] for figure in figures if "flops_per_second" in figure]
+    measurements = run("how_fast", tmp_path, "ceilings", "equal")
+    rates = [line["flops_per_second"] for line in measurements if "flops_per_second" in line]
     assert len(rates) == 4
     assert min(rates) > 0
-    (single, *_) = (figure for figure in figures if figure.get("precision") == "float32" and figure["part"] == "equal")
+    (single, *_) = (line for line in measurements if line["part"] == "equal" and line["precision"] == "float32")
     assert max(single["relative_differences"]) < 1e-5
 
 
 @pytest.mark.slow
 def test_two_replicas(tmp_path):
-    (figure,) = run("two_replicas", tmp_path, "bagan_gp")
-    assert figure["difference_over_the_step"] < 1e-5
+    (measurement,) = run("two_replicas", tmp_path, "bagan_gp")
+    assert measurement["difference_over_the_step"] < 1e-5
 
 
 def test_every_method_has_its_parts():
@@ -57,13 +57,13 @@ def test_every_method_has_its_parts():
 
 
 def test_a_figure_that_fails_is_written_and_the_part_goes_on(tmp_path):
-    figures = Figures(tmp_path / "figures.jsonl", "part", tiny=True, seconds=60)
-    with figures.figure("fails", batch=4) as line:
+    measurements = Measurements(tmp_path / "measurements.jsonl", "part", tiny=True, seconds=60)
+    with measurements.line("fails", batch=4) as line:
         line["begun"] = True
         raise ValueError("no such card")
-    with figures.figure("works") as line:
+    with measurements.line("works") as line:
         line["ms"] = 1.5
-    failed, worked = (json.loads(text) for text in (tmp_path / "figures.jsonl").read_text().splitlines())
+    failed, worked = (json.loads(text) for text in (tmp_path / "measurements.jsonl").read_text().splitlines())
     assert (failed["what"], failed["batch"], failed["begun"]) == ("fails", 4, True)
     assert "no such card" in failed["error"]
     assert worked["ms"] == 1.5

@@ -59,6 +59,25 @@ def write_lock(folder: AnyPath, **holder: str | int) -> None:
     )
 
 
+@contextmanager
+def beating_lock(folder: AnyPath, **holder: str | int) -> Iterator[None]:
+    """Keeps a lock of somebody else alive."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            write_lock(folder, **holder)
+
+    write_lock(folder, **holder)
+    beats = threading.Thread(target=beat)
+    beats.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beats.join()
+
+
 def test_a_second_process_is_refused_while_the_first_lives_and_enters_when_it_was_killed(folder):
     with holder(folder) as first:
         with pytest.raises(DataError, match=f"{folder}: "):
@@ -115,21 +134,11 @@ def test_the_lock_of_a_process_of_this_machine_that_is_gone_is_taken_at_once(buc
 
 def test_a_live_lock_of_a_container_with_the_same_name_and_number_is_respected(bucket):
     """There, no such process runs: its host and number are those of a process of this machine that has ended."""
-    folder, ended = as_path(bucket), threading.Event()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-
-    def beat() -> None:
-        while not ended.wait(BEAT):
-            write_lock(folder, host=socket.gethostname(), pid=gone.pid)
-
-    write_lock(folder, host=socket.gethostname(), pid=gone.pid)
-    beats = threading.Thread(target=beat)
-    beats.start()
-    with pytest.raises(DataError, match=f"{folder}: "):
-        FolderLock(folder, beat_seconds=BEAT)
-    ended.set()
-    beats.join()
+    lock_of_the_container = beating_lock(as_path(bucket), host=socket.gethostname(), pid=gone.pid)
+    with lock_of_the_container, pytest.raises(DataError, match=f"{bucket}: "):
+        FolderLock(as_path(bucket), beat_seconds=BEAT)
 
 
 def test_of_many_starts_at_one_moment_one_gets_the_lock(bucket):
@@ -178,20 +187,9 @@ def test_the_lock_of_another_machine_is_taken_when_it_does_not_beat(bucket):
 
 
 def test_the_lock_of_another_machine_that_beats_is_respected(bucket):
-    folder, ended = as_path(bucket), threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(BEAT):
-            write_lock(folder)
-
-    write_lock(folder)
-    beats = threading.Thread(target=beat)
-    beats.start()
-    with pytest.raises(DataError, match=f"{folder}: "):
-        FolderLock(folder, beat_seconds=BEAT)
-    ended.set()
-    beats.join()
-    assert json.loads(read_text(folder / LOCK_FILE))["host"] == "another-machine"
+    with beating_lock(as_path(bucket)), pytest.raises(DataError, match=f"{bucket}: "):
+        FolderLock(as_path(bucket), beat_seconds=BEAT)
+    assert json.loads(read_text(as_path(bucket) / LOCK_FILE))["host"] == "another-machine"
 
 
 def test_a_lock_that_is_given_free_while_it_is_looked_at_is_taken(bucket):

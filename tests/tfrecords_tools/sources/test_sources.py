@@ -192,6 +192,16 @@ def test_a_missing_folder_is_named(tmp_path, source, place):
         ("siim_isic", lambda folder: (folder / "train.csv").write_text(""), r"train\.csv: not a CSV table"),
         ("siim_isic", lambda folder: (folder / "train.csv").write_bytes(b"\xff\xfe\0"), r"train\.csv: .*UTF-16.*UTF-8"),
         ("siim_isic", changed("train.csv", "ISIC_2", ""), r"train\.csv: no image_name in line 4"),
+        (
+            "siim_isic",
+            lambda folder: (folder / "sample_submission.csv").write_text("image_name\nISIC_9\n", "utf-16"),
+            r"sample_submission\.csv: .*UTF-16.*UTF-8",
+        ),
+        (
+            "siim_isic",
+            lambda folder: (folder / "sample_submission.csv").write_text("id\nISIC_9\n"),
+            r"sample_submission\.csv: no column image_name; it has id$",
+        ),
         ("siim_isic", changed("train.csv", "ISIC_1,", "ISIC_1,,"), r"train\.csv: not a CSV table .*line 3"),
         ("cells", removed("cell_10.txt"), r"cell_10\.txt: no such file"),
         ("cells", changed("cell_10.txt", "ring", "rings"), r"cell_10\.txt: label 'rings' is not one of red blood cell"),
@@ -310,6 +320,13 @@ def test_isic_2019_is_melanoma_or_not_with_its_lesions_and_metadata(tmp_path):
     assert train["sex"].fillna("").tolist() == ["female", "", "male"]
     assert train["anatom_site_general_challenge"].fillna("").tolist() == ["anterior torso", "", "posterior torso"]
     assert train["patient_id"].isna().all()
+
+
+def test_the_files_that_a_mac_adds_to_an_archive_are_no_tables(tmp_path):
+    write_isic_2019(tmp_path)
+    for name in ("ISIC_2019_Training_GroundTruth.csv", "ISIC_2019_Training_Metadata.csv"):
+        (tmp_path / f"._{name}").write_bytes(b"\0\x05\x16\x07\0")
+    assert SOURCES["isic_archive"](tmp_path, OPTIONS).train["lesion_id"].notna().sum() == 2
 
 
 @pytest.mark.parametrize("unpacked", [True, False])

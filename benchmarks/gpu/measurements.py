@@ -1,4 +1,4 @@
-"""Figures of a benchmark on a GPU: parts in processes of their own, a line of JSON for each figure, a table.
+"""Measurements of a benchmark on a GPU: parts in processes of their own, a line of JSON for each, a table.
 
 What is known is on disk before the next part can fail, so that a run that is cut short keeps what it has.
 """
@@ -22,12 +22,12 @@ from typing import Any
 
 import tensorflow as tf
 
-_FILE = "figures.jsonl"
+_FILE = "measurements.jsonl"
 _LOG = "parts.log"
 
 
-class Figures:
-    """The figures of one part.
+class Measurements:
+    """The measurements of one part.
 
     Arguments:
       path: file that they are appended to.
@@ -46,16 +46,16 @@ class Figures:
         return time.monotonic() > self._end
 
     def earlier(self) -> list[dict[str, Any]]:
-        """Returns all figures in the file so far, those of other parts too."""
-        return read_figures(self._path.parent)
+        """Returns all measurements in the file so far, those of other parts too."""
+        return read_measurements(self._path.parent)
 
     @contextlib.contextmanager
-    def figure(self, what: str, **settings: Any) -> Iterator[dict[str, Any]]:
-        """Gives the line of a figure to fill in and appends it; an error becomes the figure, and the part goes on."""
+    def line(self, what: str, **settings: Any) -> Iterator[dict[str, Any]]:
+        """Gives the line of a measurement to fill in and appends it, in place of the value an error if one comes."""
         line, started = {"part": self._part, "what": what, **settings}, time.monotonic()
         try:
             yield line
-        except Exception as error:  # one figure that cannot be measured must not take the others along
+        except Exception as error:  # what cannot be measured must not take the rest along
             line["error"] = f"{type(error).__name__}: {str(error)[:400]}"
             traceback.print_exc()
         line["took_s"] = round(time.monotonic() - started, 1)
@@ -67,7 +67,7 @@ class Figures:
 class Part:
     """A part of a benchmark: what it measures, and the seconds that it may take."""
 
-    measure: Callable[[Figures], None]
+    measure: Callable[[Measurements], None]
     seconds: float
 
 
@@ -91,7 +91,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     parser.add_argument("--seconds", type=float, default=default_seconds, help="after which nothing more is begun")
-    parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="folder of the figures")
+    parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="folder of the measurements")
     parser.add_argument("--tiny", action="store_true", help="sizes that measure nothing, for a try without a GPU")
     parser.add_argument("--only", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -102,11 +102,11 @@ def main(
     if arguments.only:
         (name,) = arguments.parts
         prepare()
-        parts[name].measure(Figures(arguments.out / _FILE, name, tiny=arguments.tiny, seconds=arguments.seconds))
+        parts[name].measure(Measurements(arguments.out / _FILE, name, tiny=arguments.tiny, seconds=arguments.seconds))
         return
-    before = len(read_figures(arguments.out))
+    before = len(read_measurements(arguments.out))
     _run_parts(module, {name: parts[name] for name in arguments.parts or parts}, processes, arguments)
-    print_table(read_figures(arguments.out)[before:])
+    print_table(read_measurements(arguments.out)[before:])
 
 
 def _run_parts(module: str, parts: Mapping[str, Part], processes: int, arguments: argparse.Namespace) -> None:
@@ -132,16 +132,18 @@ def _run_parts(module: str, parts: Mapping[str, Part], processes: int, arguments
         list(pool.map(run, parts))
 
 
-def read_figures(folder: Path) -> list[dict[str, Any]]:
-    """Returns all figures in a folder, none if there are none."""
+def read_measurements(folder: Path) -> list[dict[str, Any]]:
+    """Returns all measurements in a folder, none if there are none."""
     path = folder / _FILE
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
 
 
-def print_table(figures: Sequence[Mapping[str, Any]]) -> None:
-    """Prints figures, one a line."""
-    for figure in figures:
-        rounded = {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in figure.items()}
+def print_table(measurements: Sequence[Mapping[str, Any]]) -> None:
+    """Prints measurements, one a line."""
+    for measurement in measurements:
+        rounded = {
+            name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in measurement.items()
+        }
         print("  ".join(f"{name}={value}" for name, value in rounded.items()))
 
 
