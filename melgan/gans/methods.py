@@ -135,15 +135,13 @@ METHODS: dict[str, dict] = {
         "latent_dim": 100,
     },
     # Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline", sections 2 and 3; settings of the
-    # authors' code (github.com/brownvc/R3GAN) for CIFAR-10 and FFHQ at 64 px. There the burn-in is 20 million images,
-    # 400 passes over CIFAR-10: as passes it suits small data sets too. At 256 px they take 150 and 15 for the penalty.
+    # authors' code (github.com/brownvc/R3GAN) for CIFAR-10 and FFHQ. There the burn-in is 20 million images, 400 passes
+    # over CIFAR-10: as passes it suits small data sets too. The penalty depends on the size: see PRESETS_OF_SIZE.
     # https://arxiv.org/abs/2501.05441
     "r3gan": {
         "architecture": "r3gan",
         "objective": "relativistic",
         "penalty": "r1_r2",
-        "penalty_weight": 2.0,
-        "final_penalty_weight": 0.2,
         "wrong_labels": False,
         "label_sampling": "paired",
         "disc_steps": 1,
@@ -164,6 +162,26 @@ METHODS: dict[str, dict] = {
     "cpggan": _PROGAN | {"architecture": "cpggan", "latent_dim": 513},
 }
 
+# Further settings of a method by image size in pixels.
+PRESETS_OF_SIZE: dict[str, dict[int, dict]] = {
+    # The authors' gamma for CIFAR-10, FFHQ at 64 px and FFHQ at 256 px; at 128 px the geometric mean of its neighbours.
+    "r3gan": {
+        32: {"penalty_weight": 0.05, "final_penalty_weight": 0.005},
+        64: {"penalty_weight": 2.0, "final_penalty_weight": 0.2},
+        128: {"penalty_weight": 17.0, "final_penalty_weight": 1.7},
+        256: {"penalty_weight": 150.0, "final_penalty_weight": 15.0},
+    },
+}
+
+
+def preset(method: str, image_size: int) -> dict:
+    """Returns the settings that a method presets for images of a size in pixels.
+
+    Raises:
+      ConfigError: for an unknown method.
+    """
+    return look_up(METHODS, method, "method") | PRESETS_OF_SIZE.get(method, {}).get(image_size, {})
+
 
 def resolve(config: GanConfig) -> GanConfig:
     """Returns the config with every field that is None filled in from its method.
@@ -173,6 +191,7 @@ def resolve(config: GanConfig) -> GanConfig:
     Raises:
       ConfigError: for an unknown method.
     """
-    preset = look_up(METHODS, config.method, "method")
     missing = {f.name for f in fields(config) if getattr(config, f.name) is None}
-    return replace(config, **{name: value for name, value in preset.items() if name in missing})
+    return replace(
+        config, **{name: value for name, value in preset(config.method, config.image_size).items() if name in missing}
+    )

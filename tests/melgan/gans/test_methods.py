@@ -1,4 +1,5 @@
-from dataclasses import fields, replace
+from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 
@@ -7,7 +8,7 @@ from melgan.gans.architectures.networks import IMAGE_SIZES
 from melgan.gans.combinations import require_possible
 from melgan.gans.config import GanConfig
 from melgan.gans.labels import LABEL_SAMPLINGS
-from melgan.gans.methods import METHODS, resolve
+from melgan.gans.methods import METHODS, preset, resolve
 from melgan.gans.objectives import OBJECTIVES
 from melgan.gans.penalties import PENALTIES
 from tfrecords_tools.foundation.errors import ConfigError
@@ -21,15 +22,16 @@ OPTIONAL_FIELDS = {"discriminator_learning_rate", "batch_sampling", "burn_in_epo
 
 @pytest.mark.parametrize("method", METHODS)
 def test_presets_fill_every_empty_field_from_the_tables(method):
-    assert PRESET_FIELDS - OPTIONAL_FIELDS <= METHODS[method].keys() <= PRESET_FIELDS
     config = resolve(GanConfig(method=method))
-    assert {name: getattr(config, name) for name in PRESET_FIELDS} == dict.fromkeys(PRESET_FIELDS) | METHODS[method]
+    expected = preset(method, config.image_size)
+    assert PRESET_FIELDS - OPTIONAL_FIELDS <= expected.keys() <= PRESET_FIELDS
+    assert {name: getattr(config, name) for name in PRESET_FIELDS} == dict.fromkeys(PRESET_FIELDS) | expected
     assert config.architecture in ARCHITECTURES
     assert config.objective in OBJECTIVES
     assert config.penalty in PENALTIES
     assert config.label_sampling in LABEL_SAMPLINGS
     for image_size in IMAGE_SIZES:
-        require_possible(replace(config, image_size=image_size), (900, 10))
+        require_possible(resolve(GanConfig(method=method, image_size=image_size)), (900, 10))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -57,8 +59,8 @@ PUBLISHED = {
     "bagan": {"learning_rate": 5e-5, "beta_1": 0.5, "beta_2": 0.999, "latent_dim": 100, "disc_steps": 1}
     | {"autoencoder_epochs": 150, "label_sampling": "balanced", "batch_sampling": "balanced", "penalty": "none"}
     | {"objective": "softmax_cross_entropy", "architecture": "bagan"},
-    # Huang et al. 2024, authors' code, CIFAR-10 and FFHQ at 64 px
-    "r3gan": {"objective": "relativistic", "penalty": "r1_r2", "penalty_weight": 2.0, "final_penalty_weight": 0.2}
+    # Huang et al. 2024, authors' code
+    "r3gan": {"objective": "relativistic", "penalty": "r1_r2"}
     | {"learning_rate": 2e-4, "final_learning_rate": 5e-5, "beta_1": 0.0, "beta_2": 0.9, "final_beta_2": 0.99}
     | {"disc_steps": 1, "latent_dim": 64, "label_sampling": "paired", "fresh_batches": True},
     # Han et al. 2019, with the settings of PGGAN, and a number that chooses the boxes
@@ -74,6 +76,17 @@ PUBLISHED = {
 def test_presets_are_the_published_settings(method):
     config = resolve(GanConfig(method=method))
     assert {name: getattr(config, name) for name in PUBLISHED[method]} == PUBLISHED[method]
+
+
+@pytest.mark.parametrize(("image_size", "gamma"), [(32, 0.05), (64, 2.0), (256, 150.0)])  # CIFAR-10, and FFHQ
+def test_the_penalty_of_r3gan_is_the_published_one_of_the_size(image_size, gamma):
+    config = resolve(GanConfig(method="r3gan", image_size=image_size))
+    assert (config.penalty_weight, config.final_penalty_weight) == (gamma, pytest.approx(gamma / 10))
+
+
+def test_the_penalty_of_r3gan_grows_with_the_size():
+    sizes = [resolve(GanConfig(method="r3gan", image_size=image_size)) for image_size in IMAGE_SIZES]
+    assert all(small.penalty_weight < large.penalty_weight for small, large in pairwise(sizes))
 
 
 @pytest.mark.parametrize("settings", [{"label_sampling": "real", "autoencoder_epochs": 0}, {"autoencoder_epochs": 0}])
