@@ -15,10 +15,11 @@ from melgan.sampling import first_requests
 from pipelines.artefacts.evaluation import EvaluationReport, row_of
 from pipelines.artefacts.image_sets import SyntheticImages, read_images
 from pipelines.artefacts.shards import open_shards, split_fold
-from pipelines.contract.shared_settings import JPEG_QUALITY, SamplingSettings
+from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.pages.grids import Column, write_grid
 from pipelines.synthesis.samplers import open_sampler
 from tfrecords_tools.foundation.documents import from_plain
+from tfrecords_tools.images import JPEG_QUALITY
 
 _METRICS = {
     "kid": "KID",

@@ -16,7 +16,7 @@ from pathlib import Path
 from absl import logging
 
 from melgan.metrics.intervals import Interval
-from pipelines.artefacts.classifier_run import ClassifierReport
+from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport
 from pipelines.artefacts.submission import SUBMISSION_FILE
 from pipelines.contract.launching import as_flags, run_command
@@ -54,6 +54,7 @@ COMMANDS: tuple[tuple[str, dict], ...] = (
             "workdir": "WORKDIR/gan",
             "num_folds": _NUM_FOLDS,
             "fold": 0,
+            "image_size": 64,
             "width": 0.25,
             "global_batch_size": 32,
             "total_steps": 300,
@@ -117,7 +118,7 @@ def run(config: DemoConfig) -> None:
 
 def _print_summary(workdir: Path, seconds: float) -> None:
     for name in ("real_only", "with_synthetic"):
-        print(f"{name:>15}: AUC {_interval(read_report(workdir / name, ClassifierReport).metrics['auc'])}")
+        print(f"{name:>15}: AUC {_interval(read_classifier_run(workdir / name).mean_auc)}")
     for comparison in read_report(workdir / "report", ReportReport).comparisons:
         difference = _interval(comparison.interval, sign="+")
         print(f"     difference: AUC {difference} on {comparison.images} images of drawn lesions")

@@ -44,7 +44,6 @@ from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import (
-    JPEG_QUALITY,
     CacheSettings,
     ExtractorSettings,
     JpegSettings,
@@ -59,6 +58,7 @@ from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.files import as_path, is_remote, write_atomically
 from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.provenance import SeenShards
 
 METRICS_TABLE, NEAREST_TABLE, PAGE = "metrics.csv", "nearest.csv", "report.html"
@@ -72,11 +72,13 @@ _OF_SYNTHETIC_ALONE = {"memorisation": FEATURES, "memorisation_pixels": PIXELS}
 class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
     """Settings of evaluate_gan."""
 
-    gan: str = setting("", "folder that train_gan wrote, to draw from; or --synthetic")
-    synthetic: str = setting("", "folder that synthesize wrote; or --gan")
-    shards: str = setting(help="real shards that the generator was trained on, all folds of them")
+    gan: str = setting("", "folder that train_gan wrote, to draw from; or --synthetic", is_path=True)
+    synthetic: str = setting("", "folder that synthesize wrote; or --gan", is_path=True)
+    shards: str = setting(help="real shards that the generator was trained on, all folds of them", is_path=True)
     output: str = setting(help="folder of the metrics and pictures", changes_result=False)
-    features: str = setting("inception", f"what turns images into features: {', '.join(EXTRACTORS)} or classifier:RUN")
+    features: str = setting(
+        "inception", f"what turns images into features: {', '.join(EXTRACTORS)} or classifier:RUN", is_path=True
+    )
     metrics: tuple[str, ...] = setting((), f"of {', '.join(METRICS)}; all by default")
     images_per_class: int = setting(
         0, f"images to draw of each class; 0: as many as real ones are held out, and {_LEAST_PER_CLASS} at least"

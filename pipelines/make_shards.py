@@ -27,7 +27,7 @@ from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.foundation.errors import CommandError, DataError, look_up
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
-from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 from tfrecords_tools.images import FITS, Encoding
 from tfrecords_tools.manifest import (
     MANIFEST_FILE,
@@ -62,12 +62,15 @@ class MakeShardsConfig(JpegSettings):
 
     source: tuple[str, ...] = setting(help=f"data set: {', '.join(SOURCES)}; repeat it with --input to merge several")
     output: str = setting(help="folder of the shards, local or gs://", changes_result=False)
-    input: tuple[str, ...] = setting((), "folder of each --source, local or gs:// (phantom: default OUTPUT_images)")
-    image_size: int = setting(256, "side of the stored images in pixels")
+    input: tuple[str, ...] = setting(
+        (), "folder of each --source, local or gs:// (phantom: default OUTPUT_images)", is_path=True
+    )
+    image_size: int = setting(IMAGE_SIZE, "side of the stored images in pixels")
     fit: str = setting("crop", "how images that are not square become square", choices=tuple(FITS))
     boxes: str | None = setting(
         None,
         "boxes of lesions: CSV of image_name, x_min, y_min, x_max, y_max in pixels; auto: looked for in the images",
+        is_path=True,
     )
     num_shards: int = setting(15, "shards of each split; a fold is a set of whole shards")
     duplicates: str = setting(

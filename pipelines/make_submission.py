@@ -38,10 +38,12 @@ from tfrecords_tools.foundation.settings import setting
 class MakeSubmissionConfig(CacheSettings):
     """Settings of make_submission."""
 
-    runs: tuple[str, ...] = setting(help="folders that train_classifier wrote, separated by commas")
+    runs: tuple[str, ...] = setting(help="folders that train_classifier wrote, separated by commas", is_path=True)
     output: str = setting(help="folder of submission.csv", changes_result=False)
-    shards: str = setting("", "folder that make_shards wrote (default: the one of the first run)")
-    sample_submission: str = setting("", "file with the rows wanted (default: sample_submission.csv of the shards)")
+    shards: str = setting("", "folder that make_shards wrote (default: the one of the first run)", is_path=True)
+    sample_submission: str = setting(
+        "", "file with the rows wanted (default: sample_submission.csv of the shards)", is_path=True
+    )
     label: str = setting("", "class whose probability is the target (default: the last class)")
 
 
@@ -137,7 +139,7 @@ def _mean_predictions(runs: Sequence[ClassifierRun], shards: Shards, label: str)
     total = None
     for done, (run, fold) in enumerate(folds, start=1):
         predictor = Predictor(run.load(fold), run.config.test_time_views)
-        table = predictions_table(predictor, run.config.image_size, shards, shards.manifest.split("test"), fold)
+        table = predictions_table(predictor, run.config, shards, shards.manifest.split("test"), fold)
         own = table.set_index("image_name")[label]
         total = own if total is None else total + own
         progress.update(done)

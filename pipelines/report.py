@@ -60,7 +60,7 @@ SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
 class ReportConfig(Settings):
     """Settings of report."""
 
-    runs: tuple[str, ...] = setting(help="folders of any command, separated by commas")
+    runs: tuple[str, ...] = setting(help="folders of any command, separated by commas", is_path=True)
     output: str = setting(help="folder of report.html", changes_result=False)
     title: str = setting("melgan report", "title of the page")
 

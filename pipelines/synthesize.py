@@ -46,7 +46,7 @@ from tfrecords_tools.verifying import require_sizes
 class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
     """Settings of synthesize."""
 
-    gan: str = setting(help="folder that train_gan wrote")
+    gan: str = setting(help="folder that train_gan wrote", is_path=True)
     output: str = setting(help="folder of the synthetic shards", changes_result=False)
     label: str = setting("", "name of the class to draw")
     count: int = setting(0, "how many images of --label")
@@ -54,13 +54,14 @@ class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheS
     boxes: str = setting(
         "",
         "CSV of where lesions are placed: x_min, y_min, x_max, y_max as fractions of the sides, a row an image in turn",
+        is_path=True,
     )
     reject_copies: bool = setting(
         False, "draw others in place of images nearer to a training image than held-out real ones are"
     )
-    shards: str = setting("", "real shards, for --reject_copies (default: the shards of the GAN run)")
+    shards: str = setting("", "real shards, for --reject_copies (default: the shards of the GAN run)", is_path=True)
     features: str = setting(
-        "pixels", f"where copies are looked for, beside pixels: {', '.join(EXTRACTORS)} or classifier:RUN"
+        "pixels", f"where copies are looked for, beside pixels: {', '.join(EXTRACTORS)} or classifier:RUN", is_path=True
     )
     shard_size: int = setting(1000, "images per shard")
 

@@ -11,9 +11,11 @@ shard whose generator saw a shard of the validation fold is refused.
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 from absl import logging
@@ -37,14 +39,15 @@ from pipelines.artefacts.classifier_run import (
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
+from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.predictions import evaluate_predictions, predictions_table, read_predictions, scores
 from pipelines.artefacts.seen import require_no_leak
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
-from pipelines.contract.inputs import Input, file_input
-from pipelines.contract.main import main, stop_on_sigterm
+from pipelines.contract.inputs import Input, absolute, file_input
+from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.training.driver import Driver, Surroundings
-from tfrecords_tools.foundation.errors import look_up
+from tfrecords_tools.foundation.errors import Preempted, look_up
 from tfrecords_tools.foundation.files import write_atomically, written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
@@ -67,22 +70,35 @@ def run(config: TrainClassifierConfig) -> None:
         shards = open_shards(config.shards, "shards", config.cache_dir)
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
         inputs = _inputs(config, shards, synthetic)
-        surroundings = Surroundings(
-            strategy=make_strategy(config.strategy),
-            folder=workdir.path,
-            writable=True,
-            stop_requested=stop_on_sigterm(),
-        )
+        strategy = make_strategy(config.strategy)
         for fold in config.fold_numbers:
             if not (workdir.path / f"fold{fold}" / PREDICTIONS_FILE).is_file():
-                training = FoldTraining(config, shards, synthetic[fold], fold, surroundings)
-                workdir.begin(inputs)
-                driver = training.start()
-                run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
-                training.complete()
+                _train_fold(config, shards, synthetic[fold], fold, strategy, workdir, inputs)
                 tf.keras.backend.clear_session()
         workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
         _complete(config, shards, synthetic, workdir)
+
+
+def _train_fold(
+    config: TrainClassifierConfig,
+    shards: Shards,
+    synthetic: list[Shards],
+    fold: int,
+    strategy: tf.distribute.Strategy,
+    workdir: Workdir,
+    inputs: dict[str, Input],
+) -> None:
+    with sigterm_as_request() as stop_requested:
+        surroundings = Surroundings(
+            strategy=strategy, folder=workdir.path, writable=True, stop_requested=stop_requested
+        )
+        training = FoldTraining(config, shards, synthetic, fold, surroundings)
+        workdir.begin(inputs)
+        driver = training.start()
+        run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
+    if stop_requested():
+        raise Preempted(f"stopped after the last step of fold {fold}; start the same command again to resume")
+    training.complete()
 
 
 class FoldTraining:
@@ -100,10 +116,10 @@ class FoldTraining:
         self._folder = surroundings.folder / f"fold{fold}"
         training, self._validation = split_fold(shards.manifest, config.num_folds, fold)
         self._streams = _streams(config, shards.read(training), synthetic)
-        images_per_epoch = self._streams[0].shards.num_records / (1 - config.synthetic_fraction)
+        images_per_epoch = self._streams[0].shards.num_records * config.images_per_real_image
         self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
-        class_counts = shards.class_counts(training)
+        class_counts = images_per_epoch * class_fractions(config, shards.class_counts(training), synthetic)
         self._trainer = ClassifierTrainer(config, class_counts, self._total_steps, surroundings.strategy)
         self._driver: Driver | None = None
 
@@ -139,6 +155,7 @@ class FoldTraining:
             global_batch_size=config.batch_size,
             seed=config.seed * 1000 + self._fold,
             augment=AUGMENTATIONS[config.augmentation],
+            match_resolution=config.match_resolution,
         )
         return Driver(
             self._trainer,
@@ -174,7 +191,7 @@ class FoldTraining:
 
     def _predict(self, views: int) -> pd.DataFrame:
         predictor = self._trainer.predictor(views)
-        return predictions_table(predictor, self._config.image_size, self._shards, self._validation, self._fold)
+        return predictions_table(predictor, self._config, self._shards, self._validation, self._fold)
 
 
 def _inputs(config: TrainClassifierConfig, shards: Shards, synthetic: dict[int, list[Shards]]) -> dict[str, Input]:
@@ -195,13 +212,32 @@ def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shar
     return [Stream(shards=real, fraction=1 - fraction), Stream(shards=shards, fraction=fraction)]
 
 
+def class_fractions(
+    config: TrainClassifierConfig, real_counts: Sequence[int], synthetic: Sequence[Shards]
+) -> np.ndarray:
+    """Returns which fraction of the images that are shown in training is of each class `[num_classes]`.
+
+    Arguments:
+      config: has the fraction of synthetic images.
+      real_counts: real training images of each class `[num_classes]`.
+      synthetic: the synthetic shards.
+    """
+    fractions = np.asarray(real_counts) / sum(real_counts)
+    if not synthetic:
+        return fractions
+    counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in synthetic], axis=0)
+    fraction = config.synthetic_fraction
+    return (1 - fraction) * fractions + fraction * counts / counts.sum()
+
+
 def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
-    """Returns the synthetic shards of a fold, none of whose generators has seen its validation images."""
+    """Returns the synthetic shards of a fold, stored like the real ones, whose generators saw no validation image."""
     validation = split_fold(shards.manifest, config.num_folds, fold)[1]
     paths = [path.replace("{fold}", str(fold)) for path in config.synthetic]
     opened = [open_synthetic(path, "synthetic", config.cache_dir) for path in paths]
     for synthetic in opened:
         require_no_leak(synthetic, shards, validation)
+    require_stored_alike(shards, opened, config.match_resolution)
     return opened
 
 
@@ -223,7 +259,7 @@ def _complete(
             metrics=metrics,
             best_epochs={fold: epoch.number for fold, epoch in best.items()},
             fold_auc={fold: epoch.auc for fold, epoch in best.items()},
-            shards=str(shards.folder),
+            shards=absolute(shards.folder),
             shards_digest=digest(shards.folder),
             folds_fingerprint=shards.manifest.folds_fingerprint,
             source_fingerprint=shards.manifest.source_fingerprint,

@@ -57,8 +57,7 @@ from pipelines.artefacts.image_sets import SyntheticImages, read_images, require
 from pipelines.artefacts.metrics_file import METRICS_FILE, read_metrics
 from pipelines.artefacts.shards import Shards, first_images, open_shards, split_fold
 from pipelines.contract.inputs import Input
-from pipelines.contract.main import main, stop_on_sigterm
-from pipelines.contract.shared_settings import JPEG_QUALITY
+from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, folder_input, is_completed, open_workdir
 from pipelines.training import transfer
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
@@ -70,6 +69,7 @@ from pipelines.watches.samples import CheckpointWatch
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, is_remote
 from tfrecords_tools.foundation.settings import inherited
+from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches, training_batches
 from tfrecords_tools.streams import ShardSet, Stream
@@ -113,8 +113,14 @@ def run(config: TrainGanConfig) -> None:
         workdir = open_workdir(as_path(config.workdir), COMMAND, config, writable=is_chief(strategy))
         if workdir is None:
             return
-        with workdir:
-            training = GanTraining(config, _open_data(config, strategy), workdir, mirror, strategy)
+        with workdir, sigterm_as_request() as stop_requested:
+            surroundings = Surroundings(
+                strategy=strategy,
+                folder=mirror.folder,
+                writable=workdir.writable,
+                stop_requested=on_any_worker(strategy, stop_requested),
+            )
+            training = GanTraining(config, _open_data(config, strategy), workdir, mirror, surroundings)
             workdir.begin(_inputs(config))
             mirror.fetch()
             driver = training.start()
@@ -140,15 +146,11 @@ class GanTraining:
         data: TrainingData,
         workdir: Workdir,
         mirror: Mirror,
-        strategy: tf.distribute.Strategy,
+        surroundings: Surroundings,
     ) -> None:
         self._config, self._data, self._workdir, self._mirror = config, data, workdir, mirror
-        self._folder = mirror.folder
-        self._trainer = GanTrainer(config, data.class_counts, strategy)
-        stop_requested = on_any_worker(strategy, stop_on_sigterm())
-        self._surroundings = Surroundings(
-            strategy=strategy, folder=self._folder, writable=workdir.writable, stop_requested=stop_requested
-        )
+        self._folder, self._surroundings = mirror.folder, surroundings
+        self._trainer = GanTrainer(config, data.class_counts, surroundings.strategy)
         self._reference = _held_out_or_training(config, data)
         self._extractor: Extractor | None = None
         if workdir.writable and config.eval_interval:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from tfrecords_tools.foundation.errors import DataError
 
@@ -17,9 +17,13 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is refused, never fi
 # All that an image may be, whatever its name ends in. Others of Pillow's formats start programs, such as Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 
+JPEG_QUALITY = 95
 _PREVIEW_SIZE = (64, 64)  # at least so large is the picture of a JPEG that is passed through, unless it is smaller
 _WHITES = (255, 4095, 65535)
 _MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
+
+# (quantisation tables, chroma subsampling: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0)
+JpegCoding = tuple[tuple[tuple[int, ...], ...], int]
 
 # How an image that is not square becomes square.
 FITS: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
@@ -39,7 +43,7 @@ class Encoding:
 
     image_size: int
     fit: str = "crop"
-    quality: int = 95
+    quality: int = JPEG_QUALITY
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,14 @@ def _to_8_bits(values: np.ndarray, *, is_float: bool) -> np.ndarray:
             "the image to 8 or 16 bits"
         )
     return np.rint(values * (255 / whites[0])).astype(np.uint8)
+
+
+def jpeg_coding(data: bytes) -> JpegCoding:
+    """Returns quantisation tables and chroma subsampling from the header of an image; no table if it is no JPEG."""
+    with open_image(data) as image:
+        if image.format != "JPEG":
+            return (), -1
+        return tuple(map(tuple, image.quantization.values())), JpegImagePlugin.get_sampling(image)
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -5,13 +5,16 @@ more workers see the batches of an undisturbed run on one. Only then are images 
 seed of its own. Images stay uint8 `[N, H, W, 3]`.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import tensorflow as tf
 
 from tfrecords_tools.example import BOXES_FEATURE
 from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PROPERTIES
 from tfrecords_tools.streams import ShardSet, Stream, mixed_records
+
+_DECODE_SCALES = (1, 2, 4, 8)
 
 # (image uint8 [H, W, 3], seed int64 [2]) -> image uint8 [H, W, 3]
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -30,6 +33,7 @@ def training_batches(
     num_replicas: int = 1,
     augment: Augment | None = None,
     max_boxes: int = 0,
+    match_resolution: int = 0,
 ) -> tf.data.Dataset:
     """Yields endless shuffled batches for one worker.
 
@@ -56,6 +60,8 @@ def training_batches(
       augment: applied to every decoded image.
       max_boxes: how many boxes of each image are read, the largest first: x_min, y_min, x_max, y_max as fractions of
         the sides in [0, 1], and zeros where there are fewer.
+      match_resolution: side in pixels that every image is reduced to, and compressed at as it would be in shards,
+        before it is brought to `image_size`, so that images stored in several sizes look alike; 0: none.
 
     Raises:
       ValueError: if boxes are asked for beside an augmentation, which they would not follow.
@@ -63,7 +69,7 @@ def training_batches(
     if augment is not None and max_boxes:
         raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
     start = start_step * global_batch_size
-    sizes = {stream.shards.stored_size for stream in streams}
+    decode_image = _image_decoder([stream.shards for stream in streams], image_size, match_resolution)
     numbered = mixed_records(streams, seed, start).enumerate(start=start)
     if num_workers > 1:
         slice_size = global_batch_size // num_workers
@@ -73,7 +79,7 @@ def training_batches(
         stream, record = stream_and_record
         example = _parse(record, max_boxes)
         del example["image_name"], example["patient_id"]
-        image = _decode_image(example["image"], image_size, sizes)
+        image = decode_image(example["image"])
         views = _views(image, [each.num_views for each in streams], stream, augment, seed, number)
         example |= {"image": views[0]} | ({"views": tf.stack(views)} if len(views) > 1 else {})
         return example | _targets(example["label"], streams, stream, num_classes)
@@ -82,17 +88,21 @@ def training_batches(
     return decoded.batch(global_batch_size // num_replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(shards: ShardSet, *, image_size: int, batch_size: int, max_boxes: int = 0) -> tf.data.Dataset:
+def evaluation_batches(
+    shards: ShardSet, *, image_size: int, batch_size: int, max_boxes: int = 0, match_resolution: int = 0
+) -> tf.data.Dataset:
     """Yields every record once, in stored order, with its name, patient code and label (`MISSING` in test shards).
 
     `{"image": uint8 [B, H, W, 3], "label": int32 [B], "patient_id": int64 [B], "image_name": string [B]}`; the last
-    batch may be shorter. With `max_boxes` there are `"boxes"` as in `training_batches`.
+    batch may be shorter. With `max_boxes` there are `"boxes"` as in `training_batches`; so is
+    `match_resolution`.
     """
+    decode_image = _image_decoder([shards], image_size, match_resolution)
     records = tf.data.TFRecordDataset(list(shards.paths))
 
     def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
         example = _parse(record, max_boxes)
-        return {**example, "image": _decode_image(example["image"], image_size, {shards.stored_size})}
+        return {**example, "image": decode_image(example["image"])}
 
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -160,16 +170,48 @@ def _padded(boxes: tf.Tensor, max_boxes: int) -> tf.Tensor:
     return tf.ensure_shape(tf.pad(boxes, [[0, max_boxes - tf.shape(boxes)[0]], [0, 0]]), (max_boxes, 4))
 
 
-def _decode_image(data: tf.Tensor, image_size: int, stored_sizes: Set[int]) -> tf.Tensor:
-    """Decodes at the smallest scale that leaves nothing to enlarge, and resizes by area what then has another size."""
-    scale = _decode_scale(min(stored_sizes), image_size)
-    image = tf.io.decode_jpeg(data, channels=3, ratio=scale)
-    if stored_sizes != {image_size * scale}:
-        image = tf.image.resize(image, (image_size, image_size), method="area")
-        image = tf.cast(tf.round(image), tf.uint8)
-    return tf.ensure_shape(image, (image_size, image_size, 3))
+def _image_decoder(
+    sets: Sequence[ShardSet], image_size: int, match_resolution: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function that decodes the images of some shards as uint8 `[image_size, image_size, 3]`."""
+    shape, sizes = (image_size, image_size, 3), {shards.stored_size for shards in sets}
+    stored_size = sizes.pop() if len(sizes) == 1 else 0
+    if not match_resolution:
+        return lambda data: tf.ensure_shape(_decode(data, stored_size, image_size), shape)
+    quality = min(shards.quality for shards in sets)
+
+    def decode_alike(data: tf.Tensor) -> tf.Tensor:
+        image = _decode(data, stored_size, match_resolution)
+        image = tf.io.decode_jpeg(tf.io.encode_jpeg(image, quality=quality, chroma_downsampling=False), channels=3)
+        if image_size != match_resolution:
+            image = _resized(image, image_size, "area" if image_size < match_resolution else "bicubic")
+        return tf.ensure_shape(image, shape)
+
+    return decode_alike
+
+
+def _decode(data: tf.Tensor, stored_size: int, image_size: int) -> tf.Tensor:
+    """Decodes at the smallest scale that leaves nothing to enlarge, and resizes by area what then has another size.
+
+    A stored size of 0 stands for several.
+    """
+    if stored_size:
+        scale = _decode_scale(stored_size, image_size)
+        image = tf.io.decode_jpeg(data, channels=3, ratio=scale)
+        return image if stored_size == image_size * scale else _resized(image, image_size)
+    side = tf.reduce_min(tf.io.extract_jpeg_shape(data)[:2])
+    number = tf.reduce_sum(tf.cast(side >= image_size * tf.constant(_DECODE_SCALES[1:]), tf.int32))
+    decoders = [partial(tf.io.decode_jpeg, data, channels=3, ratio=scale) for scale in _DECODE_SCALES]
+    image = tf.switch_case(number, decoders)
+    is_of_size = tf.reduce_all(tf.shape(image)[:2] == image_size)
+    return tf.cond(is_of_size, lambda: image, lambda: _resized(image, image_size))
+
+
+def _resized(image: tf.Tensor, image_size: int, method: str = "area") -> tf.Tensor:
+    resized = tf.image.resize(image, (image_size, image_size), method=method)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
 def _decode_scale(stored_size: int, image_size: int) -> int:
-    """Returns by how much JPEG decoding may shrink; 1 where the stored sizes are mixed, that is 0."""
-    return max(scale for scale in (1, 2, 4, 8) if scale == 1 or stored_size >= scale * image_size)
+    """Returns by how much JPEG decoding may shrink."""
+    return max(scale for scale in _DECODE_SCALES if scale == 1 or stored_size >= scale * image_size)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.foundation.metadata import MISSING
+from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.manifest import Manifest, ShardEntry
 
 SHUFFLE_WINDOW = 8192
@@ -21,11 +22,15 @@ _CYCLE_LENGTH = 16
 
 @dataclass(frozen=True)
 class ShardSet:
-    """Shards to read together: their paths, how many records they hold, and the side of their images in pixels."""
+    """Shards to read together: paths, how many records there are, and side in pixels and JPEG quality of the images.
+
+    A `stored_size` of 0 stands for several.
+    """
 
     paths: tuple[str, ...]
     num_records: int
     stored_size: int
+    quality: int = JPEG_QUALITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +56,20 @@ class Stream:
 def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
     """Returns the shards of a folder as a set to read."""
     paths = tuple(str(folder / shard.file) for shard in shards)
-    return ShardSet(paths, sum(shard.records for shard in shards), manifest.image_size)
+    quality = manifest.encoder.get("quality", JPEG_QUALITY)
+    return ShardSet(paths, sum(shard.records for shard in shards), manifest.image_size, quality)
 
 
 def join(sets: Sequence[ShardSet]) -> ShardSet:
-    """Returns the shards of one or more sets as one; images of mixed sizes count as size 0."""
+    """Returns the shards of one or more sets as one, of the lowest quality of any."""
     sizes = {shards.stored_size for shards in sets}
     paths = tuple(path for shards in sets for path in shards.paths)
-    return ShardSet(paths, sum(shards.num_records for shards in sets), sizes.pop() if len(sizes) == 1 else 0)
+    return ShardSet(
+        paths,
+        sum(shards.num_records for shards in sets),
+        stored_size=sizes.pop() if len(sizes) == 1 else 0,
+        quality=min(shards.quality for shards in sets),
+    )
 
 
 def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.Dataset:

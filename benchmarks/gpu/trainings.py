@@ -23,7 +23,7 @@ def make_trainer(method: str, strategy: str | tf.distribute.Strategy = "one_devi
       strategy: itself or its name.
       settings: fields of GanConfig.
     """
-    config = resolve(GanConfig(method=method, **{"phase_epochs": 0.0} | settings))
+    config = resolve(GanConfig(method=method, **{"image_size": 64, "phase_epochs": 0.0} | settings))
     strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
     return GanTrainer(config, CLASS_COUNTS, strategy)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.foundation.settings import Settings, require, setting
+from tfrecords_tools.foundation.settings import IMAGE_SIZE, Settings, require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,9 +10,11 @@ class ClassifierConfig(Settings):
     """A classifier and the recipe that trains it."""
 
     backbone: str = setting("efficientnet_b0", "network of melgan/classifiers/backbones.py")
-    weights: str = setting("none", "none, imagenet, or the path of a .weights.h5 file of the same backbone")
-    image_size: int = setting(128, "side of the input in pixels; stored images are resized to it")
-    epochs: int = setting(30, "passes over the real training images")
+    weights: str = setting(
+        "none", "none, imagenet, or the path of a .weights.h5 file of the same backbone", is_path=True
+    )
+    image_size: int = setting(IMAGE_SIZE, "side of the input in pixels; stored images are resized to it")
+    epochs: int = setting(30, "passes over as many images as there are real ones for training")
     batch_size: int = setting(32, "images per step over all replicas")
     learning_rate: float = setting(2e-3, "peak of the AdamW schedule: linear warm-up, then cosine to zero")
     warmup_fraction: float = setting(0.1, "fraction of the steps in which the learning rate rises")

@@ -11,10 +11,15 @@ def smoothed(targets: tf.Tensor, smoothing: float) -> tf.Tensor:
     return targets * (1 - smoothing) + smoothing / targets.shape[-1]
 
 
-def balancing_weights(class_counts: Sequence[int], class_balance: float) -> np.ndarray:
-    """Returns a loss factor per class `[num_classes]`, n ** -class_balance, of mean 1 over the images."""
+def balancing_weights(class_counts: Sequence[float], class_balance: float) -> np.ndarray:
+    """Returns a loss factor per class `[num_classes]`, n ** -class_balance, of mean 1 over the images.
+
+    Arguments:
+      class_counts: images of each class `[num_classes]` in what is shown, in any unit.
+      class_balance: from 0, for equal factors, to 1, for classes that weigh the same.
+    """
     counts = np.asarray(class_counts, np.float64)
-    weights = np.where(counts > 0, np.maximum(counts, 1) ** -class_balance, 0.0)
+    weights = np.power(counts, -class_balance, out=np.zeros_like(counts), where=counts > 0)
     return weights * counts.sum() / (weights * counts).sum()
 
 

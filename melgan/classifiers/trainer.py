@@ -28,7 +28,7 @@ class ClassifierTrainer:
 
     Arguments:
       config: the recipe.
-      class_counts: training images of each class `[num_classes]`.
+      class_counts: images of each class `[num_classes]` that an epoch shows, synthetic ones among them.
       total_steps: length of the learning-rate schedule.
       strategy: everything is created in its scope.
 
@@ -39,7 +39,11 @@ class ClassifierTrainer:
     batches_per_step = 1
 
     def __init__(
-        self, config: ClassifierConfig, class_counts: Sequence[int], total_steps: int, strategy: tf.distribute.Strategy
+        self,
+        config: ClassifierConfig,
+        class_counts: Sequence[float],
+        total_steps: int,
+        strategy: tf.distribute.Strategy,
     ) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
         per_replica_batch_size(strategy, config.batch_size, "batch_size")

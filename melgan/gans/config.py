@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.foundation.settings import Settings, require, setting
+from tfrecords_tools.foundation.settings import IMAGE_SIZE, Settings, require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class GanConfig(Settings):
         20.0, "passes over the images in a phase of growth, where networks grow; 0: no growth"
     )
     latent_dim: int | None = setting(None, "length of the latent vectors")
-    image_size: int = setting(64, "side of the generated images in pixels: 32, 64, 128 or 256")
+    image_size: int = setting(IMAGE_SIZE, "side of the generated images in pixels: 32, 64, 128 or 256")
     width: float = setting(1.0, "factor on the published number of filters")
     augmentation: str = setting("none", "what real and fake images go through before the discriminator: AUGMENTATIONS")
     global_batch_size: int = setting(128, "images per step over all replicas")

@@ -6,12 +6,13 @@ import keras
 
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.network import build_classifier
+from melgan.metrics.cross_validation import MEAN_AUC
 from melgan.metrics.intervals import Interval
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
-from pipelines.contract.workdir import read_config, read_report, require_run
+from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
-from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import AnyPath, file_sha256
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed, SyntheticProvenance
@@ -24,23 +25,41 @@ BEST_WEIGHTS_FILE, OOF_FILE = "best.weights.h5", "oof.csv"
 class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
     """Settings of train_classifier: the recipe, and on what to train it."""
 
-    shards: str = setting(help="folder that make_shards wrote, local or gs://", same_baseline=False)
+    shards: str = setting(help="folder that make_shards wrote, local or gs://", same_baseline=False, is_path=True)
     workdir: str = setting(help="folder for weights, predictions and metrics", changes_result=False)
     num_folds: int = setting(5, "folds of whole shards")
     folds: tuple[str, ...] = setting((), "folds to train, such as 0,2; all by default", same_baseline=False)
     synthetic: tuple[str, ...] = setting(
-        (), "folders that synthesize wrote; {fold} stands for the fold's number", same_baseline=False
+        (), "folders that synthesize wrote; {fold} stands for the fold's number", same_baseline=False, is_path=True
     )
     synthetic_fraction: float = setting(0.0, "fraction of synthetic images in every batch", same_baseline=False)
+    match: str = setting(
+        "steps",
+        "what a run with synthetic images has in common with its baseline: as many steps, or passes over real images",
+        choices=("steps", "real"),
+        same_baseline=False,
+        earlier="real",
+    )
+    match_resolution: int = setting(
+        0,
+        "side in pixels that every image, also of the baseline, is reduced to and compressed at, where real and "
+        "synthetic ones are stored in different sizes; 0: none",
+    )
     strategy: str = setting("one_device", "how to distribute", choices=("one_device", "mirrored"))
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.synthetic_fraction < 1, "synthetic_fraction", self.synthetic_fraction, "from 0 up to 1")
+        require(self.match_resolution >= 0, "match_resolution", self.match_resolution, "0 or greater")
         if bool(self.synthetic) != bool(self.synthetic_fraction):
             raise CommandError("--synthetic and --synthetic_fraction go together: give both, or neither")
         if not all(fold.isdigit() and int(fold) < self.num_folds for fold in self.folds):
             raise CommandError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {self.num_folds - 1}")
+
+    @property
+    def images_per_real_image(self) -> float:
+        """How many images an epoch shows for each real one there is."""
+        return 1 / (1 - self.synthetic_fraction) if self.match == "real" else 1.0
 
     @property
     def fold_numbers(self) -> tuple[int, ...]:
@@ -85,6 +104,20 @@ class ClassifierRun:
     def name(self) -> str:
         """The name of the folder, by which pages call the run."""
         return self.folder.name
+
+    @property
+    def mean_auc(self) -> Interval:
+        """The mean of the folds' areas under the ROC curve, by which classifiers are compared.
+
+        Raises:
+          DataError: if the run is of an earlier version, whose area was of all folds together.
+        """
+        if MEAN_AUC not in self.report.metrics:
+            raise DataError(
+                f"{self.folder}: its metrics are those of an earlier version; remove {COMPLETED_FILE} there and start "
+                "the same train_classifier again: it evaluates anew, and trains nothing"
+            )
+        return self.report.metrics[MEAN_AUC]
 
     def seen(self, fold: int, shards: Shards) -> SeenShards:
         """Returns which real shards the classifier of a fold was trained on, as far as some shards are of its folds."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from melgan.metrics.classification import classification_metrics
+from melgan.metrics.cross_validation import MEAN_AUC, cross_validation_metrics
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.classifier_run import OOF_FILE, ClassifierRun, TrainClassifierConfig
 from pipelines.artefacts.predictions import read_predictions
@@ -17,7 +18,10 @@ from tfrecords_tools.foundation.settings import baseline_settings, differences
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The difference in AUC of a classifier with synthetic images from its baseline without, on the images of both."""
+    """The difference in AUC, mean of the folds, of a classifier with synthetic images from its baseline without.
+
+    It is of the images of both.
+    """
 
     baseline: str = stored("without")
     treated: str = stored("with")
@@ -73,16 +77,21 @@ def compare(runs: Sequence[ClassifierRun]) -> tuple[list[Comparison], list[NotCo
 def auc_difference(
     first: pd.DataFrame, second: pd.DataFrame, classes: tuple[str, ...], seed: int
 ) -> tuple[Interval, int]:
-    """Returns AUC of `second` minus AUC of `first` on the images of both, with its paired interval, and how many."""
-    joined = first.merge(second, on=["image_name", "label"], suffixes=("", "_second"))
+    """Returns the mean AUC of the folds of `second` less that of `first`, with its paired interval.
+
+    Returns also how many images there are in both.
+    """
+    joined = first.merge(second, on=["image_name", "label", "fold"], suffixes=("", "_second"))
     labels = joined["label"].to_numpy()
     before = joined[list(classes)].to_numpy()
     after = joined[[f"{name}_second" for name in classes]].to_numpy()
-    metric = classification_metrics(classes)["auc"]
-    groups = patient_groups(joined["patient_id"].to_numpy())
-    interval = bootstrap_interval(
-        lambda rows: metric(labels[rows], after[rows]) - metric(labels[rows], before[rows]), groups, seed
-    )
+    folds, groups = joined["fold"].to_numpy(), patient_groups(joined["patient_id"].to_numpy())
+    mean_auc = cross_validation_metrics(classes)[MEAN_AUC]
+
+    def difference(rows: np.ndarray) -> float:
+        return mean_auc(labels[rows], after[rows], folds[rows]) - mean_auc(labels[rows], before[rows], folds[rows])
+
+    interval = bootstrap_interval(difference, groups, seed)
     return interval, len(joined)
 
 

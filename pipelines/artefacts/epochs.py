@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from melgan.metrics.classification import AUC
 from pipelines.artefacts.metrics_file import read_metrics
 
 _EPOCH, _VALIDATION, _LOSS = "epoch", "validation_", "loss"
@@ -26,7 +27,7 @@ class Epoch:
     @property
     def auc(self) -> float:
         """The metric by which epochs are compared."""
-        return self.validation["auc"]
+        return self.validation[AUC]
 
     def as_metrics(self) -> dict[str, float]:
         """Returns the evaluation as metrics of a step."""

@@ -45,7 +45,7 @@ _REMEDY = "train again, in a new folder"
 class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
     """Settings of train_gan: the GAN, and where, how long and on what to train it."""
 
-    shards: str = setting(help="folder that make_shards wrote, local or gs://")
+    shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)
     workdir: str = setting(
         help="folder for checkpoints, metrics, samples and the generator, local or gs://", changes_result=False
     )
@@ -54,7 +54,7 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
     init_from: str = setting(
-        "", "finished GAN run, of any classes, whose weights training starts from", formerly="resume_from"
+        "", "finished GAN run, of any classes, whose weights training starts from", formerly="resume_from", is_path=True
     )
     strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
     heartbeat_seconds: int = setting(
@@ -78,8 +78,10 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
         "real images to evaluate by: held_out ones, which may then not validate a classifier, or the training images",
         choices=("held_out", "training"),
     )
-    eval_features: str = setting("pixels", f"features of these evaluations: {', '.join(EXTRACTORS)} or classifier:RUN")
-    eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them")
+    eval_features: str = setting(
+        "pixels", f"features of these evaluations: {', '.join(EXTRACTORS)} or classifier:RUN", is_path=True
+    )
+    eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them", is_path=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from melgan.classifiers.prediction import Predictor
-from melgan.metrics.classification import classification_metrics
+from melgan.metrics.cross_validation import cross_validation_metrics
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
+from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.shards import READ_BATCH, Shards
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
@@ -18,13 +19,26 @@ KEY_COLUMNS = ["image_name", "patient_id", "fold", "label"]
 
 
 def predictions_table(
-    predictor: Predictor, image_size: int, shards: Shards, entries: Sequence[ShardEntry], fold: int
+    predictor: Predictor, config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry], fold: int
 ) -> pd.DataFrame:
-    """Returns one row an image in stored order: `KEY_COLUMNS`, then the probability of each class, by its name."""
+    """Returns one row an image in stored order: `KEY_COLUMNS`, then the probability of each class, by its name.
+
+    Arguments:
+      predictor: of the classifier of a fold.
+      config: that it was trained with, which says how images are read.
+      shards: the set that `entries` are some of.
+      entries: the shards to predict.
+      fold: number of the fold.
+    """
     keys: list[pd.DataFrame] = []
 
     def batches():
-        for batch in evaluation_batches(shards.read(entries), image_size=image_size, batch_size=READ_BATCH):
+        for batch in evaluation_batches(
+            shards.read(entries),
+            image_size=config.image_size,
+            batch_size=READ_BATCH,
+            match_resolution=config.match_resolution,
+        ):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
             keys.append(pd.DataFrame(columns | {"label": batch["label"].numpy()}))
@@ -57,8 +71,8 @@ def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def evaluate_predictions(table: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Interval]:
     """Returns every metric of out-of-fold predictions with its 95 % interval, patients drawn whole."""
     labels, probabilities = scores(table)
-    groups = patient_groups(table["patient_id"].to_numpy())
+    folds, groups = table["fold"].to_numpy(), patient_groups(table["patient_id"].to_numpy())
     return {
-        name: bootstrap_interval(lambda rows, m=metric: m(labels[rows], probabilities[rows]), groups, seed)
-        for name, metric in classification_metrics(classes).items()
+        name: bootstrap_interval(lambda rows, m=metric: m(labels[rows], probabilities[rows], folds[rows]), groups, seed)
+        for name, metric in cross_validation_metrics(classes).items()
     }

@@ -1,10 +1,13 @@
 """What a run reads: folders and files, told by digest from others at the same path."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote
+
+_NAME = re.compile(r"(?P<setting>\w+)(?: of fold (?P<fold>\d+))?(?:, (?P<number>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,44 @@ def absolute(path: str | AnyPath) -> str:
     return str(path) if is_remote(as_path(str(path))) else os.path.abspath(path)
 
 
+def as_stored(value: str | Sequence[str] | None) -> str | list[str]:
+    """Returns the value of a setting that is a path, or several, with paths of this machine absolute.
+
+    What names nothing that is there, nor looks like a path, is kept, such as `imagenet`; so is what stands before a
+    path, such as `classifier:`.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [as_stored(each) for each in value]
+    prefix, path = _split(value or "")
+    is_local = not is_remote(as_path(path)) and (os.sep in path or os.path.exists(path))
+    return prefix + (os.path.abspath(path) if path and is_local else path)
+
+
+def is_path(stored: str | Sequence[str]) -> bool:
+    """Returns whether a value of `as_stored` is a path, or some, and no word such as `imagenet`."""
+    return bool(stored) and all(os.sep in each for each in ([stored] if isinstance(stored, str) else stored))
+
+
+def path_of(name: str, value: str | Sequence[str]) -> str:
+    """Returns at which of a setting's paths an input lies; "" at none.
+
+    Arguments:
+      name: of the input: that of the setting, perhaps with its number among several, or of a fold, such as
+        `synthetic of fold 3, 2`.
+      value: of the setting.
+    """
+    values = [value] if isinstance(value, str) else list(value)
+    match = _NAME.fullmatch(name)
+    number = int(match["number"] or 1)
+    path = values[number - 1].replace("{fold}", match["fold"] or "") if number <= len(values) else ""
+    return _split(path)[1]
+
+
+def is_of_setting(name: str, setting: str) -> bool:
+    """Returns whether an input is one that a setting names."""
+    return _NAME.fullmatch(name)["setting"] == setting
+
+
 def changed(begun_with: Mapping[str, Input], inputs: Mapping[str, Input]) -> list[str]:
     """Returns what a run was begun with and would now find changed, as text; both are inputs by name."""
     found = []
@@ -35,3 +76,10 @@ def changed(begun_with: Mapping[str, Input], inputs: Mapping[str, Input]) -> lis
         elif before.sha256 != now.sha256:
             found.append(f"--{name} {now.path} holds something else ({now.sha256[:8]}, not {before.sha256[:8]})")
     return found + [f"--{name} {before.path} has gone" for name, before in begun_with.items() if name not in inputs]
+
+
+def _split(value: str) -> tuple[str, str]:
+    """Returns what stands before a path, such as `classifier:`, and the path; no path of this machine is split."""
+    word, colon, path = value.partition(":")
+    is_prefix = colon and word.isidentifier() and not path.startswith("//") and not os.path.exists(value)
+    return (word + colon, path) if is_prefix else ("", value)

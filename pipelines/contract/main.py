@@ -38,11 +38,18 @@ def main(config_class: type[Config], run: Callable[[Config], None], *, positiona
     app.run(guarded, flags_parser=_parse_flags)
 
 
-def stop_on_sigterm() -> Callable[[], bool]:
-    """Takes SIGTERM, by which clusters announce the end of a machine, as a request; returns whether it came."""
+@contextlib.contextmanager
+def sigterm_as_request() -> Iterator[Callable[[], bool]]:
+    """Takes SIGTERM, by which clusters announce the end of a machine, as a request; gives what tells whether it came.
+
+    After the context it ends the process at once, as before.
+    """
     received = []
-    signal.signal(signal.SIGTERM, lambda *_: received.append(True))
-    return lambda: bool(received)
+    before = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _log_plain_lines() -> None:

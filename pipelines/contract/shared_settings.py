@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from tfrecords_tools.foundation.settings import Settings, require, setting
+from tfrecords_tools.images import JPEG_QUALITY
 
-JPEG_QUALITY = 95
 CHECKPOINTS = ("last", "best")
 
 
@@ -42,7 +42,7 @@ class SamplingSettings(Settings):
 class ExtractorSettings(Settings):
     """The weights of a feature extractor."""
 
-    weights: str = setting("", "file of InceptionV3's ImageNet weights, where they cannot be downloaded")
+    weights: str = setting("", "file of InceptionV3's ImageNet weights, where they cannot be downloaded", is_path=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,13 @@ import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from absl import logging
 
-from pipelines.contract.inputs import Input, absolute, changed, file_input
+from pipelines.contract.inputs import Input, absolute, as_stored, changed, file_input, is_of_setting, is_path, path_of
 from tfrecords_tools.foundation.documents import as_plain, read_document, read_plain, stored
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import (
@@ -39,12 +39,19 @@ from tfrecords_tools.foundation.files import (
     write_atomically,
 )
 from tfrecords_tools.foundation.locking import LOCK_FILE, FolderLock
-from tfrecords_tools.foundation.settings import current_names, differences, read_settings, result_settings
+from tfrecords_tools.foundation.settings import (
+    current_names,
+    differences,
+    path_settings,
+    read_settings,
+    result_settings,
+)
 
 CONFIG_FILE, REPORT_FILE, COMPLETED_FILE = "config.json", "report.json", "COMPLETED"
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "Pillow", "protobuf", "google-crc32c")
 _COMMAND = "stage"  # its key in config.json and report.json
 _INPUTS, _FILES, _CONFIG_DIGEST = "inputs", "files", "config_sha256"  # further keys there
+_TENSORBOARD_PREFIX = "events.out.tfevents."
 _REMEDY = "run the command that makes this folder again, in a new one"
 
 Config = TypeVar("Config")
@@ -101,7 +108,7 @@ class Workdir:
         """
         if not self.writable:
             return
-        begun_with = _recorded_inputs(self.path) if is_file(self.path / CONFIG_FILE) else None
+        begun_with = None if _is_unused(self.path) else _recorded_inputs(self.path)
         inputs = _away(begun_with or {}) | dict(inputs)
         if begun_with is not None and (others := changed(begun_with, inputs)):
             raise CommandError(
@@ -151,7 +158,8 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
       CommandError: if the folder belongs to another command, other settings or, if it is complete, other inputs.
       DataError: if another run is at work in it, or something that it is complete with is damaged or gone.
     """
-    settings = {_COMMAND: command, **json.loads(json.dumps(asdict(config)))}
+    paths = {name: as_stored(getattr(config, name)) for name in path_settings(type(config))}
+    settings = {_COMMAND: command, **json.loads(json.dumps(asdict(config) | paths))}
     if not writable:
         return None if is_completed(path) else Workdir(path, settings, None)
     created = [] if is_remote(path) else [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -171,10 +179,10 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
 
 def _is_done(path: AnyPath, config_class: type, settings: dict[str, Any]) -> bool:
     """Returns whether a folder is complete for these settings, and says so. For what it raises see `open_workdir`."""
-    if is_file(path / CONFIG_FILE):
+    if not _is_unused(path):
+        if not is_file(path / CONFIG_FILE):
+            raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
         _require_same_run(path, config_class, settings)
-    elif any(not _may_lie_in_a_new_folder(file.name) for file in list_files(path, recursive=True)):
-        raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
     if not is_completed(path):
         return False
     _require_whole(path)
@@ -290,12 +298,28 @@ def require_same_settings(path: AnyPath, found: Mapping[str, Any], wanted: Mappi
 
 
 def _require_same_run(path: AnyPath, config_class: type, wanted: Mapping[str, Any]) -> None:
-    decisive = {_COMMAND, *result_settings(config_class)}
     found = {name: value for name, value in read_plain(path / CONFIG_FILE, _REMEDY).items() if name != _INPUTS}
-    if found.get(_COMMAND) == wanted[_COMMAND]:
-        found = current_names(config_class, found)
-    free = {name for name in wanted if name not in decisive}
+    if found.get(_COMMAND) != wanted[_COMMAND]:
+        raise CommandError(
+            f"{path}: a folder of {found.get(_COMMAND)!r}, not of {wanted[_COMMAND]!r}; choose an empty or new one"
+        )
+    found = current_names(config_class, found)
+    found |= {name: wanted[name] for name in path_settings(config_class) if _is_same_input(path, name, found, wanted)}
+    free = {name for name in wanted if name not in {_COMMAND, *result_settings(config_class)}}
     require_same_settings(path, *({name: of[name] for name in of if name not in free} for of in (found, wanted)))
+
+
+def _is_same_input(path: AnyPath, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Returns whether a setting that is a path names what it named when the folder was begun, wherever it lies now.
+
+    While a folder is not complete, its command compares the contents, see `Workdir.begin`.
+    """
+    before, now = as_stored(found.get(name)), wanted[name]
+    if before == now or not is_completed(path):
+        return before == now or (is_path(before) and is_path(now))
+    inputs = {each: at for each, at in (_recorded_inputs(path) or {}).items() if is_of_setting(each, name)}
+    there = {each: _input_at(path_of(each, now)) for each in inputs}
+    return bool(inputs) and all(there[each] and there[each].sha256 == at.sha256 for each, at in inputs.items())
 
 
 def _require_whole(folder: AnyPath) -> None:
@@ -338,15 +362,20 @@ def _away(begun_with: Mapping[str, Input]) -> dict[str, Input]:
 
 def _input_at(path: str) -> Input | None:
     """Returns the input that lies at a path; None if it is away, or a folder that is not complete."""
-    if is_file(as_path(path)):
+    if path and is_file(as_path(path)):
         return file_input(path)
-    return folder_input(path) if is_completed(as_path(path)) else None
+    return folder_input(path) if path and is_completed(as_path(path)) else None
 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _may_lie_in_a_new_folder(name: str) -> bool:
-    """Returns whether a file of a killed run may lie in a folder before its config.json."""
-    return name == LOCK_FILE or (is_unfinished(name) and name.endswith(CONFIG_FILE))
+def _is_unused(path: AnyPath) -> bool:
+    """Returns whether a folder holds no artefact: it belongs to nobody, even if a run that failed has begun it."""
+    return all(_is_left_by_a_failed_start(file.name) for file in list_files(path, recursive=True))
+
+
+def _is_left_by_a_failed_start(file: str) -> bool:
+    name = PurePosixPath(file).name
+    return file in (LOCK_FILE, CONFIG_FILE) or is_unfinished(name) or name.startswith(_TENSORBOARD_PREFIX)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from melgan.metrics.cross_validation import ranks_within_folds
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
@@ -15,15 +16,20 @@ def classifier_section(run: ClassifierRun) -> Section:
     config, predictions = run.config, out_of_fold(run)
     rows = tuple((name.replace("_", " "), interval_text(value)) for name, value in run.report.metrics.items())
     table = Table(("out-of-fold metric", "value (95 % interval)"), rows)
-    caption = "ROC and precision-recall of the out-of-fold predictions; dotted: a classifier that guesses"
+    caption = "ROC and precision-recall over the ranks within the folds; dotted: a classifier that guesses"
     pictures = (
         Picture(charts.roc_and_precision_recall(_scored(predictions, run.report.classes)), caption),
         Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
     )
-    synthetic = f"{synthetic_fraction(run)} synthetic images in training" if config.synthetic else "real images only"
+    matched = {"steps": "as many steps as without", "real": "as many passes over real images as without"}[config.match]
+    synthetic = f"{synthetic_fraction(run)} synthetic images in training, {matched}"
+    training = synthetic if config.synthetic else "real images only"
+    reduced = f"All images were first reduced to {config.match_resolution} px and compressed there. "
     text = (
-        f"{config.backbone} at {config.image_size} px, weights {config.weights}, {config.epochs} epochs, {synthetic}. "
-        "For recall, the most probable class counts as the prediction."
+        f"{config.backbone} at {config.image_size} px, weights {config.weights}, {config.epochs} epochs, {training}. "
+        f"{reduced if config.match_resolution else ''}"
+        "Metrics are means of the folds, whose models are calibrated differently. The pooled AUC is over the ranks of "
+        "scores within their fold. For recall, the most probable class counts as the prediction."
     )
     return Section(f"Classifier: {run.name}", text, (table, _fold_table(run, predictions), *pictures))
 
@@ -46,8 +52,9 @@ def _fold_table(run: ClassifierRun, predictions: pd.DataFrame) -> Table:
 def _scored(predictions: pd.DataFrame, classes: tuple[str, ...]) -> charts.Scored:
     """Returns one curve for two classes, else one curve a class against the rest."""
     labels, probabilities = scores(predictions)
+    ranks = ranks_within_folds(probabilities, predictions["fold"].to_numpy())
     wanted = [1] if len(classes) == 2 else range(len(classes))
-    return {classes[label]: (labels == label, probabilities[:, label]) for label in wanted}
+    return {classes[label]: (labels == label, ranks[:, label]) for label in wanted}
 
 
 def _epoch_curves(run: ClassifierRun) -> str:

@@ -14,14 +14,14 @@ def result_section(
     """Returns the section that comes first; none without classifiers."""
     if not classifiers:
         return []
-    header = ("classifier", "network", "synthetic", "images evaluated", "AUC (95 % interval)")
+    header = ("classifier", "network", "synthetic", "images evaluated", "AUC, mean of the folds (95 % interval)")
     rows = tuple(
         (
             run.name,
             run.config.backbone,
             synthetic_fraction(run),
             str(run.report.images),
-            interval_text(run.report.metrics["auc"]),
+            interval_text(run.mean_auc),
         )
         for run in classifiers
     )

@@ -1,5 +1,6 @@
 """From the command to the formula: few calls lie between train_gan and the losses that it trains with."""
 
+import contextlib
 import traceback
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_at_most_eight_calls_lead_from_the_command_to_the_formula(shards, tmp_pa
         return -fake_logits
 
     monkeypatch.setitem(OBJECTIVES, "traced", Objective(discriminator=discriminator, generator=generator))
-    monkeypatch.setattr(train_gan, "stop_on_sigterm", lambda: lambda: False)
+    monkeypatch.setattr(train_gan, "sigterm_as_request", lambda: contextlib.nullcontext(lambda: False))
     settings = {"method": "gan", "objective": "traced", "image_size": 32, "width": 0.02, "global_batch_size": 4}
     run = {"total_steps": 1, "strategy": "one_device", "xla": "off"}
     train_gan.run(TrainGanConfig(shards=str(shards), workdir=str(tmp_path / "gan"), **settings, **run))

@@ -8,6 +8,8 @@ from tfrecords_tools.foundation.errors import ConfigError
 
 Config = TypeVar("Config")
 
+IMAGE_SIZE = 128  # pixels: the default of all commands, so that what is stored, drawn and trained on has one size
+
 
 class Settings:
     """The base of every config, a frozen dataclass of settings.
@@ -31,14 +33,18 @@ class Setting:
       choices: the values allowed, where they are few.
       changes_result: False for settings such as the number of workers, which may differ when a run resumes.
       same_baseline: False where two runs that differ in it still are the same baseline, and may be compared.
+      is_path: True for the path of something that is read: it is told by its contents, wherever it lies.
       formerly: the name of this setting in earlier versions.
+      earlier: what versions without this setting did, where that is not its default.
     """
 
     help: str = ""
     choices: tuple[str, ...] | None = None
     changes_result: bool = True
     same_baseline: bool = True
+    is_path: bool = False
     formerly: str = ""
+    earlier: Any = MISSING
 
 
 def setting(
@@ -48,20 +54,24 @@ def setting(
     choices: Sequence[str] | None = None,
     changes_result: bool = True,
     same_baseline: bool = True,
+    is_path: bool = False,
     formerly: str = "",
+    earlier: Any = MISSING,
 ) -> Any:
     """Declares a dataclass field as a setting.
 
     Arguments:
       default: its value unless the user gives another; without one the setting is required.
-      help, choices, changes_result, same_baseline, formerly: see `Setting`.
+      help, choices, changes_result, same_baseline, is_path, formerly, earlier: see `Setting`.
     """
     declared = Setting(
         help=help,
         choices=tuple(choices) if choices else None,
         changes_result=changes_result,
         same_baseline=same_baseline and changes_result,
+        is_path=is_path,
         formerly=formerly,
+        earlier=default if earlier is MISSING else earlier,
     )
     return field(default=default, metadata={_DECLARATION: declared})
 
@@ -86,8 +96,13 @@ def result_settings(config_class: type) -> tuple[str, ...]:
     return tuple(each.name for each in fields(config_class) if declaration(each).changes_result)
 
 
+def path_settings(config_class: type) -> tuple[str, ...]:
+    """Returns the names of the settings that are paths of what is read."""
+    return tuple(each.name for each in fields(config_class) if declaration(each).is_path)
+
+
 def read_settings(config_class: type[Config], stored: Mapping[str, Any]) -> Config:
-    """Returns the config that stored settings stand for; what came after they were stored has its default.
+    """Returns the config that stored settings stand for; what came after they were stored is as it was before.
 
     Arguments:
       config_class: a dataclass of settings.
@@ -104,10 +119,10 @@ def inherited(config: Any, config_class: type[Config]) -> Config:
 
 
 def current_names(config_class: type, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns stored settings by the names of today, completed by the defaults of settings that came later."""
+    """Returns stored settings by the names of today, completed by those that came later, as it was before them."""
     renamed = {declaration(each).formerly: each.name for each in fields(config_class) if declaration(each).formerly}
     known = {renamed.get(name, name): value for name, value in stored.items()}
-    defaults = {each.name: each.default for each in fields(config_class) if not is_required(each)}
+    defaults = {each.name: declaration(each).earlier for each in fields(config_class) if not is_required(each)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()} | known
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_remote
 from tfrecords_tools.foundation.metadata import CATEGORIES
-from tfrecords_tools.images import encode_jpeg
+from tfrecords_tools.images import JPEG_QUALITY, encode_jpeg
 from tfrecords_tools.sources import box_table, siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
 
@@ -84,7 +84,7 @@ def write_data_set(folder: Path, options: SourceOptions) -> None:
         images_folder.mkdir(parents=True)
         for row in table.itertuples():
             image, mask = draw_lesion_and_mask(row.traits, row.tone, np.random.default_rng([seed, 1, row.number]))
-            (images_folder / f"{row.image_name}.jpg").write_bytes(encode_jpeg(image, quality=92))
+            (images_folder / f"{row.image_name}.jpg").write_bytes(encode_jpeg(image, quality=JPEG_QUALITY))
             boxes.append((row.image_name, *box_of(mask)))
         _write_tables(unfinished, split, table)
     pd.DataFrame(boxes, columns=box_table.COLUMNS).to_csv(unfinished / BOXES_FILE, index=False)

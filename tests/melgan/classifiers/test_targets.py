@@ -23,6 +23,7 @@ def log_probabilities(logits):
         ([30, 10], 1.0, [2 / 3, 2]),
         ([90, 10], 0.5, [100 / 120, 300 / 120]),  # 1 : 3, and 90 + 3 * 10 = 120
         ([6, 0, 2], 1.0, [2 / 3, 0, 2]),
+        ([0.3, 0.1], 1.0, [2 / 3, 2]),  # in any unit
     ],
 )
 def test_balancing_weights(counts, balance, expected):

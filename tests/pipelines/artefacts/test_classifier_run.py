@@ -1,5 +1,6 @@
 """Runs of train_classifier: what is refused at once, and what the classifier of a fold has seen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pipelines.artefacts.classifier_run import ClassifierReport, ClassifierRun, 
 from pipelines.artefacts.seen import Certainty, sightings
 from pipelines.artefacts.shards import split_fold
 from tests.pipelines.artefacts.made_up_shards import OTHER_FOLDS, OTHER_IMAGES, SHARDS
-from tfrecords_tools.foundation.errors import CommandError, ConfigError
+from tfrecords_tools.foundation.errors import CommandError, ConfigError, DataError
 
 
 def config_of(**settings: object) -> TrainClassifierConfig:
@@ -38,13 +39,20 @@ def test_all_folds_are_trained_unless_some_are_named():
     assert config_of(num_folds=5, folds=("3", "0")).fold_numbers == (3, 0)
 
 
+def test_a_run_with_synthetic_images_takes_as_many_steps_as_its_baseline_or_as_many_passes_over_real_images():
+    mixed = {"synthetic": ("synthetic",), "synthetic_fraction": 0.2}
+    assert config_of().images_per_real_image == config_of(match="real").images_per_real_image == 1
+    assert config_of(**mixed).images_per_real_image == 1
+    assert config_of(**mixed, match="real").images_per_real_image == 1.25
+
+
 @pytest.fixture
 def run() -> ClassifierRun:
     report = ClassifierReport(
         classes=("a", "b"),
         folds=(0, 1),
         images=36,
-        metrics={"auc": Interval(0.5, 0.4, 0.6)},
+        metrics={"mean_auc": Interval(0.5, 0.4, 0.6)},
         best_epochs={"0": 1, "1": 1},
         fold_auc={"0": 0.5, "1": 0.5},
         shards="shards",
@@ -54,6 +62,13 @@ def run() -> ClassifierRun:
         synthetic={"0": (), "1": ()},
     )
     return ClassifierRun(Path("run"), config_of(), report)
+
+
+def test_the_area_of_an_earlier_version_is_not_taken_for_the_mean_of_the_folds(run):
+    assert run.mean_auc == Interval(0.5, 0.4, 0.6)
+    pooled = replace(run, report=replace(run.report, metrics={"auc": Interval(0.7, 0.6, 0.8)}))
+    with pytest.raises(DataError, match="remove COMPLETED .* train_classifier"):
+        _ = pooled.mean_auc
 
 
 @pytest.mark.parametrize("fold", [0, 1])

@@ -47,7 +47,7 @@ def finish(folder: Path, settings: dict, seed: int = 1, shards_digest: str = "d"
                 classes=CLASSES,
                 folds=(0,),
                 images=len(table),
-                metrics={"auc": Interval(0.5, 0.4, 0.6)},
+                metrics={"mean_auc": Interval(0.5, 0.4, 0.6)},
                 best_epochs={"0": 1},
                 fold_auc={"0": 0.5},
                 shards=config.shards,

@@ -1,11 +1,14 @@
 """The entry of every command: its help, its exit codes, and one line for what a user got wrong."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
 
+from pipelines.contract.main import sigterm_as_request
 from tests.conftest import ROOT
 from tests.pipelines.contract.configs import COMMANDS
 from tfrecords_tools.foundation.settings import declaration
@@ -50,3 +53,13 @@ def test_an_error_that_a_user_can_repair_is_one_line_and_with_verbosity_1_a_trac
     assert line.startswith("error: quality is 101; ")
     assert "Traceback" in long.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_sigterm_is_a_request_within_the_context_and_ends_the_process_after_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with sigterm_as_request() as requested:
+        assert not requested()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert requested()
+    assert requested()
+    assert signal.getsignal(signal.SIGTERM) == before

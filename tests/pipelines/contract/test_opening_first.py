@@ -13,6 +13,7 @@ from melgan.gans.methods import resolve
 from pipelines.contract.workdir import open_workdir
 from tests.pipelines.contract.configs import COMMANDS, FOLDERS
 from tfrecords_tools.foundation.errors import UserError
+from tfrecords_tools.foundation.files import write_atomically
 from tfrecords_tools.manifest import Manifest, write_manifest
 
 INPUT = "no_such_folder"
@@ -57,6 +58,7 @@ def run(command: str, config: Any) -> None:
 def begin(command: str, config: Any, folder: Path, *, complete: bool = False) -> None:
     with open_workdir(folder, command, config) as workdir:
         workdir.begin()
+        write_atomically(folder / "work", "")
         if complete:
             write_manifest(folder, NO_SHARDS)  # of the commands that make shards
             workdir.complete(NoReport())
@@ -75,7 +77,7 @@ def test_a_folder_of_other_settings_is_refused_by_their_name_before_an_input_is_
         run(command, config)
     assert f"{name} was {other!r}, now {getattr(config, name)!r}" in str(refused.value)
     assert INPUT not in str(refused.value)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["config.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "work"]
     assert (tmp_path / "out" / "config.json").read_text() == before
 
 
@@ -101,7 +103,7 @@ def test_inputs_that_are_gone_leave_a_folder_that_was_begun_as_it_was(command, t
         run(command, config)
     settings = json.loads((tmp_path / "out" / "config.json").read_text())
     assert settings["stage"] == command
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["config.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "work"]
 
 
 def test_a_command_that_is_complete_reads_no_input(command, tmp_path):

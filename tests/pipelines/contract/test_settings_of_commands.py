@@ -134,12 +134,13 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
         "folds",
         "synthetic",
         "synthetic_fraction",
+        "match",
     }
 
 
 def test_settings_that_decide_a_result_but_no_baseline_are_these():
     decisive = set(result_settings(TrainClassifierConfig)) - set(baseline_settings(TrainClassifierConfig))
-    assert decisive == {"deterministic", "shards", "folds", "synthetic", "synthetic_fraction"}
+    assert decisive == {"deterministic", "shards", "folds", "synthetic", "synthetic_fraction", "match"}
 
 
 FORMER = [

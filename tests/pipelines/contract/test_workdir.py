@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -50,8 +53,10 @@ def names_in(folder):
 
 
 def begin(folder, config=CONFIG, command="test"):
+    """Begins a run, which leaves some of its work."""
     with open_workdir(folder, command, config) as workdir:
         workdir.begin()
+        write_atomically(folder / "work", "")
 
 
 def finish(folder, config=CONFIG, command="test"):
@@ -107,16 +112,32 @@ def test_a_command_that_is_refused_leaves_a_folder_that_was_there_as_it_was(tmp_
     begin(tmp_path)
     with pytest.raises(ZeroDivisionError), open_workdir(tmp_path, "test", replace(CONFIG, workers=9)):
         raise ZeroDivisionError
-    assert names_in(tmp_path) == ["config.json"]
+    assert names_in(tmp_path) == ["config.json", "work"]
     assert read_config(tmp_path, SmallConfig).workers == 1
 
 
-def test_a_command_that_fails_after_it_has_begun_leaves_its_settings_and_the_folder_free(folder):
+def test_a_folder_that_was_begun_and_holds_no_work_belongs_to_nobody(folder):
     workdir = open_workdir(folder, "test", CONFIG)
     workdir.begin()
     with pytest.raises(ZeroDivisionError), workdir:
         raise ZeroDivisionError
-    assert names_in(folder) == ["config.json"]
+    write_atomically(folder / "tensorboard" / "events.out.tfevents.1795728731.host.7.0.v2", "")
+    with open_workdir(folder, "other", replace(CONFIG, steps=11)) as workdir:  # another command, with other settings
+        workdir.begin()
+        write_atomically(folder / "work", "")
+    with pytest.raises(CommandError, match="'other'.*'test'"):
+        open_workdir(folder, "test", CONFIG)
+    assert read_config(folder, SmallConfig).steps == 11
+
+
+def test_a_command_that_fails_at_work_leaves_it_to_the_same_settings_alone(folder):
+    begin(folder)
+    workdir = open_workdir(folder, "test", CONFIG)
+    with pytest.raises(ZeroDivisionError), workdir:
+        raise ZeroDivisionError
+    assert names_in(folder) == ["config.json", "work"]
+    with pytest.raises(CommandError, match="steps was 10, now 11"):
+        open_workdir(folder, "test", replace(CONFIG, steps=11))
     begin(folder)
 
 
@@ -128,22 +149,24 @@ def test_the_same_settings_resume_and_others_are_refused_by_name(folder):
         open_workdir(folder, "test", replace(CONFIG, steps=11))
     with pytest.raises(CommandError, match="steps was 10, now 11.*names was .'a'., now .'b'."):
         open_workdir(folder, "test", replace(CONFIG, steps=11, names=("b",)))
-    with pytest.raises(CommandError, match="'test'.*'other'"):
-        open_workdir(folder, "other", CONFIG)
-    assert names_in(folder) == ["config.json"]
+    with pytest.raises(CommandError, match="'test'.*'other'") as refused:
+        open_workdir(folder, "other", replace(CONFIG, steps=11))
+    assert "steps" not in str(refused.value)  # of another command all settings differ
+    assert names_in(folder) == ["config.json", "work"]
 
 
 def test_settings_of_an_earlier_version_have_the_names_and_defaults_of_today(folder):
     """Then --init_from was --resume_from, and there was no setting `names`."""
     earlier = {"stage": "test", "shards": "x", "steps": 10, "rate": None, "workers": 4, "resume_from": "runs/gan"}
     write_atomically(folder / "config.json", json.dumps(earlier))
+    write_atomically(folder / "work", "")
     assert read_config(folder, SmallConfig) == replace(CONFIG, workers=4, init_from="runs/gan")
-    with pytest.raises(CommandError, match="init_from was 'runs/gan', now 'runs/other'"):
-        open_workdir(folder, "test", replace(CONFIG, init_from="runs/other"))
+    with pytest.raises(CommandError, match="init_from was 'runs/gan', now ''"):
+        open_workdir(folder, "test", CONFIG)
     with pytest.raises(CommandError, match="names"):
         open_workdir(folder, "test", replace(CONFIG, init_from="runs/gan", names=("b",)))
     begin(folder, replace(CONFIG, init_from="runs/gan"))
-    assert read_raw_settings(folder)["init_from"] == "runs/gan"
+    assert read_raw_settings(folder)["init_from"] == os.path.abspath("runs/gan")
     assert "resume_from" not in read_raw_settings(folder)
 
 
@@ -158,6 +181,7 @@ def test_a_decisive_setting_of_another_version_that_is_unknown_today_is_refused_
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"x"'], ids=["empty", "cut", "list", "text"])
 def test_settings_that_are_damaged_are_named_by_their_file(folder, text):
     write_atomically(folder / "config.json", text)
+    write_atomically(folder / "work", "")
     with pytest.raises(DataError, match=f"{folder}/config.json: "):
         open_workdir(folder, "test", CONFIG)
 
@@ -217,7 +241,7 @@ def test_what_a_killed_run_left_unfinished_is_cleared_away(tmp_path):
     (tmp_path / "fold0").mkdir()
     (tmp_path / "fold0" / ".unfinished-0123456789abcdef-best.weights.h5").write_text("")
     finish(tmp_path)
-    assert names_in(tmp_path) == ["COMPLETED", "config.json", "report.json"]
+    assert names_in(tmp_path) == ["COMPLETED", "config.json", "report.json", "work"]
 
 
 def test_a_run_that_was_killed_before_its_first_file_can_be_started_again(bucket):
@@ -306,6 +330,7 @@ def test_a_folder_begun_with_other_inputs_is_refused_with_what_has_changed(folde
     table.write_text("a")
     with open_workdir(folder, "test", CONFIG) as workdir:
         workdir.begin({"shards": folder_input(source), "boxes": file_input(table)})
+        write_atomically(folder / "work", "")
         workdir.begin({"shards": folder_input(source), "boxes": file_input(table)})
         table.write_text("b")
         with pytest.raises(CommandError, match=f"--boxes {table}") as refused:
@@ -338,6 +363,47 @@ def test_a_complete_folder_whose_inputs_are_others_now_is_refused_and_one_whose_
     given(source, "2")
     with pytest.raises(CommandError, match=f"^{folder}: .*--shards {source}"):
         open_workdir(folder, "test", CONFIG)
+
+
+def test_a_run_goes_on_and_is_complete_wherever_its_folder_and_its_inputs_have_been_moved_or_from_where_they_are_named(
+    tmp_path, monkeypatch
+):
+    """Begun by relative names in one folder, resumed by others in another, and found complete in a third."""
+
+    def run(place, source, completes=False):
+        monkeypatch.chdir(tmp_path / place)
+        workdir = open_workdir(Path("run"), "test", SmallConfig(shards=str(source)))
+        if workdir is None:
+            return "complete"
+        with workdir:
+            workdir.begin({"shards": folder_input(source)})
+            write_atomically(Path("run/work"), "")
+            if completes:
+                workdir.complete(SmallReport(metric=1.5))
+        return "worked"
+
+    (tmp_path / "first").mkdir()
+    given(tmp_path / "first" / "source")
+    assert run("first", Path("source")) == "worked"
+    shutil.move(tmp_path / "first", tmp_path / "second")
+    assert run("second", Path("source")) == "worked"
+    assert run("second", Path("../second/source"), completes=True) == "worked"
+    shutil.move(tmp_path / "second", tmp_path / "third")
+    assert run("third", tmp_path / "third" / "source") == "complete"
+    given(tmp_path / "third" / "other", "2")
+    with pytest.raises(CommandError, match="shards was .*/second/source', now .*/third/other"):
+        run("third", Path("other"))
+
+
+def test_a_run_that_is_half_done_refuses_other_contents_at_another_place(tmp_path):
+    with open_workdir(tmp_path / "run", "test", SmallConfig(shards=f"{tmp_path}/a")) as workdir:
+        workdir.begin({"shards": folder_input(given(tmp_path / "a"))})
+        write_atomically(tmp_path / "run" / "work", "")
+    with (
+        open_workdir(tmp_path / "run", "test", SmallConfig(shards=f"{tmp_path}/b")) as workdir,
+        pytest.raises(CommandError, match=f"--shards {tmp_path}/b holds something else"),
+    ):
+        workdir.begin({"shards": folder_input(given(tmp_path / "b", "2"))})
 
 
 def test_a_folder_of_an_earlier_version_which_tells_nothing_of_its_inputs_is_resumed(tmp_path):

@@ -78,6 +78,16 @@ def test_stored_settings_are_read_by_their_former_names_with_defaults_for_those_
     }
 
 
+def test_what_came_later_is_as_it_was_before_it_came():
+    @dataclass(frozen=True, kw_only=True)
+    class Later(Common):
+        match: str = setting("steps", "match", earlier="real")
+
+    assert Later().match == "steps"
+    assert read_settings(Later, {"seed": 2}) == Later(seed=2, match="real")
+    assert read_settings(Later, {"match": "steps"}) == Later()
+
+
 def test_differences_name_every_setting_with_both_values():
     assert differences({"a": 1, "b": 2}, {"a": 1, "b": 2}) == ""
     assert differences({"a": 1, "b": 2}, {"a": 3, "c": 4}) == "a was 1, now 3; b was 2, now None; c was None, now 4"
