@@ -29,6 +29,7 @@ from melgan.training.checkpoints import Checkpoints, Model
 from melgan.training.determinism import make_deterministic
 from melgan.training.distribution import make_strategy
 from melgan.training.loop import LoopConfig, run_loop
+from melgan.training.weights import load_weights
 from pipelines.artefacts.classifier_run import (
     BEST_WEIGHTS_FILE,
     COMMAND,
@@ -134,7 +135,7 @@ class FoldTraining:
 
     def complete(self) -> None:
         """Writes the predictions of the best epoch."""
-        self._trainer.average_model.load_weights(self._folder / BEST_WEIGHTS_FILE)
+        load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
         table = self._predict(self._config.test_time_views)
         write_atomically(self._folder / PREDICTIONS_FILE, table.to_csv(index=False))
 

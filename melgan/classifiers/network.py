@@ -10,7 +10,8 @@ from keras import layers
 from melgan.classifiers.auxiliary import NUM_OUTPUTS
 from melgan.classifiers.backbones import BACKBONES, prepare_normalization
 from melgan.classifiers.config import ClassifierConfig
-from tfrecords_tools.foundation.errors import ConfigError, look_up
+from melgan.training.weights import load_weights
+from tfrecords_tools.foundation.errors import ConfigError, DataError, look_up
 
 _HEADS = ("logits", "auxiliary")
 
@@ -40,8 +41,8 @@ def _load_backbone(model: keras.Model, path: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is skipped, Keras prints every number
-            model.load_weights(path, skip_mismatch=True)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"weights is {path!r}, which cannot be loaded ({str(error).splitlines()[0]})") from error
-    if any(np.isnan(variable.numpy()).any() for variable in backbone):
+            load_weights(model, path, skip_mismatch=True)
+    except DataError as error:
+        raise ConfigError(f"weights is {path!r}, which cannot be loaded: {error}") from error
+    if not all(np.isfinite(variable.numpy()).all() for variable in backbone):
         raise ConfigError(f"weights is {path!r}, which does not hold the weights of {model.name}")

@@ -8,6 +8,7 @@ from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.network import build_classifier
 from melgan.metrics.cross_validation import MEAN_AUC
 from melgan.metrics.intervals import Interval
+from melgan.training.weights import load_weights
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
 from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
@@ -137,7 +138,7 @@ class ClassifierRun:
     def load(self, fold: int) -> keras.Model:
         """Returns the network of a fold with its best weights; no code is read from the file."""
         model = build_classifier(replace(self.config, weights="none"), len(self.report.classes))
-        model.load_weights(self._weights(fold))
+        load_weights(model, self._weights(fold))
         return model
 
     def sha256(self, fold: int) -> str:

@@ -17,6 +17,7 @@ from melgan.gans.sampler import LabelSampler
 from melgan.layers.box_table import BoxTable
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.training.distribution import STRATEGIES
+from melgan.training.weights import load_weights
 from pipelines.artefacts.feature_store import require_known_features
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
 from pipelines.contract.workdir import read_config, read_report, require_run
@@ -227,7 +228,7 @@ def load_generator(path: str, field: str, checkpoint: str = "last") -> LoadedGen
     with _local_copy(file) as weights:
         if file_sha256(weights) != sha256:
             raise CommandError(f"{file}: not the file of the report (SHA-256 differs); train again")
-        networks.generator.load_weights(weights)
+        load_weights(networks.generator, weights)
     return LoadedGenerator(networks.generator, networks.box_table, sha256, run, checkpoint)
 
 

@@ -1,0 +1,28 @@
+"""Files of weights, read into a model; no code is read from them."""
+
+import os
+
+import keras
+
+from tfrecords_tools.foundation.errors import DataError
+
+# What h5py and Keras raise for a file that is damaged, of another network or no file of weights at all.
+_REFUSALS = (OSError, ValueError, RuntimeError, KeyError, TypeError)
+
+
+def load_weights(model: keras.Model, path: str | os.PathLike, *, skip_mismatch: bool = False) -> None:
+    """Loads a .weights.h5 file.
+
+    Arguments:
+      model: takes the weights.
+      path: of the file, on this machine.
+      skip_mismatch: leave weights as they are where the file has none of their shape.
+
+    Raises:
+      DataError: naming the file, if it cannot be read or does not fit.
+    """
+    try:
+        model.load_weights(path, skip_mismatch=skip_mismatch)
+    except _REFUSALS as error:
+        reason = next(iter(str(error).strip("'\"").splitlines()), type(error).__name__)
+        raise DataError(f"{path}: no weights of {model.name} ({reason}); put back the file that was written") from error
