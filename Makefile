@@ -53,6 +53,10 @@ bench: $(READY) ## ratios against the usual recipes, written to docs/benchmarks.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) --editable '.[bench]'
 	@$(BIN)/python -m benchmarks
 
+.PHONY: faults
+faults: $(READY) ## kills, bad inputs, damaged folders and limits: how many were tried, how many held; [ARGS="--kills=24 --only=TEXT"], minutes
+	@$(BIN)/python -m benchmarks.faults $(ARGS)
+
 .PHONY: venv
 venv: $(READY) ## the virtual environment alone; EXTRAS=dev,cuda chooses extras, PYTHON=python3.12 the interpreter
 

@@ -4,6 +4,7 @@ Archives, file servers and notebooks leave copies and thumbnails of images besid
 taken for images, they would be a class of their own, or the same image twice.
 """
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -40,14 +41,14 @@ def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
         counts = ", ".join(f"{count} with {ending}" for ending, count in others.most_common())
         logging.warning("%s: files with other endings were left out: %s", folder, counts)
     if links:
-        logging.warning("%s: linked folders that lead out of it were left out: %s", folder, _some(sorted(links)))
+        logging.warning("%s: links that lead out of it, or nowhere, were left out: %s", folder, _some(sorted(links)))
     if unreadable:
         logging.warning("%s: files whose names are not UTF-8 were left out: %s", folder, _some(unreadable))
     return sorted((file for file in images if _is_utf8(file.name)), key=lambda file: file.name)
 
 
 def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
-    """Returns the files, and the linked folders that were not followed."""
+    """Returns the files, and the links that were not followed."""
     files: list[ListedFile] = []
     links: list[str] = []
     waiting = [(folder, (os.path.realpath(folder),))]
@@ -55,7 +56,9 @@ def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
         place, above = waiting.pop()
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             name = str(Path(entry.path).relative_to(folder).as_posix())
-            if entry.is_dir():
+            if entry.is_symlink() and _leads_nowhere(entry):
+                links.append(name)
+            elif entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if is_of_the_system(entry.name) or real in above:  # a link to where it lies leads round for ever
                     continue
@@ -67,6 +70,17 @@ def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
                 status = entry.stat()
                 files.append(ListedFile(name, status.st_size, status.st_mtime_ns))
     return files, links
+
+
+def _leads_nowhere(link: os.DirEntry) -> bool:
+    """Returns whether what a link leads to is not there, or is the link itself."""
+    try:
+        link.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return True
+        raise
+    return False
 
 
 def _ending(file: ListedFile) -> str:

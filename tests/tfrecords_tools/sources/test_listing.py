@@ -55,6 +55,8 @@ def test_links_are_followed_inside_and_named_where_they_lead_out(tmp_path, caplo
     (folder / "a" / "inside").symlink_to(folder / "store" / "more")
     (folder / "b" / "outside").symlink_to(tmp_path / "out")
     (folder / "b" / "round").symlink_to(folder)
+    (folder / "b" / "itself.png").symlink_to(folder / "b" / "itself.png")
+    (folder / "b" / "gone.png").symlink_to(folder / "gone.png")
     (folder / "b" / "5.png").symlink_to(folder / "a" / "1.png")
     assert names(folder) == ["a/1.png", "a/inside/3.png", "b/2.png", "b/5.png", "store/more/3.png"]
     assert "b/outside" in caplog.text
