@@ -20,7 +20,7 @@ from absl import logging
 
 from melgan.classifiers.prediction import Predictor
 from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_run
-from pipelines.artefacts.predictions import predictions_table
+from pipelines.artefacts.predictions import predictions_table, probability_columns
 from pipelines.artefacts.seen import require_same_classes
 from pipelines.artefacts.shards import Shards, open_shards
 from pipelines.artefacts.submission import SUBMISSION_FILE, SubmissionReport
@@ -138,7 +138,7 @@ def _mean_predictions(runs: Sequence[ClassifierRun], shards: Shards, label: str)
     for done, (run, fold) in enumerate(folds, start=1):
         predictor = Predictor(run.load(fold), run.config.test_time_views)
         table = predictions_table(predictor, run.config.image_size, shards, shards.manifest.split("test"), fold)
-        own = table.set_index("image_name")[label]
+        own = table.set_index("image_name")[probability_columns([label])[0]]
         total = own if total is None else total + own
         progress.update(done)
     return total / len(folds), len(folds)

@@ -10,7 +10,7 @@ import pandas as pd
 from melgan.metrics.classification import classification_metrics
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.classifier_run import OOF_FILE, ClassifierRun, TrainClassifierConfig
-from pipelines.artefacts.predictions import read_predictions
+from pipelines.artefacts.predictions import read_predictions, scores
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.settings import baseline_settings, differences
 
@@ -74,16 +74,16 @@ def auc_difference(
     first: pd.DataFrame, second: pd.DataFrame, classes: tuple[str, ...], seed: int
 ) -> tuple[Interval, int]:
     """Returns AUC of `second` minus AUC of `first` on the images of both, with its paired interval, and how many."""
-    joined = first.merge(second, on=["image_name", "label"], suffixes=("", "_second"))
-    labels = joined["label"].to_numpy()
-    before = joined[list(classes)].to_numpy()
-    after = joined[[f"{name}_second" for name in classes]].to_numpy()
+    tables = [table.set_index(["image_name", "label"]) for table in (first, second)]
+    images = tables[0].index.intersection(tables[1].index, sort=False)
+    first, second = (table.loc[images].reset_index() for table in tables)
+    (labels, before), (_, after) = scores(first), scores(second)
     metric = classification_metrics(classes)["auc"]
-    groups = patient_groups(joined["patient_id"].to_numpy())
+    groups = patient_groups(first["patient_id"].to_numpy())
     interval = bootstrap_interval(
         lambda rows: metric(labels[rows], after[rows]) - metric(labels[rows], before[rows]), groups, seed
     )
-    return interval, len(joined)
+    return interval, len(images)
 
 
 def out_of_fold(run: ClassifierRun) -> pd.DataFrame:
