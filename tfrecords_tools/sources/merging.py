@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.sources.table import COLUMNS, SourceTable
@@ -27,9 +26,8 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
     """Returns data sets as one; a name that repeats gets a number.
 
     Raises:
-      DataError: if a class has no fit name, their classes differ, or more than one has a test split.
+      DataError: if their classes differ, or more than one has a test split.
     """
-    require_class_names(tables[0].classes, f"{tables[0].root}")
     for name, table in zip(names, tables, strict=True):
         if table.classes != tables[0].classes:
             raise DataError(

@@ -72,8 +72,3 @@ def test_two_test_splits_are_refused_and_both_folders_named():
     tables = [source(name, [name], test=name != "b") for name in ("a", "b", "c")]
     with pytest.raises(DataError, match=r"a, c: .*test\.csv"):
         merge_sources(["siim_isic"] * 3, tables)
-
-
-def test_a_name_that_no_class_may_have_is_refused_with_its_folder():
-    with pytest.raises(DataError, match=r"^a: .*'x\\n'"):
-        merge_sources(["image_folder"], [source("a", ["x", "y"], classes=("benign", "x\n"))])
