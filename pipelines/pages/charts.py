@@ -99,7 +99,7 @@ def embedding(table: pd.DataFrame, classes: Sequence[str]) -> str:
             own = table[(table["images"] == what) & (table["class"] == name)]
             axis.scatter(own["x"], own["y"], s=9, color=colour, label=literal(name), alpha=0.7, linewidths=0)
         axis.set(title=what, xlim=_reach(table["x"]), ylim=_reach(table["y"]), xticks=[], yticks=[])
-    _add_legend(figure, axes[:1], loc="best")
+    _add_legend(figure, axes[:1], marker_scale=2)
     return _data_uri(figure)
 
 
@@ -156,11 +156,12 @@ def _add_legend(
     *,
     loc: str = "best",
     columns: int = 1,
+    marker_scale: float = 1,
     anchor: tuple[float, float] | None = None,
 ) -> None:
     """Names the colours in every panel, or, if they are many, once below them all, where the figure grows for them."""
     named = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    style = {"fontsize": 8, "markerscale": 2}
+    style = {"fontsize": 8, "markerscale": marker_scale}
     if len(named) <= _MOST_IN_PANEL:
         for axis in axes:
             axis.legend(loc=loc, ncols=columns, bbox_to_anchor=anchor, **style)
