@@ -54,6 +54,7 @@ from pipelines.pages import evaluation_pictures as pictures
 from pipelines.pages.evaluation_section import evaluation_section
 from pipelines.pages.page import render
 from pipelines.synthesis.samplers import OpenedSampler, open_sampler
+from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.files import as_path, is_remote, write_atomically
@@ -273,7 +274,7 @@ def _evaluate(config: EvaluateGanConfig, folder: Path, sides: Sides, classes: Se
     spaces = [space for name, space in _OF_SYNTHETIC_ALONE.items() if name in metrics]
     if sides.training is not None and spaces:
         nearest = nearest_table(synthetic, classes, spaces)
-        write_atomically(folder / NEAREST_TABLE, nearest.drop(columns=ROW_COLUMNS).to_csv(index=False))
+        write_table(folder / NEAREST_TABLE, nearest.drop(columns=ROW_COLUMNS))
         pictures.write_most_suspicious(folder, sides.synthetic, sides.training, nearest)
     return rows
 
@@ -304,7 +305,7 @@ def _write_table(path: Path, report: EvaluationReport) -> None:
         for what, own in (("synthetic", report.synthetic), ("real", report.real))
         for row in own
     ]
-    write_atomically(path, pd.DataFrame(lines).to_csv(index=False))
+    write_table(path, pd.DataFrame(lines))
 
 
 def _log(report: EvaluationReport) -> None:

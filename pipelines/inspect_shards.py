@@ -25,6 +25,7 @@ from tfrecords_tools.boxes import problem_of_boxes, whole_boxes
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_size, is_file, list_files, read_text
 from tfrecords_tools.foundation.settings import Settings, require, setting
+from tfrecords_tools.foundation.texts import in_one_line
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.inspecting import FeatureStats, Summary, split_of
 from tfrecords_tools.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, ShardEntry, read_manifest
@@ -112,13 +113,18 @@ def run(config: InspectShardsConfig) -> None:
     groups, found = _read_all(files, config)
     problems += found
     for group in groups:
-        print(*_describe(group), sep="\n", end="\n\n")
+        _print(*_describe(group), "")
     if config.contact_sheet:
-        print(_draw(groups, config), end="\n\n")
+        _print(_draw(groups, config), "")
     if config.verify:
         _conclude(files, groups, problems)
     elif problems:
-        print(f"DAMAGED: {problems[0]}{_and_more(problems)}; --verify names all", end="\n\n")
+        _print(f"DAMAGED: {problems[0]}{_and_more(problems)}; --verify names all", "")
+
+
+def _print(*lines: str) -> None:
+    """Prints lines; what the files hold, whoever wrote them, commands no terminal."""
+    print(*map(in_one_line, lines), sep="\n")
 
 
 def _find_all(paths: Sequence[str]) -> tuple[list[_File], list[Problem]]:
@@ -323,16 +329,16 @@ def _conclude(files: Sequence[_File], groups: Sequence[_Group], problems: Sequen
     size = format_bytes(sum(file.size for file in files))
     uncounted = [file for file in files if file.entry is None and expected_records(file.path.name) is None]
     if uncounted:
-        print(
+        _print(
             f"note: {_names(uncounted)}: neither a manifest nor a count in the name, "
             "so a cut exactly between two records would not be seen"
         )
     if not problems:
         listed = ", and all is as the manifest says" if files and all(file.entry for file in files) else ""
         read = f"{_count(len(files), 'file')}, {_count(records, 'record')}, {size}"
-        print(f"verified: {read}: every checksum is right{listed}")
+        _print(f"verified: {read}: every checksum is right{listed}")
         return
-    print(*(f"BROKEN {problem}" for problem in problems), sep="\n")
+    _print(*(f"BROKEN {problem}" for problem in problems))
     broken = len({str(problem.path) for problem in problems})
     raise DataError(
         f"{_count(broken, 'file')} broken, with {_count(len(problems), 'problem')} named above; "

@@ -6,8 +6,6 @@ Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json
 has one, sample_submission.csv.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +20,7 @@ from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import JpegSettings
 from pipelines.contract.workdir import open_workdir
 from tfrecords_tools.balance import balance_table, format_balance
+from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.foundation.errors import CommandError, DataError, look_up
@@ -279,12 +278,9 @@ def _finish(
 ) -> None:
     """Writes the tables and, last, the manifest, which then vouches for the shards."""
     remove_leftovers(output, keep=[result.entry.file for result in results])  # of workers that were killed
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_name", "file", "reason"])
-    writer.writerows(rejection for result in results for rejection in result.rejected)
-    write_atomically(output / REJECTED_FILE, text.getvalue())
-    write_atomically(output / DUPLICATES_FILE, duplicates.table.to_csv(index=False))
+    rejected = [rejection for result in results for rejection in result.rejected]
+    write_table(output / REJECTED_FILE, pd.DataFrame(rejected, columns=["image_name", "file", "reason"]))
+    write_table(output / DUPLICATES_FILE, duplicates.table)
     if table.sample_submission is not None:
         write_atomically(output / SAMPLE_SUBMISSION_FILE, read_text(table.sample_submission))
     write_manifest(output, manifest)

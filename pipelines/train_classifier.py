@@ -48,8 +48,9 @@ from pipelines.contract.inputs import Input, absolute, file_input
 from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.training.driver import Driver, Surroundings
+from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted, look_up
-from tfrecords_tools.foundation.files import write_atomically, written_whole
+from tfrecords_tools.foundation.files import written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
 from tfrecords_tools.streams import ShardSet, Stream, join
@@ -137,7 +138,7 @@ class FoldTraining:
         """Writes the predictions of the best epoch."""
         load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
         table = self._predict(self._config.test_time_views)
-        write_atomically(self._folder / PREDICTIONS_FILE, table.to_csv(index=False))
+        write_table(self._folder / PREDICTIONS_FILE, table)
 
     def _make_driver(self) -> Driver:
         config, strategy = self._config, self._surroundings.strategy
@@ -249,7 +250,7 @@ def _complete(
     folds = config.fold_numbers
     tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, shards.classes) for fold in folds]
     oof = pd.concat(tables)
-    write_atomically(workdir.path / OOF_FILE, oof.to_csv(index=False))
+    write_table(workdir.path / OOF_FILE, oof)
     metrics = evaluate_predictions(oof, shards.classes, config.seed)
     best = {str(fold): best_epoch(read_epochs(workdir.path, fold)) for fold in folds}
     workdir.complete(

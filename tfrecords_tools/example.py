@@ -95,7 +95,16 @@ def parse(record: bytes) -> dict[str, list]:
 
 def generator_of(record: bytes) -> str:
     """Returns the SHA-256 of the generator that a serialized example names, "" if it names none."""
-    values = _EXAMPLE.FromString(record).features.feature["generator"].bytes_list.value
+    return _text_of(record, "generator")
+
+
+def image_name_of(record: bytes) -> str:
+    """Returns the name of the image of a serialized example, "" if it has none."""
+    return _text_of(record, "image_name")
+
+
+def _text_of(record: bytes, feature: str) -> str:
+    values = _EXAMPLE.FromString(record).features.feature[feature].bytes_list.value
     return values[0].decode() if values else ""
 
 

@@ -11,9 +11,8 @@ from melgan.metrics.comparison import Comparison
 from melgan.metrics.errors import MetricUnavailable
 from melgan.metrics.intervals import Interval
 from melgan.metrics.samples import Samples
+from tfrecords_tools.foundation.class_names import ALL_CLASSES
 from tfrecords_tools.foundation.documents import stored
-
-ALL_CLASSES = "all classes"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from melgan.metrics.cross_validation import MEAN_AUC, cross_validation_metrics
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.classifier_run import OOF_FILE, ClassifierRun, TrainClassifierConfig
-from pipelines.artefacts.predictions import read_predictions
+from pipelines.artefacts.predictions import read_predictions, scores
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.settings import baseline_settings, differences
 
@@ -81,18 +81,18 @@ def auc_difference(
 
     Returns also how many images there are in both.
     """
-    joined = first.merge(second, on=["image_name", "label", "fold"], suffixes=("", "_second"))
-    labels = joined["label"].to_numpy()
-    before = joined[list(classes)].to_numpy()
-    after = joined[[f"{name}_second" for name in classes]].to_numpy()
-    folds, groups = joined["fold"].to_numpy(), patient_groups(joined["patient_id"].to_numpy())
+    tables = [table.set_index(["image_name", "label", "fold"]) for table in (first, second)]
+    images = tables[0].index.intersection(tables[1].index, sort=False)
+    first, second = (table.loc[images].reset_index() for table in tables)
+    (labels, before), (_, after) = scores(first), scores(second)
+    folds, groups = first["fold"].to_numpy(), patient_groups(first["patient_id"].to_numpy())
     mean_auc = cross_validation_metrics(classes)[MEAN_AUC]
 
     def difference(rows: np.ndarray) -> float:
         return mean_auc(labels[rows], after[rows], folds[rows]) - mean_auc(labels[rows], before[rows], folds[rows])
 
     interval = bootstrap_interval(difference, groups, seed)
-    return interval, len(joined)
+    return interval, len(images)
 
 
 def out_of_fold(run: ClassifierRun) -> pd.DataFrame:

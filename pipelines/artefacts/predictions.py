@@ -10,18 +10,20 @@ from melgan.metrics.cross_validation import cross_validation_metrics
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.shards import READ_BATCH, Shards
+from tfrecords_tools.csv_tables import read_table
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
 
 KEY_COLUMNS = ["image_name", "patient_id", "fold", "label"]
+_PROBABILITY = "probability "  # before the name of a class, which may be that of a key column
 
 
 def predictions_table(
     predictor: Predictor, config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry], fold: int
 ) -> pd.DataFrame:
-    """Returns one row an image in stored order: `KEY_COLUMNS`, then the probability of each class, by its name.
+    """Returns one row an image in stored order: `KEY_COLUMNS`, then a column `probability NAME` of each class.
 
     Arguments:
       predictor: of the classifier of a fold.
@@ -46,18 +48,25 @@ def predictions_table(
 
     probabilities = predictor.predict(batches())
     table = pd.concat(keys, ignore_index=True)
-    return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=list(shards.classes)))
+    return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=probability_columns(shards.classes)))
+
+
+def probability_columns(classes: Sequence[str]) -> list[str]:
+    """Returns the columns that hold the probabilities of classes."""
+    return [f"{_PROBABILITY}{name}" for name in classes]
 
 
 def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
-    """Reads a table of predictions.
+    """Reads a table of predictions, also of earlier versions, whose columns have the names of the classes alone.
 
     Raises:
       DataError: if it is damaged.
     """
     try:
-        table = pd.read_csv(path, dtype={"image_name": str}, keep_default_na=False, na_values=[""])
-        return table[[*KEY_COLUMNS, *classes]]
+        table, columns = read_table(path, ["image_name"]), probability_columns(classes)
+        if not set(columns) <= set(table):
+            table = table.rename(columns=dict(zip(classes, columns, strict=True)))
+        return table[[*KEY_COLUMNS, *columns]]
     except (ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: damaged ({reason}); remove it and start train_classifier again") from error

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.contract.workdir import digest, require_completed
+from tfrecords_tools.example import image_name_of
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath, download, is_remote
+from tfrecords_tools.foundation.files import AnyPath, as_path, download, is_remote
 from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest, require_images
 from tfrecords_tools.provenance import ShardsUsed
 from tfrecords_tools.reading import evaluation_batches
+from tfrecords_tools.records import read_records
 from tfrecords_tools.streams import ShardSet, shard_set
 from tfrecords_tools.verifying import require_one_generator, verify_shards
 
@@ -38,6 +40,10 @@ class Shards:
             local = [download(self.folder / entry.file, self.cache, entry.crc32c) for entry in entries]
             return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
+
+    def image_names(self, entries: Sequence[ShardEntry]) -> list[str]:
+        """Returns the names of the images of some of the shards, in stored order."""
+        return [name for path in self.read(entries).paths for name in map(image_name_of, read_records(as_path(path)))]
 
     def class_counts(self, entries: Sequence[ShardEntry]) -> tuple[int, ...]:
         """Returns the images of each class in some of the shards."""

@@ -13,6 +13,7 @@ from pipelines.contract.flags import config_from_flags, define_flags, describe_s
 from pipelines.contract.launching import end_with_parent
 from tfrecords_tools.foundation.errors import Preempted
 from tfrecords_tools.foundation.settings import Config
+from tfrecords_tools.foundation.texts import in_one_line
 
 
 def main(config_class: type[Config], run: Callable[[Config], None], *, positional: str = "") -> None:
@@ -30,6 +31,7 @@ def main(config_class: type[Config], run: Callable[[Config], None], *, positiona
             flags.FLAGS[positional].value = [*flags.FLAGS[positional].value, arguments[1:]]
         elif len(arguments) > 1:
             raise app.UsageError(f"unknown argument {arguments[1]!r}; settings are given as --name=value")
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: not every terminal has every letter
         _log_plain_lines()
         end_with_parent()
         with _one_line_errors():
@@ -52,10 +54,17 @@ def sigterm_as_request() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
+class _PlainLines(standard_logging.Formatter):
+    """Time and message. Whatever texts of users are in it, they command no terminal, and no line looks like another."""
+
+    def formatMessage(self, record: standard_logging.LogRecord) -> str:  # noqa: N802
+        """Returns the message; all of its lines but the first are indented."""
+        return "\n    ".join(map(in_one_line, super().formatMessage(record).split("\n")))
+
+
 def _log_plain_lines() -> None:
-    formatter = standard_logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S")
     handler = logging.get_absl_handler()
-    handler.setFormatter(formatter)
+    handler.setFormatter(_PlainLines("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     # TensorFlow logs through absl too; of that, only warnings are for users.
     handler.addFilter(lambda line: line.levelno >= standard_logging.WARNING or "tensorflow" not in line.pathname)
 
@@ -64,7 +73,7 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:
-        print(f"error: {error}; --help lists the settings", file=sys.stderr)
+        print(f"error: {in_one_line(str(error))}; --help lists the settings", file=sys.stderr)
         sys.exit(2)
 
 
@@ -74,7 +83,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except Preempted as stopped:
-        print(stopped, file=sys.stderr)
+        print(in_one_line(str(stopped)), file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
     except KeyboardInterrupt:
         print("interrupted; start the same command again to resume", file=sys.stderr)
@@ -83,5 +92,5 @@ def _one_line_errors() -> Iterator[None]:
         line = as_one_line(error)
         if not line or flags.FLAGS.verbosity >= 1:
             raise
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {in_one_line(line)}", file=sys.stderr)
         sys.exit(1)

@@ -5,6 +5,8 @@ import time
 
 from absl import logging
 
+from tfrecords_tools.foundation.texts import in_one_line
+
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 10.0
 
 
@@ -24,11 +26,11 @@ class Progress:
         if not finished and now - self._shown < (_TERMINAL_SECONDS if self._terminal else _LOG_SECONDS):
             return
         self._shown = now
-        line = self._line(done, now, note)
+        line = in_one_line(self._line(done, now, note))
         if self._terminal:
             print(f"\r\x1b[2K{line}", end="\n" if finished else "", file=sys.stderr, flush=True)
         else:
-            logging.info(line)
+            logging.info("%s", line)
 
     def _line(self, done: int, now: float, note: str) -> str:
         rate = (done - self._start) / max(now - self._began, 1e-9)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
+
+from tfrecords_tools.foundation.texts import in_one_line
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -22,9 +25,13 @@ _STYLE = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "svg.hashsalt": "melgan",  # equal charts, equal bytes
+    "svg.fonttype": "none",  # text stays text: a browser has the letters of more languages than one font
 }
 _COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#777777")
 
+_LONGEST_NAME = 20  # letters
+_MOST_IN_PANEL = 10  # names of a legend; more stand below all panels
+_COLUMNS_BELOW = 4
 Bars = Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -40,11 +47,11 @@ def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], 
     figure, axes = _figure(1, height=2.6)
     bottom = np.zeros(len(positions))
     for colour, (label, values) in zip(_cycle(len(counts)), counts.items(), strict=True):
-        axes[0].bar(positions, values, bottom=bottom, label=label, color=colour, width=0.75)
+        axes[0].bar(positions, values, bottom=bottom, label=literal(label), color=colour, width=0.75)
         bottom += np.asarray(values)
     axes[0].set(xlabel=x_label, ylabel="images", xticks=positions if len(positions) <= 20 else positions[::5])
     axes[0].grid(visible=False, axis="x")
-    axes[0].legend(ncols=min(len(counts), 4), loc="lower left", bbox_to_anchor=(0, 1))
+    _add_legend(figure, axes, loc="lower left", columns=min(len(counts), 4), anchor=(0, 1))
     return _data_uri(figure)
 
 
@@ -57,13 +64,12 @@ def curves(
     figure, axes = _figure(len(panels), height=2.8)
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for colour, (name, (x, y)) in zip(_cycle(len(lines)), lines.items(), strict=True):
-            axis.plot(x, y, label=name, color=colour, linewidth=1.4, marker="o" if len(x) < 2 else None)
+            axis.plot(x, y, label=literal(name), color=colour, linewidth=1.4, marker="o" if len(x) < 2 else None)
         if threshold is not None:
             axis.axhline(threshold, color="#777777", linewidth=0.9, linestyle="--")
             axis.set_ylim(bottom=0)
         axis.set(title=title, xlabel=x_label)
-        if len(lines) > 1:
-            axis.legend(fontsize=8)
+    _add_legend(figure, [axis for axis, lines in zip(axes, panels.values(), strict=True) if len(lines) > 1])
     return _data_uri(figure)
 
 
@@ -79,7 +85,7 @@ def bars(panels: Bars, classes: Sequence[str]) -> str:
             centres = positions + (number - (len(kinds) - 1) / 2) * width
             axis.bar(centres, values, width, yerr=reach, color=colour, label=kind, error_kw={"linewidth": 0.9})
         axis.set(title=title)
-        axis.set_xticks(positions, classes, rotation=30 if len(classes) > 2 else 0, fontsize=8)
+        axis.set_xticks(positions, list(map(literal, classes)), rotation=30 if len(classes) > 2 else 0, fontsize=8)
         axis.grid(visible=False, axis="x")
     axes[0].legend(fontsize=8)
     return _data_uri(figure)
@@ -91,9 +97,9 @@ def embedding(table: pd.DataFrame, classes: Sequence[str]) -> str:
     for axis, what in zip(axes, ("real", "synthetic"), strict=True):
         for colour, name in zip(_cycle(len(classes)), classes, strict=True):
             own = table[(table["images"] == what) & (table["class"] == name)]
-            axis.scatter(own["x"], own["y"], s=9, color=colour, label=name, alpha=0.7, linewidths=0)
+            axis.scatter(own["x"], own["y"], s=9, color=colour, label=literal(name), alpha=0.7, linewidths=0)
         axis.set(title=what, xlim=_reach(table["x"]), ylim=_reach(table["y"]), xticks=[], yticks=[])
-    axes[0].legend(fontsize=8, loc="best", markerscale=2)
+    _add_legend(figure, axes[:1], marker_scale=2)
     return _data_uri(figure)
 
 
@@ -102,17 +108,29 @@ def roc_and_precision_recall(scored: Scored) -> str:
     figure, (roc, precision_recall) = _figure(2, height=3.6)
     for colour, (name, (positive, scores)) in zip(_cycle(len(scored)), scored.items(), strict=True):
         false_positive_rate, sensitivity, _ = roc_curve(positive, scores)
-        roc.plot(false_positive_rate, sensitivity, color=colour, label=name)
+        roc.plot(false_positive_rate, sensitivity, color=colour, label=literal(name))
         precision, recall, _ = precision_recall_curve(positive, scores)
-        precision_recall.plot(recall, precision, color=colour, label=name, drawstyle="steps-post")
+        precision_recall.plot(recall, precision, color=colour, drawstyle="steps-post")
         precision_recall.axhline(np.mean(positive), color=colour, linewidth=0.8, linestyle=":")
     roc.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
     roc.set(title="ROC", xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     precision_recall.set(
         title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
     )
-    roc.legend(fontsize=8, loc="lower right")
+    _add_legend(figure, [roc], loc="lower right")
     return _data_uri(figure)
+
+
+def literal(name: str) -> str:
+    """Returns the name of a class, or of anything a user named, as matplotlib draws it to the letter.
+
+    Between two `$` it would set a formula, and a legend would leave out what begins with `_`. Long names are shortened
+    in the middle.
+    """
+    name = in_one_line(name)
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[: _LONGEST_NAME // 2]}…{name[-(_LONGEST_NAME // 2) :]}"
+    return ("\u200b" if name.startswith("_") else "") + name.replace("$", r"\$")
 
 
 def png_data_uri(path: Path) -> str:
@@ -132,6 +150,34 @@ def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, axes[:panels]
 
 
+def _add_legend(
+    figure: Figure,
+    axes: Sequence[Axes],
+    *,
+    loc: str = "best",
+    columns: int = 1,
+    marker_scale: float = 1,
+    anchor: tuple[float, float] | None = None,
+) -> None:
+    """Names the colours in every panel, or, if they are many, once below them all, where the figure grows for them."""
+    named = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    style = {"fontsize": 8, "markerscale": marker_scale}
+    if len(named) <= _MOST_IN_PANEL:
+        for axis in axes:
+            axis.legend(loc=loc, ncols=columns, bbox_to_anchor=anchor, **style)
+        return
+    rows = -(-len(named) // _COLUMNS_BELOW)
+    figure.set_figheight(figure.get_figheight() + 0.2 * rows)
+    figure.legend(
+        named.values(),
+        named,
+        loc="outside lower center",
+        ncols=_COLUMNS_BELOW,
+        frameon=_STYLE["legend.frameon"],
+        **style,
+    )
+
+
 def _reach(values: pd.Series) -> tuple[float, float]:
     margin = 0.05 * (values.max() - values.min()) or 1.0
     return values.min() - margin, values.max() + margin
@@ -143,6 +189,7 @@ def _cycle(count: int) -> list[str]:
 
 def _data_uri(figure: Figure) -> str:
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of the font by which text is measured
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

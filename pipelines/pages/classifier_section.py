@@ -1,5 +1,7 @@
 """The section of a page on a classifier."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from melgan.metrics.cross_validation import ranks_within_folds
@@ -14,7 +16,8 @@ from pipelines.pages.page import Picture, Section, Table, interval_text
 def classifier_section(run: ClassifierRun) -> Section:
     """Returns metrics with intervals, curves over the epochs, ROC and precision-recall."""
     config, predictions = run.config, out_of_fold(run)
-    rows = tuple((name.replace("_", " "), interval_text(value)) for name, value in run.report.metrics.items())
+    metrics, classes = run.report.metrics, run.report.classes
+    rows = tuple((_metric_title(name, classes), interval_text(value)) for name, value in metrics.items())
     table = Table(("out-of-fold metric", "value (95 % interval)"), rows)
     caption = "ROC and precision-recall over the ranks within the folds; dotted: a classifier that guesses"
     pictures = (
@@ -37,6 +40,12 @@ def classifier_section(run: ClassifierRun) -> Section:
 def synthetic_fraction(run: ClassifierRun) -> str:
     """Returns the fraction of synthetic images in training, as text."""
     return f"{run.config.synthetic_fraction:.0%}"
+
+
+def _metric_title(name: str, classes: Sequence[str]) -> str:
+    """Returns the name of a metric in words, with the name of its class, if it has one, to the letter."""
+    metric, _, of_class = name.partition("_")
+    return f"{metric} {of_class}" if of_class in classes else name.replace("_", " ")
 
 
 def _fold_table(run: ClassifierRun, predictions: pd.DataFrame) -> Table:

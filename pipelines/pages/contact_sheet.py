@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pipelines.pages.drawing import shorten, write_png
+from pipelines.pages.drawing import font, shorten, write_png
 from tfrecords_tools.boxes import Box
 
 TILE = 128
@@ -54,7 +54,7 @@ def _columns(tiles: int) -> int:
 
 
 def _draw_section(canvas: Image.Image, section: Section, top: int, columns: int) -> None:
-    draw, title_font, font = ImageDraw.Draw(canvas), ImageFont.load_default(15), ImageFont.load_default(12)
+    draw, title_font, letters = ImageDraw.Draw(canvas), font(14), font(11)
     title = shorten(section.title, canvas.width - 2 * _MARGIN, draw, title_font)
     draw.text((_MARGIN, top + 2), title, _INK, title_font)
     for number, tile in enumerate(section.tiles):
@@ -63,13 +63,13 @@ def _draw_section(canvas: Image.Image, section: Section, top: int, columns: int)
         upper = top + _TITLE + row * (TILE + _CAPTION + _GAP)
         if tile.image is None:
             draw.rectangle((left, upper, left + TILE - 1, upper + TILE - 1), _DAMAGED)
-            draw.text((left + TILE / 2, upper + TILE / 2), "does not decode", _INK, font, anchor="mm")
+            draw.text((left + TILE / 2, upper + TILE / 2), "does not decode", _INK, letters, anchor="mm")
         else:
             fitted = _fit(Image.fromarray(tile.image))
             _draw_boxes(fitted, tile.boxes)
             canvas.paste(fitted, (left + (TILE - fitted.width) // 2, upper + (TILE - fitted.height) // 2))
-        caption = shorten(tile.caption, TILE, draw, font)
-        draw.text((left + TILE / 2, upper + TILE + 3), caption, _FAINT, font, anchor="ma")
+        caption = shorten(tile.caption, TILE, draw, letters)
+        draw.text((left + TILE / 2, upper + TILE + 3), caption, _FAINT, letters, anchor="ma")
 
 
 def _draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:

@@ -12,7 +12,7 @@ from melgan.metrics.dihedral import views_of
 from melgan.metrics.samples import Samples
 from melgan.sampling import Sampler
 from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, column_of_class, write_grid
-from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.csv_tables import read_table, write_table
 
 GRID, SUSPICIOUS, EMBEDDING, INTERPOLATIONS = "real_and_synthetic.png", "suspicious.png", "embedding.csv", "steps.png"
 _STEPS = 9
@@ -67,7 +67,12 @@ def write_embedding(folder: Path, real: Samples, synthetic: Samples, classes: Se
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     plane = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
     table[["x", "y"]] = plane.round(3)
-    write_atomically(folder / EMBEDDING, table.to_csv(index=False))
+    write_table(folder / EMBEDDING, table)
+
+
+def read_embedding(folder: Path) -> pd.DataFrame:
+    """Returns the rows that `write_embedding` wrote: `images`, `class`, `x` and `y`."""
+    return read_table(folder / EMBEDDING, ["images", "class"])
 
 
 def write_interpolations(folder: Path, sampler: Sampler) -> None:

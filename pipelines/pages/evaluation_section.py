@@ -5,8 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from melgan.metrics.evaluation import Row
 from melgan.metrics.memorisation import FEATURES, PIXELS
 from melgan.metrics.ms_ssim import WEIGHTS, num_scales
@@ -59,9 +57,8 @@ def evaluation_section(folder: Path, report: EvaluationReport) -> Section:
         if (folder / file).is_file():
             items.append(Picture(charts.png_data_uri(folder / file), caption))
     if (folder / pictures.EMBEDDING).is_file():
-        table = pd.read_csv(folder / pictures.EMBEDDING)
         caption = "Real and synthetic images in a plane where neighbours in feature space are neighbours (t-SNE)"
-        items.append(Picture(charts.embedding(table, report.classes), caption))
+        items.append(Picture(charts.embedding(pictures.read_embedding(folder), report.classes), caption))
     if report.curves:
         panels = {f"{NAMES[name]}, in training": lines for name, lines in report.curves.items()}
         items.append(Picture(charts.curves(panels, "step"), "The averaged generator, evaluated while it was trained"))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pipelines.pages.drawing import shorten, write_png
+from pipelines.pages.drawing import font, shorten, write_png
 from tfrecords_tools.foundation.files import AnyPath
 
 GRID_ROWS = 8  # images of a class that a grid shows
@@ -45,14 +45,14 @@ def write_grid(path: AnyPath, columns: Sequence[Column], row_names: Sequence[str
     rows = max(len(column.images) for column in columns)
     size = (_MARGIN + len(columns) * (cell + _GAP), _HEADER + rows * (cell + _GAP))
     canvas = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11)
+    draw, letters = ImageDraw.Draw(canvas), font(10)
     for number, column in enumerate(columns):
         left = _MARGIN + number * (cell + _GAP)
-        draw.text((left + 2, 2), shorten(column.name, cell - 4, draw, font), "black", font)
+        draw.text((left + 2, 2), shorten(column.name, cell - 4, draw, letters), "black", letters)
         for row, image in enumerate(column.images):
             tile = Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST)
             canvas.paste(tile, (left, _HEADER + row * (cell + _GAP)))
     for row, name in enumerate(row_names[:rows]):
-        text = shorten(name, _MARGIN - 4, draw, font)
-        draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), text, "black", font)
+        text = shorten(name, _MARGIN - 4, draw, letters)
+        draw.text((2, _HEADER + row * (cell + _GAP) + cell // 2 - 6), text, "black", letters)
     write_png(path, canvas)

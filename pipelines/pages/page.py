@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jinja2
 
 from melgan.metrics.intervals import Interval
+from tfrecords_tools.foundation.texts import in_one_line
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,13 @@ class Section:
 
 
 def render(title: str, sections: list[Section]) -> str:
-    """Returns the page; every text is escaped."""
+    """Returns the page; every text is escaped, and none turns the direction of what is written after it."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines.pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("pipelines.pages"),
+        autoescape=True,
+        finalize=lambda text: in_one_line(str(text)),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(title=title, sections=sections)
 

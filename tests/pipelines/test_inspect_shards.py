@@ -368,3 +368,21 @@ def test_of_a_folder_only_tfrecord_files_are_read(tmp_path):
     result = inspect(tmp_path, "--verify")
     assert result.returncode == 0
     assert "verified: 5 files, 5 records, 80 bytes" in result.stdout
+
+
+def test_what_files_of_others_hold_commands_no_terminal(tmp_path):
+    """Names of features and classes are whatever their writer chose; the sheet shows them in one line, too."""
+    image = encode_jpeg(np.zeros((16, 16, 3), np.uint8), 95)
+    feature = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
+        "label": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"red\x1b[31m\nBROKEN forged"])),
+        "\x1b[2J": tf.train.Feature(int64_list=tf.train.Int64List(value=[1])),
+    }
+    record = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    (tmp_path / "train.tfrecord").write_bytes(frame(record))
+    result = inspect(tmp_path / "train.tfrecord", f"--contact_sheet={tmp_path}/sheet.png")
+    assert result.returncode == 0, result.stderr
+    assert "\x1b" not in result.stdout
+    assert r"red\x1b[31m\nBROKEN forged" in result.stdout
+    assert r"\x1b[2J" in result.stdout
+    assert (tmp_path / "sheet.png").is_file()

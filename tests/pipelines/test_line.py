@@ -117,7 +117,7 @@ def test_out_of_fold_predictions_are_of_the_held_out_shards(classifier: Path, sh
             for record in read_records(shards / shard.file)
         ]
         assert table["image_name"][table["fold"] == fold].tolist() == held_out
-    np.testing.assert_allclose(table["benign"] + table["malignant"], 1, atol=1e-6)
+    np.testing.assert_allclose(table["probability benign"] + table["probability malignant"], 1, atol=1e-6)
 
 
 def test_the_best_epoch_is_the_one_kept(classifier: Path):
@@ -130,7 +130,9 @@ def test_the_best_epoch_is_the_one_kept(classifier: Path):
         assert evaluated[report["best_epochs"][str(fold)]] == max(evaluated.values())
         assert report["fold_auc"][str(fold)] == max(evaluated.values())
         own = table[table["fold"] == fold]
-        assert roc_auc_score(own["label"], own["malignant"]) == pytest.approx(max(evaluated.values()), abs=1e-6)
+        assert roc_auc_score(own["label"], own["probability malignant"]) == pytest.approx(
+            max(evaluated.values()), abs=1e-6
+        )
 
 
 def test_a_classifier_run_killed_in_the_middle_ends_as_an_undisturbed_one(

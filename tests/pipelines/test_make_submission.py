@@ -1,10 +1,10 @@
-"""make_submission: the order of the rows, and what is refused."""
+"""make_submission: the order of the rows, what is refused, and what is filled."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.make_submission import arrange, read_wanted_names
+from pipelines.make_submission import arrange, fill_with_mean, missing_images, read_wanted_names, require_same_names
 from tfrecords_tools.foundation.errors import CommandError
 
 
@@ -22,7 +22,7 @@ def test_rows_follow_the_sample_submission():
     [
         (_predictions(a=0.1), ["a", "b"], "1 missing from the test shards: b"),
         (_predictions(a=0.1, b=0.2), ["a"], "1 not in the sample submission: b"),
-        (pd.Series([0.1, 0.2], index=["a", "a"]), ["a"], "1 repeated in the predictions: a"),
+        (pd.Series([0.1, 0.2], index=["a", "a"]), ["a"], "1 repeated in the test shards: a"),
         (_predictions(a=0.1), ["a", "a"], "1 repeated in the sample submission: a"),
         (_predictions(a=np.nan, b=np.inf), ["a", "b"], "2 without a finite prediction: a, b"),
     ],
@@ -30,6 +30,28 @@ def test_rows_follow_the_sample_submission():
 def test_a_submission_that_would_be_wrong_is_refused_by_name(predictions, wanted, message):
     with pytest.raises(CommandError, match=message):
         arrange(predictions, wanted)
+
+
+def test_missing_images_are_refused_with_what_to_do():
+    with pytest.raises(CommandError, match=r"2 missing from the test shards: b, d; .*rejected\.csv.*--fill=mean"):
+        require_same_names(["a", "c"], ["a", "b", "c", "d"])
+    with pytest.raises(CommandError) as refusal:
+        require_same_names(["a", "c"], ["a"])
+    assert "--fill" not in str(refusal.value)
+    require_same_names(["c", "a"], ["a", "c"])
+
+
+def test_missing_images_get_the_mean_of_the_predictions_and_are_named(caplog):
+    wanted = ["d", "a", "c", "b"]
+    predictions = _predictions(a=0.1, b=0.4)
+    assert missing_images(predictions.index, wanted) == ["d", "c"]
+    table = arrange(fill_with_mean(predictions, ["d", "c"]), wanted)
+    assert table["image_name"].tolist() == wanted
+    assert table["target"].tolist() == pytest.approx([0.25, 0.1, 0.25, 0.4])
+    assert "d, c" in caplog.text
+    caplog.clear()
+    assert fill_with_mean(predictions, []) is predictions
+    assert not caplog.text
 
 
 def test_an_image_may_be_called_na(tmp_path):

@@ -77,7 +77,7 @@ def test_the_difference_is_that_of_the_areas_on_the_images_of_both(report: Path,
     (comparison,) = json.loads((report / "report.json").read_text())["comparisons"]
     tables = [pd.read_csv(folder / "oof.csv") for folder in (line.real_only, line.mixed)]
     shared = [table[table["fold"] == 0] for table in tables]
-    areas = [roc_auc_score(table["label"], table["malignant"]) for table in shared]
+    areas = [roc_auc_score(table["label"], table["probability malignant"]) for table in shared]
     assert comparison["value"] == pytest.approx(areas[1] - areas[0], abs=1e-9)
     assert comparison["images"] == len(shared[0])
 

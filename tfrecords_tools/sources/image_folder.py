@@ -2,6 +2,7 @@
 
 from pathlib import PurePosixPath
 
+from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, list_folders
 from tfrecords_tools.sources.listing import is_of_the_system, list_images
@@ -14,13 +15,15 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """Lists the images of every class folder, in order of their names; classes in order of theirs.
 
     Raises:
-      DataError: for a missing folder, fewer than two class folders, or a class without images.
+      DataError: for a missing folder, fewer than two class folders, one whose name no class may have, or a class
+        without images.
     """
     del options
     require_folder(folder, "--input must hold a folder per class")
     classes = [name for name in list_folders(folder) if not is_of_the_system(name)]
     if len(classes) < 2:
         raise DataError(f"{folder}: {len(classes)} class folders, at least two are needed")
+    require_class_names(classes, f"{folder}")
     images = [file for file in list_images(folder, EXTENSIONS) if "/" in file.name]
     targets = [classes.index(PurePosixPath(file.name).parts[0]) for file in images]
     for empty in set(range(len(classes))) - set(targets):

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from absl import logging
 
 from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_remote, list_files
+from tfrecords_tools.foundation.texts import first_names, has_control_characters, in_one_line
 
 _SYSTEM_NAMES = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
 _NAMED = 3  # of many, so many are named
@@ -26,7 +27,8 @@ def is_of_the_system(name: str) -> bool:
 def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
     """Returns the files with some endings, at any depth, in order of their names; warns of what was not taken.
 
-    Links to folders are followed as far as they stay inside. Names that are not UTF-8 are left out.
+    Links to folders are followed as far as they stay inside. Names that are not UTF-8, or hold control characters, are
+    left out.
 
     Arguments:
       folder: to list.
@@ -36,15 +38,20 @@ def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
     files = [file for file in files if not is_of_the_system(file.name)]
     images = [file for file in files if _ending(file) in extensions]
     others = Counter(_ending(file) or "none" for file in files if _ending(file) not in extensions)
-    unreadable = [file.name for file in images if not _is_utf8(file.name)]
+    unspeakable = [in_one_line(file.name) for file in images if has_control_characters(file.name)]
     if others:
         counts = ", ".join(f"{count} with {ending}" for ending, count in others.most_common())
         logging.warning("%s: files with other endings were left out: %s", folder, counts)
     if links:
-        logging.warning("%s: links that lead out of it, or nowhere, were left out: %s", folder, _some(sorted(links)))
-    if unreadable:
-        logging.warning("%s: files whose names are not UTF-8 were left out: %s", folder, _some(unreadable))
-    return sorted((file for file in images if _is_utf8(file.name)), key=lambda file: file.name)
+        logging.warning(
+            "%s: links that lead out of it, or nowhere, were left out: %s", folder, first_names(sorted(links), _NAMED)
+        )
+    if unspeakable:
+        logging.warning(
+            "%s: files whose names are not UTF-8, or hold control characters, were left out: %s",
+            *(folder, first_names(unspeakable, _NAMED)),
+        )
+    return sorted((file for file in images if not has_control_characters(file.name)), key=lambda file: file.name)
 
 
 def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
@@ -85,12 +92,3 @@ def _leads_nowhere(link: os.DirEntry) -> bool:
 
 def _ending(file: ListedFile) -> str:
     return PurePosixPath(file.name).suffix.lower()
-
-
-def _is_utf8(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

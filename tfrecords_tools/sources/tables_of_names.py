@@ -12,6 +12,7 @@ from absl import logging
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import MISSING_SIZE, AnyPath, ListedFile, is_file, list_files, read_bytes
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, METADATA, MISSING, PATIENT
+from tfrecords_tools.foundation.texts import has_control_characters
 from tfrecords_tools.sources.listing import is_of_the_system
 from tfrecords_tools.sources.table import file_columns
 
@@ -28,7 +29,8 @@ def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.Data
     Names of columns and of images are trimmed, columns known by any case, and images without the ending of a file.
 
     Raises:
-      DataError: for a missing file, no CSV, a missing column, a row without a name, or an image in more than one row.
+      DataError: for a missing file, no CSV, a missing column, a row without a name or with control
+        characters in it, or an image in more than one row.
     """
     if not is_file(path):
         raise DataError(f"{path}: no such file; --input must be laid out as the original download")
@@ -44,6 +46,8 @@ def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.Data
     if (nameless := names.isna() | (names == "")).any():
         line = int(nameless.to_numpy().argmax()) + 2  # the first holds the names of the columns
         raise DataError(f"{path}: no {name_column} in line {line}; complete or remove this row")
+    if (unspeakable := names.map(has_control_characters)).any():
+        raise DataError(f"{path}: {name_column} {names[unspeakable].iloc[0]!r} holds control characters; rename it")
     repeated = names[names.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: image {repeated.iloc[0]} stands in more than one row; keep one of them")

@@ -28,7 +28,9 @@ def predictions(seed: int, count: int = 60) -> pd.DataFrame:
     malignant = np.random.default_rng(seed).normal(labels * seed, 1, count)
     malignant = 1 / (1 + np.exp(-malignant))
     keys = {"image_name": [f"ISIC_{n}" for n in range(count)], "patient_id": np.arange(count) // 2, "fold": 0}
-    return pd.DataFrame(keys | {"label": labels, "benign": 1 - malignant, "malignant": malignant})
+    return pd.DataFrame(
+        keys | {"label": labels, "probability benign": 1 - malignant, "probability malignant": malignant}
+    )
 
 
 def finish(folder: Path, settings: dict, seed: int = 1, shards_digest: str = "d") -> Path:
@@ -157,9 +159,17 @@ def test_the_difference_is_that_of_the_areas_on_the_images_of_both():
     assert same == Interval(0.0, 0.0, 0.0)
 
 
+def test_a_class_may_be_called_like_another_with_an_ending():
+    """Such as pandas gives the columns of tables that it joins."""
+    columns = {"probability benign": "probability a", "probability malignant": "probability a_second"}
+    first, second = predictions(1), predictions(3)
+    renamed = [table.rename(columns=columns) for table in (first, second)]
+    assert auc_difference(*renamed, ("a", "a_second"), seed=0) == auc_difference(first, second, CLASSES, seed=0)
+
+
 def _area(table: pd.DataFrame) -> float:
     """The fraction of pairs of a malignant and a benign image that are in order."""
-    malignant, benign = (table["malignant"][table["label"] == label].to_numpy() for label in (1, 0))
+    malignant, benign = (table["probability malignant"][table["label"] == label].to_numpy() for label in (1, 0))
     return float(np.mean(malignant[:, None] > benign[None, :]))
 
 

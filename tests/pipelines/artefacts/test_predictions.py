@@ -1,11 +1,15 @@
 """Tables of predictions: read as written, and refused by their name when damaged."""
 
+import pandas as pd
 import pytest
 
-from pipelines.artefacts.predictions import read_predictions
+from pipelines.artefacts.predictions import KEY_COLUMNS, probability_columns, read_predictions, scores
+from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import DataError
 
-TABLE = "image_name,patient_id,fold,label,benign,malignant\nNA,3,0,1,0.25,0.75\n007,4,0,0,0.5,0.5\n"
+TABLE = (
+    "image_name,patient_id,fold,label,probability benign,probability malignant\nNA,3,0,1,0.25,0.75\n007,4,0,0,0.5,0.5\n"
+)
 
 
 def test_names_stay_as_they_are(tmp_path):
@@ -13,7 +17,28 @@ def test_names_stay_as_they_are(tmp_path):
     (tmp_path / "oof.csv").write_text(TABLE)
     table = read_predictions(tmp_path / "oof.csv", ("benign", "malignant"))
     assert table["image_name"].tolist() == ["NA", "007"]
-    assert table["malignant"].tolist() == [0.75, 0.5]
+    assert table["probability malignant"].tolist() == [0.75, 0.5]
+
+
+def test_a_table_of_an_earlier_version_is_read(tmp_path):
+    """Its columns had the names of the classes alone."""
+    (tmp_path / "new.csv").write_text(TABLE)
+    (tmp_path / "old.csv").write_text(TABLE.replace("probability ", ""))
+    new, old = (read_predictions(tmp_path / name, ("benign", "malignant")) for name in ("new.csv", "old.csv"))
+    pd.testing.assert_frame_equal(old, new)
+
+
+def test_classes_may_be_called_like_columns(tmp_path):
+    classes = ("label", "fold", "image_name", "probability fold", "1", "1.0", "=1+1")
+    keys = [["=1/NA.png", 3, 0, 6], ["NA", 4, 1, 0]]
+    values = [[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]]
+    rows = [key + value for key, value in zip(keys, values, strict=True)]
+    write_table(tmp_path / "oof.csv", pd.DataFrame(rows, columns=[*KEY_COLUMNS, *probability_columns(classes)]))
+    table = read_predictions(tmp_path / "oof.csv", classes)
+    labels, probabilities = scores(table)
+    assert table["image_name"].tolist() == ["=1/NA.png", "NA"]
+    assert labels.tolist() == [6, 0]
+    assert probabilities.tolist() == values
 
 
 @pytest.mark.parametrize("text", ["", "image_name,fold\na,0\n", '"', TABLE + "a,b,c,d,e,f,g,h,i\n"])

@@ -63,3 +63,16 @@ def test_sigterm_is_a_request_within_the_context_and_ends_the_process_after_it()
         assert requested()
     assert requested()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_lines_are_told_apart_and_command_no_terminal_whatever_a_folder_is_called(tmp_path):
+    folder = tmp_path / "a\nerror: forged\x1b[31m\u202eb"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    command = [sys.executable, "-m", "pipelines.inspect_shards", folder, f"{folder}/none"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    *logged, error = result.stderr.splitlines()
+    assert error.startswith(f"error: {tmp_path}/a\\nerror: forged\\x1b[31m\\u202eb/none: ")
+    assert any(line.startswith(r"    error: forged\x1b[31m\u202eb/manifest.json: ") for line in logged)
+    assert not {"\x1b", "\u202e"} & set(result.stderr)

@@ -30,3 +30,10 @@ def test_the_end_is_always_told(caplog):
         progress.update(10, "done well")
     assert [line.split(",")[0] for line in caplog.messages] == ["shards: 10/10 images"]
     assert caplog.messages[0].endswith("done well")
+
+
+def test_a_name_in_the_line_of_progress_commands_no_terminal(caplog):
+    with caplog.at_level(logging.INFO, logger="absl"):
+        Progress("shards of %s\x1b[31m", 1, "images").update(1, "\nforged")
+    assert caplog.messages[0].startswith(r"shards of %s\x1b[31m: 1/1 ")
+    assert caplog.messages[0].endswith(r"\nforged")

@@ -46,3 +46,12 @@ def test_a_column_of_a_class_has_its_first_images():
     column = column_of_class("ring", images, labels, 1)
     assert column.name == "ring"
     assert column.images[:, 0, 0, 0].tolist() == list(range(1, 30, 3))[:GRID_ROWS]
+
+
+def test_a_name_may_hold_any_letters(tmp_path):
+    tile = np.zeros((1, 64, 64, 3), np.uint8)
+    for number, name in enumerate(("Läsion", "黒色腫 😀", "\u202eab", "a\nb\x1b[31m", "$x$", "_", "y" * 250)):
+        write_grid(tmp_path / f"{number}.png", [Column(name, tile)], [name])
+        assert Image.open(tmp_path / f"{number}.png").size == (44 + 66, 18 + 66)
+    blank = Image.open(tmp_path / "0.png").crop((44, 0, 110, 18))
+    assert blank.getextrema()[0][0] < 128  # the name is there

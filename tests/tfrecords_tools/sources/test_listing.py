@@ -70,3 +70,12 @@ def test_a_name_that_is_not_utf8_is_named_escaped_and_the_rest_goes_on(tmp_path,
     assert names(tmp_path) == ["a/1.png"]
     assert "a/l\\udce9sion.png" in caplog.text
     caplog.text.encode()
+
+
+def test_a_name_with_control_characters_is_named_and_the_rest_goes_on(tmp_path, caplog):
+    """A line feed or carriage return in a name would break the tables that name it."""
+    for name in ("a/1.png", "a/2\r.png", "a/3\nb.png", 'a/=1+1,"x".png'):
+        put(tmp_path, name)
+    assert names(tmp_path) == ["a/1.png", 'a/=1+1,"x".png']
+    assert r"a/2\r.png" in caplog.text
+    assert r"a/3\nb.png" in caplog.text

@@ -208,6 +208,7 @@ def test_a_missing_folder_is_named(tmp_path, source, place):
         ("cells", lambda folder: [path.unlink() for path in folder.glob("*.png")], r"data: no cell_N\.png"),
         ("image_folder", removed("nevus"), r"data: 1 class folders, at least two"),
         ("image_folder", removed("melanoma/more/c.tiff"), r"melanoma: no images"),
+        ("image_folder", lambda folder: fill(folder, {"a\x1b/d.png": ""}), r"data: .*'a\\x1b', holds control"),
         ("isic_archive", removed("ISIC_2019_Training_GroundTruth.csv"), r"data: 0 files \*_GroundTruth\.csv"),
         ("isic_archive", removed("ISIC_2019_Training_Input"), r"data: 0 folders \*_Input, exactly one"),
         ("isic_archive", write_isic_2018, r"data: 2 folders \*_Input, exactly one"),

@@ -54,6 +54,7 @@ def test_an_image_may_be_called_na(tmp_path):
         (PLAIN.replace(",", "\t"), r"'\\t'.*commas"),
         (PLAIN.replace("B_2", "A_1.jpg"), "A_1 stands in more than one row"),
         (PLAIN.replace("B_2", " "), "no image_name in line 3"),
+        (PLAIN.replace("B_2", '"B\n2"'), r"image_name 'B\\n2' holds control characters"),
         (PLAIN.replace("sex", "gender"), "no column sex.*gender"),
         (PLAIN + "C,male,1,0,x,y\n", "not a CSV table.*line 4"),
     ],

@@ -1,0 +1,41 @@
+"""CSV files in which a text is never a formula.
+
+Spreadsheets compute a cell that begins with one of `= + - @`, even in quotes. Such a text has an apostrophe before it
+in the file (as OWASP, "CSV Injection", has it), and so has one in which only apostrophes stand before that character,
+so that every text can be read again. Numbers stay as they are.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tfrecords_tools.foundation.files import AnyPath, write_atomically
+
+
+def write_table(path: AnyPath, table: pd.DataFrame) -> None:
+    """Writes a table atomically as CSV, without its index."""
+    texts = table.select_dtypes(include=["object", "string"]).columns
+    guarded = {name: table[name].map(_guard, na_action="ignore") for name in texts}
+    write_atomically(path, table.assign(**guarded).to_csv(index=False))
+
+
+def read_table(path: AnyPath, texts: Sequence[str]) -> pd.DataFrame:
+    """Reads a table that `write_table` wrote.
+
+    Arguments:
+      path: of the file.
+      texts: the columns of text, of which none is taken for a number or a missing value, such as NA.
+
+    Raises:
+      ValueError: if it is no CSV table with these columns.
+    """
+    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+    missing = [name for name in texts if name not in table]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}")
+    return table.assign(**{name: table[name].str.replace(r"^'('*[=+\-@])", r"\1", regex=True) for name in texts})
+
+
+def _guard(value: object) -> object:
+    is_formula = isinstance(value, str) and value.lstrip("'").startswith(("=", "+", "-", "@"))
+    return f"'{value}" if is_formula else value
