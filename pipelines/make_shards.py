@@ -4,6 +4,9 @@
 
 Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json, rejected.csv and, where the source
 has one, sample_submission.csv.
+
+`dask scheduler` and `dask worker` listen on all addresses of their machine and run what anybody sends: use them in a
+private network, and with certificates (--scheduler=tls://HOST:PORT --scheduler_security=FILE, see docs/shards.md).
 """
 
 import csv
