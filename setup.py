@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 TENSORFLOW = "tensorflow>=2.18,<2.22"
-DISTRIBUTED = "distributed>=2024.4"
+DISTRIBUTED = ["distributed>=2024.4", "cryptography>=42"]
 RIVALS = ["opencv-python-headless>=4.9", "webdataset>=0.2.100"]
 
 setup(
@@ -40,7 +40,7 @@ setup(
     extras_require={
         "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
         "tpu": ["tensorflow-tpu>=2.18,<2.21; sys_platform == 'linux' and python_version < '3.13'"],
-        "distributed": [DISTRIBUTED],
+        "distributed": DISTRIBUTED,
         "bench": [*RIVALS, "torch-fidelity>=0.4,<1"],
         "noisy-student": ["efficientnet>=1.1.1,<2"],
         "dev": [
@@ -49,7 +49,7 @@ setup(
             "pytest-xdist>=3.6,<4",
             "ruff>=0.6",
             "import-linter>=2.0,<3",
-            DISTRIBUTED,
+            *DISTRIBUTED,
             "gcp-storage-emulator>=2024.8",
             *RIVALS,
         ],

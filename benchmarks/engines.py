@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.measuring import Measurement, peak_megabytes, print_measurements
 from benchmarks.photos import camera_jpeg, draw_photo
-from tfrecords_tools.engines import EngineOptions, run_local
+from tfrecords_tools.engines import EngineOptions
+from tfrecords_tools.engines.local import run_local
 from tfrecords_tools.images import Encoding
 from tfrecords_tools.rows import Row, write_rows
 from tfrecords_tools.shards import ShardJob, rows_path, write_shard

@@ -4,11 +4,13 @@
 
 What stands after -- are settings of train_gan, the same for all; TF_CONFIG and --strategy=multi_worker are added.
 Every line of a worker's output begins with its number. SIGTERM and Ctrl-C are passed on. When a worker fails all end,
-and the exit code is the one of the first that failed.
+and the exit code is the one of the first that failed. They meet on loopback; TensorFlow itself listens on all
+addresses of this machine, without a password: keep its ports behind a firewall.
 """
 
 import json
 import os
+import secrets
 import socket
 import sys
 from contextlib import ExitStack
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 from pipelines.contract.launching import command_line, run_together
 from pipelines.contract.main import main
 from tfrecords_tools.foundation.settings import Settings, require, setting
+
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +42,17 @@ def run(config: LocalWorkersConfig) -> None:
 
 
 def _environments(workers: int) -> list[dict[str, str]]:
-    cluster = {"worker": [f"localhost:{port}" for port in _free_ports(workers)]}
-    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(workers)]
+    common = {
+        "cluster": {"worker": [f"{_LOOPBACK}:{port}" for port in _free_ports(workers)]},
+        "secret": secrets.token_hex(16),  # other users of this machine see the addresses
+    }
+    tasks = [{**common, "task": {"type": "worker", "index": index}} for index in range(workers)]
     return [os.environ | {"TF_CONFIG": json.dumps(task)} for task in tasks]
 
 
 def _free_ports(number: int) -> list[int]:
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("localhost", 0))) for _ in range(number)]
+        sockets = [stack.enter_context(socket.create_server((_LOOPBACK, 0))) for _ in range(number)]
         return [each.getsockname()[1] for each in sockets]
 
 

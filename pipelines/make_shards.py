@@ -4,6 +4,9 @@
 
 Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json, rejected.csv and, where the source
 has one, sample_submission.csv.
+
+`dask scheduler` and `dask worker` listen on all addresses of their machine and run what anybody sends: use them in a
+private network, and with certificates (--scheduler=tls://HOST:PORT --scheduler_security=FILE, see docs/shards.md).
 """
 
 from collections import Counter
@@ -82,7 +85,10 @@ class MakeShardsConfig(JpegSettings):
     max_rejected: int = setting(100, "stop when more images than this cannot be read", changes_result=False)
     engine: str = setting("local", "where shards are written", choices=tuple(ENGINES), changes_result=False)
     workers: int = setting(0, "processes of this machine; 0: one a core", changes_result=False)
-    scheduler: str = setting("", "address of a Dask cluster, for --engine=dask", changes_result=False)
+    scheduler: str = setting("", "address of a Dask cluster, for --engine=dask; tls:// encrypts", changes_result=False)
+    scheduler_security: str = setting(
+        "", "file with the certificates for --scheduler=tls://..., as DASK_CONFIG names it", changes_result=False
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,6 +101,12 @@ class MakeShardsConfig(JpegSettings):
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
         require(not self.scheduler or self.engine == "dask", "scheduler", self.scheduler, "given with --engine=dask")
+        require(
+            not self.scheduler_security or self.scheduler.startswith("tls://"),
+            "scheduler_security",
+            self.scheduler_security,
+            "given with --scheduler=tls://HOST:PORT",
+        )
 
 
 def run(config: MakeShardsConfig) -> None:
@@ -180,7 +192,9 @@ def _run_jobs(config: MakeShardsConfig, jobs: Sequence, work: Callable, *, title
 
 
 def _engine_options(config: MakeShardsConfig) -> EngineOptions:
-    return EngineOptions(workers=config.workers, scheduler=config.scheduler)
+    return EngineOptions(
+        workers=config.workers, scheduler=config.scheduler, scheduler_security=config.scheduler_security
+    )
 
 
 def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, plan: Plan) -> list[ShardResult]:

@@ -6,7 +6,7 @@ Writes checkpoints/, metrics.jsonl, tensorboard/, samples/<step>.png and, at the
 averaged generator. With --num_folds and --fold the shards of that fold are never read, so that a classifier may be
 validated on them. Stopped by anything, it resumes from the last checkpoint when the same command is started again;
 with --workdir=gs://... --scratch_dir=LOCAL also on another machine. To train on several machines set TF_CONFIG and
---strategy=multi_worker on each.
+--strategy=multi_worker on each, in a private network: TensorFlow's port takes orders from everybody who reaches it.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401

@@ -1,5 +1,6 @@
 """The workers of a run, as the environment variable TF_CONFIG lists them."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -34,10 +35,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All tasks, the one that leads first, and the place of this process among them."""
+    """All tasks, the one that leads first, and the place of this process among them.
+
+    `secret` is a word that all have beside the list, if any: `"secret"` of TF_CONFIG, which TensorFlow does not read.
+    """
 
     tasks: tuple[Task, ...]
     place: int
+    secret: str = ""
 
     @property
     def own(self) -> Task:
@@ -48,6 +53,12 @@ class Cluster:
     def leader(self) -> Task:
         """Returns the task that writes what only one may write: the chief, or else worker 0."""
         return self.tasks[0]
+
+    @property
+    def token(self) -> str:
+        """Returns what tells the workers of a run from others: a digest of what its TF_CONFIG has in common."""
+        common = [self.secret, *(f"{task.job} {task.address}" for task in self.tasks)]
+        return hashlib.sha256(json.dumps(common).encode()).hexdigest()
 
 
 def cluster_from_environment() -> Cluster:
@@ -67,7 +78,7 @@ def cluster_from_environment() -> Cluster:
     tasks = tuple(Task(job, index, _address(job, each)) for job in _JOBS for index, each in enumerate(_list(jobs, job)))
     _require_known_jobs(jobs)
     _require_apart(tasks)
-    return Cluster(tasks, _place(tasks, own))
+    return Cluster(tasks, _place(tasks, own), _secret(config))
 
 
 def _part(config: object, name: str) -> dict:
@@ -75,6 +86,13 @@ def _part(config: object, name: str) -> dict:
     if not isinstance(part, dict):
         raise ConfigError(f"TF_CONFIG has no {name!r}; it must look like {_EXAMPLE}")
     return part
+
+
+def _secret(config: dict) -> str:
+    secret = config.get("secret", "")
+    if not isinstance(secret, str):
+        raise ConfigError(f"TF_CONFIG: secret is {type(secret).__name__}; it must be a text")
+    return secret
 
 
 def _list(jobs: dict, job: str) -> list:

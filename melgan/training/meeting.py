@@ -1,23 +1,30 @@
 """The workers of a run meet before TensorFlow starts, and keep the connections for `melgan/peers.py`.
 
 They meet at the leader's port of TF_CONFIG, which TensorFlow uses afterwards: no other port need be open. Left
-to itself TensorFlow waits for absent workers for ever, deaf to signals and without a word.
+to itself TensorFlow waits for absent workers for ever, deaf to signals and without a word. Others may find the port
+too: whoever does not say the token of the run is hung up on, and keeps nobody waiting.
 """
 
 import contextlib
-import json
+import hmac
+import re
 import socket
 import time
 
 from absl import logging
 
 from melgan.training.cluster import Cluster
+from melgan.training.first_lines import FirstLines
+from melgan.training.listening import listen
 from tfrecords_tools.foundation.errors import ConfigError
 
 _MEETING_SECONDS = 600.0
+_NOTICE_SECONDS = 60.0
 _TURN_SECONDS = 0.5
-_GREETING_SECONDS = 5.0
-_WELCOME = "welcome"
+_CONNECT_SECONDS = 5.0
+_WELCOME, _REFUSED = "welcome", "refused: "
+_LONGEST_ANSWER = 1024
+_OTHER_CLUSTER = "its TF_CONFIG has other workers or another secret than this one"
 
 
 def meet(cluster: Cluster, *, seconds: float = _MEETING_SECONDS) -> dict[int, socket.socket]:
@@ -33,9 +40,10 @@ def meet(cluster: Cluster, *, seconds: float = _MEETING_SECONDS) -> dict[int, so
     Raises:
       ConfigError: if the own port is in use, a worker does not come in time, or two have different TF_CONFIGs.
     """
-    with _listener(cluster) as listener:
+    with listen(cluster) as listener:
         if cluster.place == 0:
-            connections = _wait_for_others(cluster, listener, time.monotonic() + seconds, seconds)
+            with FirstLines(listener) as first_lines:
+                connections = _wait_for_others(cluster, first_lines, seconds)
     if cluster.place != 0:
         return {0: _join(cluster, time.monotonic() + seconds, seconds)}
     for connection in connections.values():
@@ -43,73 +51,67 @@ def meet(cluster: Cluster, *, seconds: float = _MEETING_SECONDS) -> dict[int, so
     return connections
 
 
-def _listener(cluster: Cluster) -> socket.socket:
-    try:
-        return socket.create_server(("", cluster.own.port), backlog=len(cluster.tasks))
-    except OSError as error:
-        raise ConfigError(
-            f"TF_CONFIG: {cluster.own}, this worker, cannot have its port ({error.strerror}); "
-            "end the process that uses it, or choose another port on every worker"
-        ) from error
-
-
-def _wait_for_others(
-    cluster: Cluster, listener: socket.socket, deadline: float, seconds: float
-) -> dict[int, socket.socket]:
-    listener.settimeout(_TURN_SECONDS)
+def _wait_for_others(cluster: Cluster, first_lines: FirstLines, seconds: float) -> dict[int, socket.socket]:
+    deadline = time.monotonic() + seconds
     connections: dict[int, socket.socket] = {}
-    told = None
+    refused: set[str] = set()
+    told, next_notice = None, 0.0
     while missing := [place for place in range(1, len(cluster.tasks)) if not _is_there(place, connections)]:
-        names = ", ".join(str(cluster.tasks[place]) for place in missing)
-        if told != names:
+        names, now = ", ".join(str(cluster.tasks[place]) for place in missing), time.monotonic()
+        if told != names or now > next_notice:
             logging.info("waiting for %s", names)
-            told = names
-        if time.monotonic() > deadline:
+            told, next_notice = names, now + _NOTICE_SECONDS
+        if now > deadline:
             raise ConfigError(
                 f"TF_CONFIG: {names} did not come within {seconds:.0f} s; start the same command on every worker"
             )
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            continue
-        _greet(cluster, connection, connections)
+        for connection, line in first_lines.wait(_TURN_SECONDS):
+            _greet(cluster, connection, line, connections, refused)
     return connections
 
 
-def _greet(cluster: Cluster, connection: socket.socket, connections: dict[int, socket.socket]) -> None:
-    """Adds the connection of a worker whose place is free; for any other, says what is wrong with it."""
-    greeting = _read_line(connection, _GREETING_SECONDS)
-    try:
-        place, addresses = json.loads(greeting or "")
-    except (ValueError, TypeError):  # no worker
+def _greet(
+    cluster: Cluster, connection: socket.socket, line: str, connections: dict[int, socket.socket], refused: set[str]
+) -> None:
+    """Adds the connection of a worker whose place is free; tells another worker what is wrong; no others are heard."""
+    greeting = re.fullmatch(r"([0-9]{1,6}) ([0-9a-f]{64})", line)
+    place = int(greeting[1]) if greeting else 0
+    if greeting and not hmac.compare_digest(greeting[2], cluster.token):
+        _refuse(connection, _OTHER_CLUSTER, refused)
+    elif not 0 < place < len(cluster.tasks):
         connection.close()
-        return
-    if addresses != _addresses(cluster):
-        refusal = f"its TF_CONFIG lists {', '.join(_addresses(cluster))}"
     elif _is_there(place, connections):
-        refusal = f"another worker has come as {cluster.tasks[place]}"
+        _refuse(connection, f"another worker has come as {cluster.tasks[place]}", refused)
     else:
         connections[place] = connection
-        return
-    _say(connection, refusal)
+
+
+def _refuse(connection: socket.socket, reason: str, refused: set[str]) -> None:
+    """Says so to the other side and, once for each host, here."""
+    with contextlib.suppress(OSError):  # gone
+        host = connection.getpeername()[0]
+        if host not in refused:
+            logging.warning("a worker on %s was refused: %s", host, reason)
+        refused.add(host)
+    _say(connection, f"{_REFUSED}{reason}")
     connection.close()
 
 
 def _join(cluster: Cluster, deadline: float, seconds: float) -> socket.socket:
     """Greets the leader, as often as it takes."""
     logging.info("waiting for %s", cluster.leader)
-    greeting = json.dumps([cluster.place, _addresses(cluster)]) + "\n"
+    greeting = f"{cluster.place} {cluster.token}"
     while True:
         reason = "it does not answer as a worker of this run"
         try:
-            connection = socket.create_connection((cluster.leader.host, cluster.leader.port), _GREETING_SECONDS)
-            connection.sendall(greeting.encode())
-            answer = _read_line(connection, max(0.0, deadline - time.monotonic()))
+            connection = socket.create_connection((cluster.leader.host, cluster.leader.port), _CONNECT_SECONDS)
+            _say(connection, greeting)
+            answer = _read_answer(connection, deadline)
             if answer == _WELCOME:
                 return connection
             connection.close()
-            if answer.isascii() and answer.isprintable() and answer:
-                raise ConfigError(f"TF_CONFIG: {cluster.leader} refuses {cluster.own}, this worker: {answer}")
+            if answer.startswith(_REFUSED):
+                raise ConfigError(_refusal(cluster, answer.removeprefix(_REFUSED)))
         except OSError as error:
             reason = error.strerror or str(error)
         if time.monotonic() > deadline:
@@ -120,8 +122,9 @@ def _join(cluster: Cluster, deadline: float, seconds: float) -> socket.socket:
         time.sleep(_TURN_SECONDS)
 
 
-def _addresses(cluster: Cluster) -> list[str]:
-    return [task.address for task in cluster.tasks]
+def _refusal(cluster: Cluster, reason: str) -> str:
+    addresses = ", ".join(task.address for task in cluster.tasks)
+    return f"TF_CONFIG: {cluster.leader} refuses {cluster.own}, this worker, of {addresses}: {reason}"
 
 
 def _say(connection: socket.socket, line: str) -> None:
@@ -129,18 +132,16 @@ def _say(connection: socket.socket, line: str) -> None:
         connection.sendall(f"{line}\n".encode())
 
 
-def _read_line(connection: socket.socket, seconds: float) -> str:
-    """Returns what comes up to the end of a line, of the connection, or of the time; the connection blocks again."""
-    deadline, received = time.monotonic() + seconds, b""
-    while not received.endswith(b"\n") and len(received) < 65536:
-        connection.settimeout(max(0.01, deadline - time.monotonic()))
-        try:
-            byte = connection.recv(1)
-        except OSError:
-            byte = b""
-        if not byte:
-            break
-        received += byte
+def _read_answer(connection: socket.socket, deadline: float) -> str:
+    """Returns a line, or what came of it until the end of the connection or of the time."""
+    received = b""
+    with contextlib.suppress(OSError):  # the time is over, or the leader has gone
+        while not received.endswith(b"\n") and len(received) < _LONGEST_ANSWER:
+            connection.settimeout(max(0.01, deadline - time.monotonic()))
+            byte = connection.recv(1)  # no more: what follows is for `Peers`
+            if not byte:
+                break
+            received += byte
     connection.settimeout(None)
     return received.decode(errors="replace").strip()
 

@@ -15,12 +15,17 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from absl import logging
+
 from melgan.training.cluster import Cluster, Task
 
 _BEAT_SECONDS = 0.5
 _GRACE_SECONDS = 5.0  # for the others to meet the same error by themselves, and tell it better
 _FAREWELL_SECONDS = 2.0
+_NOTICE_SECONDS = 60.0
 _ALIVE, _DONE, _FAILED, _ALL_DONE, _LOST = "alive", "done", "failed", "all done", "lost: "
+_STATES = (_ALIVE, _DONE, _FAILED, _ALL_DONE)
+_LONGEST_WORD = 65536
 _REMEDY = "start the same command on every worker to resume from the last checkpoint"
 
 
@@ -58,7 +63,9 @@ class Peers:
     def leave(self) -> None:
         """Waits until every worker has come to its end, so that none takes another for lost."""
         self._word = _DONE
-        self._over.wait()
+        while not self._over.wait(_NOTICE_SECONDS):
+            names = ", ".join(str(peer.task) for peer in list(self._peers) if not (self._leads and peer.word == _DONE))
+            logging.info("done here; waiting for %s to finish", names)
 
     def fail(self) -> None:
         """Tells the others that this worker ends with an error of its own."""
@@ -100,12 +107,13 @@ class Peers:
             received = b""
         *words, peer.unread = (peer.unread + received).split(b"\n")
         for word in words:
-            self._hear(peer, word.decode())
-        if not received:
+            self._hear(peer, word.decode(errors="replace"))
+        if not received or len(peer.unread) > _LONGEST_WORD:
             self._drop(peer)
 
     def _hear(self, peer: _Peer, word: str) -> None:
-        peer.heard, peer.word = time.monotonic(), word
+        peer.heard = time.monotonic()
+        peer.word = word if word in _STATES else peer.word
         if word == _FAILED:
             peer.failing_since = peer.failing_since or peer.heard
         elif word == _ALL_DONE:

@@ -1,5 +1,6 @@
 """local_workers: its workers end together, and so does it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from melgan.training.checkpoints import whole_steps
+from pipelines.local_workers import _environments
 from tests.conftest import ROOT
 from tests.pipelines.conftest import GAN
 
@@ -62,6 +64,15 @@ def test_exit_code_is_that_of_the_workers(shards: Path, tmp_path: Path):
         assert lines_of(refused.stdout, worker)[-1].startswith("error: method is 'pix2pix'; ")
     unknown = run([*command(shards, tmp_path / "gan"), "--no_such_setting=1"])
     assert unknown.returncode == 2
+
+
+def test_workers_meet_on_loopback_and_share_a_word_that_nobody_else_has():
+    first, second = ([json.loads(each["TF_CONFIG"]) for each in _environments(2)] for _ in range(2))
+    for config in (*first, *second):
+        assert all(address.startswith("127.0.0.1:") for address in config["cluster"]["worker"])
+    assert [config["task"]["index"] for config in first] == [0, 1]
+    assert len({config["secret"] for config in first}) == 1
+    assert first[0]["secret"] != second[0]["secret"]
 
 
 def test_no_workers_are_refused(shards: Path, tmp_path: Path):

@@ -11,7 +11,8 @@ from PIL import Image
 from tests.tfrecords_tools.made_up_tables import drawn_lesion
 from tests.tfrecords_tools.tiny_shards import encoded
 from tfrecords_tools.duplicate_rows import Duplicates, find_duplicate_rows
-from tfrecords_tools.engines import EngineOptions, run_local
+from tfrecords_tools.engines import EngineOptions
+from tfrecords_tools.engines.local import run_local
 from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.files import (
     MISSING_SIZE,

@@ -30,6 +30,19 @@ def test_the_chief_leads_wherever_it_is_listed(read):
     assert (cluster.place, cluster.leader.host) == (1, "::1")
 
 
+def test_the_token_is_that_of_all_workers_of_a_run_and_of_no_other(monkeypatch):
+    def token(**other):
+        config = {"cluster": {"worker": WORKERS}, "task": {"type": "worker", "index": 0}, "secret": "word", **other}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        return cluster_from_environment().token
+
+    assert token() == token(task={"type": "worker", "index": 1})
+    others = [token(secret="other"), token(secret=""), token(cluster={"worker": [*WORKERS, "three:2222"]})]
+    assert len({token(), *others}) == 4
+    with pytest.raises(ConfigError, match="TF_CONFIG: secret"):
+        token(secret=3)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

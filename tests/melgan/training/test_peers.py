@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from melgan.training.cluster import Cluster, Task
 from melgan.training.meeting import meet
+from melgan.training.peers import Peers
+from tests.bucket_server import wait_for
 from tests.melgan.training import watched_worker
 from tests.ports import free_ports
 from tfrecords_tools.foundation.errors import ConfigError
@@ -23,8 +26,8 @@ HEARTBEAT_SECONDS = 4
 class Worker:
     """A process of watched_worker.py."""
 
-    def __init__(self, addresses, index, meeting_seconds=60):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    def __init__(self, addresses, index, meeting_seconds=60, secret=""):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}, "secret": secret}
         command = [sys.executable, watched_worker.__file__, str(HEARTBEAT_SECONDS), str(meeting_seconds)]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CONFIG": json.dumps(task)}
         pipe = subprocess.PIPE
@@ -181,30 +184,51 @@ def test_worker_may_be_started_again_while_the_others_wait(start, addresses):
         worker.wait_for("together")
 
 
-def test_worker_with_another_list_of_workers_is_refused(start, addresses):
-    leader = start(addresses[:2], 0, meeting_seconds=30)
-    stranger = start([*addresses[:2], "elsewhere:1"], 1)
-    code, message = stranger.end()
+@pytest.mark.parametrize("cluster", [{"addresses": "127.0.0.2:1"}, {"secret": "other"}])
+def test_worker_with_another_tf_config_is_refused_without_a_word_on_the_right_one(start, addresses, cluster):
+    leader = start(addresses[:2], 0, meeting_seconds=30, secret="word")
+    other = [*addresses[:2], cluster["addresses"]] if "addresses" in cluster else addresses[:2]
+    code, message = start(other, 1, secret=cluster.get("secret", "word")).end()
     assert code == 1
-    assert message.splitlines()[-1].startswith("error: TF_CONFIG")
-    assert message.endswith(f" {addresses[0]}, {addresses[1]}")
-    start(addresses[:2], 1)
+    assert message.splitlines()[-1].startswith(f"error: TF_CONFIG: {leader.name} refuses worker 1 ")
+    assert ", ".join(other) in message
+    leader.wait_for(" refused: ")
+    start(addresses[:2], 1, secret="word")
     leader.wait_for("together")
 
 
-def test_who_is_no_worker_does_not_disturb_the_meeting(start, addresses):
-    leader = start(addresses[:2], 0)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            stranger = socket.create_connection(("localhost", int(addresses[0].split(":")[1])))
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    start(addresses[:2], 1)
-    leader.wait_for("together")
-    stranger.close()
+def test_the_leader_says_again_and_again_whom_it_waits_for(addresses, monkeypatch, caplog):
+    monkeypatch.setattr("melgan.training.meeting._NOTICE_SECONDS", 0.2)
+    caplog.set_level("INFO", logger="absl")
+    tasks = tuple(Task("worker", index, address) for index, address in enumerate(addresses[:2]))
+    with pytest.raises(ConfigError, match="worker 1"):
+        meet(Cluster(tasks, 0), seconds=1.2)
+    assert len(caplog.messages) >= 2
+    assert all(str(tasks[1]) in message for message in caplog.messages)
+
+
+def test_who_has_finished_says_again_and_again_whom_it_waits_for(caplog, monkeypatch):
+    monkeypatch.setattr("melgan.training.peers._NOTICE_SECONDS", 0.2)
+    caplog.set_level("INFO", logger="absl")
+    tasks = tuple(Task("worker", index, f"127.0.0.1:{index + 1}") for index in range(2))
+    ours, theirs = socket.socketpair()
+    peers = Peers(Cluster(tasks, 0), {1: ours}, heartbeat_seconds=30)
+    leaving = threading.Thread(target=peers.leave)
+    leaving.start()
+    wait_for(lambda: len(caplog.messages) >= 2)
+    theirs.sendall(b"done\n")
+    theirs.close()
+    leaving.join()
+    assert all(str(tasks[1]) in message for message in caplog.messages)
+
+
+def test_words_that_no_worker_says_are_not_taken_for_news():
+    tasks = tuple(Task("worker", index, f"127.0.0.1:{index + 1}") for index in range(2))
+    ours, theirs = socket.socketpair()
+    peers = Peers(Cluster(tasks, 0), {1: ours}, heartbeat_seconds=30)
+    theirs.sendall(b"done\n\xff\xfe\nGET / HTTP/1.1\r\n")
+    theirs.close()
+    peers.leave()
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -30,6 +30,7 @@ FREE = {
     "workers",
     "engine",
     "scheduler",
+    "scheduler_security",
     "heartbeat_seconds",
     "checkpoint_every",
     "log_every",
@@ -102,7 +103,7 @@ def test_every_setting_that_changes_no_result_is_known():
         for command in FOLDERS
     }
     assert free == {
-        "make_shards": {"output", "max_rejected", "engine", "workers", "scheduler"},
+        "make_shards": {"output", "max_rejected", "engine", "workers", "scheduler", "scheduler_security"},
         "train_gan": {
             "workdir",
             "scratch_dir",

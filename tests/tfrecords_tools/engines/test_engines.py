@@ -3,14 +3,20 @@
 import errno
 import os
 import signal
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.bucket_server import wait_for
 from tests.tfrecords_tools.tiny_shards import shard_jobs
-from tfrecords_tools.engines import ENGINES, EngineOptions, run_dask, run_local
+from tfrecords_tools.engines import ENGINES, EngineOptions
+from tfrecords_tools.engines.dask_cluster import run_dask
+from tfrecords_tools.engines.local import run_local
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.shards import ShardJob, ShardResult, write_shard
 
@@ -148,6 +154,55 @@ def test_workers_end_with_the_process_that_started_them(jobs):
 
 
 def test_a_scheduler_that_nobody_runs_is_one_clear_line(jobs, monkeypatch):
-    monkeypatch.setattr("tfrecords_tools.engines._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("tfrecords_tools.engines.dask_cluster._CONNECT_SECONDS", 1)
     with pytest.raises(DataError, match="--scheduler=tcp://127.0.0.1:9: "):
         list(run_dask(jobs, write_shard, EngineOptions(scheduler="tcp://127.0.0.1:9")))
+
+
+def stand_still(job: ShardJob) -> str:
+    """Stops its worker in the middle of shard 1."""
+    if job.index == 1:
+        note(job).write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return job.name
+
+
+def stop_me_later(job: ShardJob) -> str:
+    """Lets its worker stand still half a second after shard 1, when it has no job any more."""
+    if job.index == 1:
+        note(job).write_text(str(os.getpid()))
+        subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -STOP {os.getpid()}"])
+    if job.index == 0:
+        time.sleep(1)
+    return job.name
+
+
+@pytest.mark.parametrize("work", [stand_still, stop_me_later])
+def test_a_worker_that_stands_still_is_told_again_and_again(jobs, work, caplog):
+    caplog.set_level("INFO", logger="absl")
+
+    def go_on() -> list[str]:
+        """Lets the worker that stands still go on once it was told twice; returns how."""
+        wait_for(lambda: note(jobs[1]).exists() and is_stopped(note(jobs[1]).read_text()))
+        pid, before = note(jobs[1]).read_text(), len(caplog.messages)
+        told = lambda: [message for message in caplog.messages[before:] if f"process {pid}" in message]  # noqa: E731
+        wait_for(lambda: len(told()) >= 2)
+        os.kill(int(pid), signal.SIGCONT)
+        return told()
+
+    with ThreadPoolExecutor(1) as helper:
+        helped = helper.submit(go_on)
+        names = list(run_local(jobs[:2], work, EngineOptions(workers=2, notice_seconds=0.3)))
+        told = helped.result()
+    assert sorted(names) == ["train00", "train01"]
+    assert [("train01" in message) for message in told[-2:]] == [work is stand_still] * 2
+
+
+def is_stopped(pid: str) -> bool:
+    return bool(pid) and psutil.Process(int(pid)).status() == psutil.STATUS_STOPPED
+
+
+def test_work_that_goes_on_is_not_told(jobs, caplog):
+    caplog.set_level("INFO", logger="absl")
+    list(run_local(jobs, write_shard, EngineOptions(workers=1)))
+    assert caplog.messages == []
