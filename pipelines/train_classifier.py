@@ -23,6 +23,7 @@ from absl import logging
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.backbones import BACKBONES
 from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.mixing import MIXINGS
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
@@ -35,21 +36,23 @@ from pipelines.artefacts.classifier_run import (
     COMMAND,
     OOF_FILE,
     ClassifierReport,
+    ClassifierRun,
     SyntheticSet,
     TrainClassifierConfig,
+    open_classifier_run,
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.predictions import evaluate_predictions, predictions_table, read_predictions, scores
-from pipelines.artefacts.seen import require_no_leak
+from pipelines.artefacts.seen import require_no_leak, require_same_classes, require_unseen
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
 from pipelines.contract.inputs import Input, absolute, file_input
 from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.training.driver import Driver, Surroundings
 from tfrecords_tools.csv_tables import write_table
-from tfrecords_tools.foundation.errors import Preempted, look_up
+from tfrecords_tools.foundation.errors import CommandError, Preempted, look_up
 from tfrecords_tools.foundation.files import written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
@@ -69,13 +72,16 @@ def run(config: TrainClassifierConfig) -> None:
     with workdir:
         look_up(BACKBONES, config.backbone, "backbone")
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
+        if config.mixing != "none":
+            look_up(MIXINGS, config.mixing, "mixing")
         shards = open_shards(config.shards, "shards", config.cache_dir)
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
+        teacher = _open_teacher(config, shards) if config.teacher else None
         inputs = _inputs(config, shards, synthetic)
         strategy = make_strategy(config.strategy)
         for fold in config.fold_numbers:
             if not (workdir.path / f"fold{fold}" / PREDICTIONS_FILE).is_file():
-                _train_fold(config, shards, synthetic[fold], fold, strategy, workdir, inputs)
+                _train_fold(config, shards, synthetic[fold], fold, teacher, strategy, workdir, inputs)
                 tf.keras.backend.clear_session()
         workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
         _complete(config, shards, synthetic, workdir)
@@ -86,6 +92,7 @@ def _train_fold(
     shards: Shards,
     synthetic: list[Shards],
     fold: int,
+    teacher: ClassifierRun | None,
     strategy: tf.distribute.Strategy,
     workdir: Workdir,
     inputs: dict[str, Input],
@@ -94,7 +101,7 @@ def _train_fold(
         surroundings = Surroundings(
             strategy=strategy, folder=workdir.path, writable=True, stop_requested=stop_requested
         )
-        training = FoldTraining(config, shards, synthetic, fold, surroundings)
+        training = FoldTraining(config, shards, synthetic, fold, surroundings, teacher)
         workdir.begin(inputs)
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
@@ -113,6 +120,7 @@ class FoldTraining:
         synthetic: list[Shards],
         fold: int,
         surroundings: Surroundings,
+        teacher: ClassifierRun | None = None,
     ) -> None:
         self._config, self._shards, self._fold, self._surroundings = config, shards, fold, surroundings
         self._folder = surroundings.folder / f"fold{fold}"
@@ -122,7 +130,9 @@ class FoldTraining:
         self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
         class_counts = images_per_epoch * class_fractions(config, shards.class_counts(training), synthetic)
-        self._trainer = ClassifierTrainer(config, class_counts, self._total_steps, surroundings.strategy)
+        with surroundings.strategy.scope():
+            network = None if teacher is None else teacher.load(fold)
+        self._trainer = ClassifierTrainer(config, class_counts, self._total_steps, surroundings.strategy, network)
         self._driver: Driver | None = None
 
     def start(self) -> Driver:
@@ -200,6 +210,8 @@ def _inputs(config: TrainClassifierConfig, shards: Shards, synthetic: dict[int, 
     inputs = {"shards": folder_input(shards.folder)}
     for fold, sets in synthetic.items():
         inputs |= {f"synthetic of fold {fold}, {n}": folder_input(each.folder) for n, each in enumerate(sets, start=1)}
+    if config.teacher:
+        inputs["teacher"] = folder_input(config.teacher)
     if Path(config.weights).is_file():
         inputs["weights"] = file_input(config.weights)
     return inputs
@@ -230,6 +242,28 @@ def class_fractions(
     counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in synthetic], axis=0)
     fraction = config.synthetic_fraction
     return (1 - fraction) * fractions + fraction * counts / counts.sum()
+
+
+def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRun:
+    """Returns the run whose classifiers teach, of which none has seen an image that the one it teaches is validated on.
+
+    Raises:
+      CommandError: if it has, or if the teacher has other classes, images or folds.
+    """
+    teacher = open_classifier_run(config.teacher, "teacher")
+    require_same_classes(f"--teacher={config.teacher}", teacher.report.classes, shards)
+    for name in ("image_size", "match_resolution", "num_folds"):
+        theirs, own = getattr(teacher.config, name), getattr(config, name)
+        if theirs != own:
+            raise CommandError(f"--teacher={config.teacher}: trained with --{name}={theirs}, not {own}; give the same")
+    for fold in config.fold_numbers:
+        if fold not in teacher.report.folds:
+            raise CommandError(
+                f"--teacher={config.teacher}: has no classifier of fold {fold}; train it, or leave it out"
+            )
+        validation = split_fold(shards.manifest, config.num_folds, fold)[1]
+        require_unseen(teacher.seen(fold, shards), shards, validation, f"--teacher={config.teacher}")
+    return teacher
 
 
 def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:

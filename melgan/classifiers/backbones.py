@@ -13,6 +13,8 @@ from tfrecords_tools.foundation.errors import ConfigError
 # Keras ships a momentum of 0.99, with which moving statistics lag hundreds of steps behind the weights.
 _MOMENTUM = 0.9
 
+_ADD, _LAST_NORMALIZATION = "_add", "_project_bn"
+
 # Of images in [0, 1].
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _IMAGENET_VARIANCE = np.array([0.229, 0.224, 0.225], np.float32) ** 2
@@ -34,7 +36,8 @@ def small_cnn(image_size: int, weights: str) -> keras.Model:
     for filters in (48, 96, 160):
         x = layers.ReLU()(_convolution(x, filters, 3, strides=2))
         inner = layers.ReLU()(_convolution(x, filters, 3))
-        x = layers.ReLU()(layers.Add()([x, _convolution(inner, filters, 3)]))
+        inner = _convolution(inner, filters, 3, name=f"block{filters}{_LAST_NORMALIZATION}")
+        x = layers.ReLU()(layers.Add(name=f"block{filters}{_ADD}")([x, inner]))
         scales.append(layers.GlobalAveragePooling2D()(x))
     return keras.Model(images, layers.Concatenate()(scales), name="small_cnn")
 
@@ -93,11 +96,13 @@ def _normalise(normalization: layers.Normalization, mean: np.ndarray, variance: 
     normalization.finalize_state()
 
 
-def _convolution(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1) -> keras.KerasTensor:
+def _convolution(
+    x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, name: str | None = None
+) -> keras.KerasTensor:
     convolution = layers.Conv2D(
         filters, kernel_size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
     )
-    return layers.BatchNormalization()(convolution(x))
+    return layers.BatchNormalization(name=name)(convolution(x))
 
 
 # (image_size, weights) -> feature network
@@ -119,6 +124,18 @@ BACKBONES: dict[str, Callable[[int, str], keras.Model]] = {
     "efficientnet_v2_m": partial(efficientnet, keras.applications.EfficientNetV2M),
     "efficientnet_v2_l": partial(efficientnet, keras.applications.EfficientNetV2L),
 }
+
+
+def begin_as_identity(network: keras.Model) -> None:
+    """Lets every residual block add nothing at first: the last normalisation of each has a scale of 0.
+
+    He et al. 2019, "Bag of tricks", section 3.1, zero gamma. As keras.applications names them, the block `x` ends in
+    the layers `x_project_bn` and `x_add`.
+    """
+    for layer in network.layers:
+        if layer.name.endswith(_ADD):
+            gamma = network.get_layer(layer.name.removesuffix(_ADD) + _LAST_NORMALIZATION).gamma
+            gamma.assign(tf.zeros_like(gamma))
 
 
 def prepare_normalization(network: keras.Model) -> None:

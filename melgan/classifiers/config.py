@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, Settings, require, setting
 
+BASE_BATCH_SIZE = 32
+# Exponents of the size of the batch: Goyal et al. 2017, section 2.1; Krizhevsky 2014, section 5.
+LEARNING_RATE_SCALINGS = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig(Settings):
@@ -25,10 +29,26 @@ class ClassifierConfig(Settings):
     )
     dropout: float = setting(0.3, "dropout before the last layer")
     ema_decay: float = setting(0.99, "decay of the moving average of the weights, which is evaluated; 0: no averaging")
+    learning_rate_scaling: str = setting(
+        "none",
+        f"how the learning rate, which is for batches of {BASE_BATCH_SIZE}, grows with the batch",
+        choices=tuple(LEARNING_RATE_SCALINGS),
+    )
+    zero_gamma: bool = setting(False, "residual blocks begin as the identity; for training from random weights")
+    mixing: str = setting("none", "images mixed in pairs: none, or of melgan/classifiers/mixing.py")
+    mixing_alpha: float = setting(0.2, "coefficients of the mixing are distributed as Beta(alpha, alpha)")
+    distillation_weight: float = setting(0.0, "weight of what the teacher thinks, against that of the targets")
+    distillation_temperature: float = setting(2.0, "temperature by which teacher and student are softened")
     augmentation: str = setting("dihedral_colour", "augmentation of melgan/classifiers/augmentation.py")
     test_time_views: int = setting(8, "views averaged when predicting: 1, or up to 8 flips and quarter turns")
     class_balance: float = setting(0.0, "0: loss as the classes come; 1: every class weighs the same; or between")
     seed: int = setting(0, "seed of everything random")
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The peak of the schedule for the size of the batch."""
+        exponent = LEARNING_RATE_SCALINGS[self.learning_rate_scaling]
+        return self.learning_rate * (self.batch_size / BASE_BATCH_SIZE) ** exponent
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,7 +58,20 @@ class ClassifierConfig(Settings):
         require(1 <= self.test_time_views <= 8, "test_time_views", self.test_time_views, "from 1 to 8")
         require(0 <= self.class_balance <= 1, "class_balance", self.class_balance, "from 0 to 1")
         require(self.image_size >= 32, "image_size", self.image_size, "at least 32")
-        for name in ("weight_decay", "auxiliary_weight", "seed"):
+        require(0 <= self.distillation_weight <= 1, "distillation_weight", self.distillation_weight, "from 0 to 1")
+        require(
+            self.distillation_temperature > 0,
+            "distillation_temperature",
+            self.distillation_temperature,
+            "greater than 0",
+        )
+        require(
+            not self.zero_gamma or self.weights == "none",
+            "zero_gamma",
+            self.zero_gamma,
+            "false with pretrained weights, which it would undo",
+        )
+        for name in ("weight_decay", "auxiliary_weight", "mixing_alpha", "seed"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or greater")
         for name in ("warmup_fraction", "label_smoothing", "dropout", "ema_decay"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 from melgan.classifiers.auxiliary import NUM_OUTPUTS
-from melgan.classifiers.backbones import BACKBONES, prepare_normalization
+from melgan.classifiers.backbones import BACKBONES, begin_as_identity, prepare_normalization
 from melgan.classifiers.config import ClassifierConfig
 from melgan.training.weights import load_weights
 from tfrecords_tools.foundation.errors import ConfigError, DataError, look_up
@@ -24,6 +24,8 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
     """
     backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
     prepare_normalization(backbone)
+    if config.zero_gamma:
+        begin_as_identity(backbone)
     features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
     logits = layers.Dense(num_classes, name="logits")(features)
     auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary")(features)

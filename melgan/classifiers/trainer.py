@@ -13,14 +13,18 @@ import tensorflow as tf
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.auxiliary import auxiliary_losses, auxiliary_targets
 from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.distillation import distillation_losses
+from melgan.classifiers.mixing import MIXINGS, Mixture, block_size, mix, unmixed
 from melgan.classifiers.network import build_classifier
 from melgan.classifiers.prediction import Predictor
 from melgan.classifiers.targets import balancing_weights, class_losses
 from melgan.training.averaging import update_average, warmed_up_decay
 from melgan.training.distribution import per_replica_batch_size
+from melgan.training.randomness import draws_of_step
 from melgan.training.replica import part_of_mean
 from melgan.training.stepping import Metrics, Program, make_program
 from tfrecords_tools.foundation.errors import look_up
+from tfrecords_tools.foundation.settings import require
 
 
 class ClassifierTrainer:
@@ -31,6 +35,8 @@ class ClassifierTrainer:
       class_counts: images of each class `[num_classes]` that an epoch shows, synthetic ones among them.
       total_steps: length of the learning-rate schedule.
       strategy: everything is created in its scope.
+      teacher: a network of `build_classifier` of the same classes and image size, made in that scope; None: no
+        distillation.
 
     Raises:
       ConfigError: for names in no table, or a batch that does not divide.
@@ -44,10 +50,11 @@ class ClassifierTrainer:
         class_counts: Sequence[float],
         total_steps: int,
         strategy: tf.distribute.Strategy,
+        teacher: keras.Model | None = None,
     ) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
-        per_replica_batch_size(strategy, config.batch_size, "batch_size")
-        self._config, self._strategy = config, strategy
+        _require_partners(config, per_replica_batch_size(strategy, config.batch_size, "batch_size"))
+        self._config, self._strategy, self._teacher = config, strategy, teacher
         self._class_weights = balancing_weights(class_counts, config.class_balance).astype(np.float32)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
@@ -83,17 +90,41 @@ class ClassifierTrainer:
         return self._predictors.setdefault(views, Predictor(self.average_model, views))
 
     def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> Metrics:
-        del step
         (batch,), config = batches, self._config
+        mixture = self._mixture(batch, step)
         with tf.GradientTape() as tape:
-            logits, auxiliary_logits = self._model(tf.cast(batch["image"], tf.float32), training=True)
-            losses = class_losses(logits, batch["targets"], self._class_weights, config.label_smoothing)
-            loss = part_of_mean(losses, config.batch_size)
-            auxiliary = part_of_mean(auxiliary_losses(auxiliary_logits, auxiliary_targets(batch)), config.batch_size)
+            logits, auxiliary_logits = self._model(mixture.images, training=True)
+            losses = mixture.losses(
+                lambda part: class_losses(logits, part["targets"], self._class_weights, config.label_smoothing)
+            )
+            loss = part_of_mean(self._distilled(losses, logits, mixture.images), config.batch_size)
+            losses = mixture.losses(lambda part: auxiliary_losses(auxiliary_logits, auxiliary_targets(part)))
+            auxiliary = part_of_mean(losses, config.batch_size)
             total = loss + config.auxiliary_weight * auxiliary
         variables = self._model.trainable_variables
         self._optimizer.apply(tape.gradient(total, variables), variables)
         return {"loss": loss, "auxiliary_loss": auxiliary}
+
+    def _mixture(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> Mixture:
+        config, images = self._config, tf.cast(batch["image"], tf.float32)
+        if config.mixing == "none":
+            return unmixed(images, batch)
+        draws = draws_of_step(
+            tf.constant([config.seed, 0]),
+            step,
+            global_batch_size=config.batch_size,
+            num_replicas=self._strategy.num_replicas_in_sync,
+        )
+        return mix(images, batch, MIXINGS[config.mixing], config.mixing_alpha, draws)
+
+    def _distilled(self, losses: tf.Tensor, logits: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        """Returns the losses `[B]` beside those of what the teacher thinks, if there is one."""
+        if self._teacher is None:
+            return losses
+        config = self._config
+        teacher_logits, _ = self._teacher(images, training=False)
+        taught = distillation_losses(logits, teacher_logits, config.distillation_temperature)
+        return (1 - config.distillation_weight) * losses + config.distillation_weight * taught
 
     def _update_average(self, step: tf.Tensor, metrics: Metrics) -> None:
         """Moves the average of all weights, moving statistics among them; counters stay."""
@@ -103,12 +134,20 @@ class ClassifierTrainer:
         update_average(averages, values, warmed_up_decay(self._config.ema_decay, step))
 
 
+def _require_partners(config: ClassifierConfig, batch_size: int) -> None:
+    """Raises ConfigError if images shall be mixed and a replica's batch has no partners for them."""
+    if config.mixing == "none":
+        return
+    look_up(MIXINGS, config.mixing, "mixing")
+    require(block_size(batch_size) > 1, "batch_size", config.batch_size, "even on every replica, for mixing")
+
+
 def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
     warmup_steps = int(config.warmup_fraction * total_steps)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup_steps else config.learning_rate,
+        initial_learning_rate=0.0 if warmup_steps else config.peak_learning_rate,
         decay_steps=max(total_steps - warmup_steps, 1),
-        warmup_target=config.learning_rate if warmup_steps else None,
+        warmup_target=config.peak_learning_rate if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)

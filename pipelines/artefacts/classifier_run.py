@@ -34,6 +34,9 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
         (), "folders that synthesize wrote; {fold} stands for the fold's number", same_baseline=False, is_path=True
     )
     synthetic_fraction: float = setting(0.0, "fraction of synthetic images in every batch", same_baseline=False)
+    teacher: str = setting(
+        "", "classifier run, on the same folds, from whose predictions each fold's classifier learns too", is_path=True
+    )
     match: str = setting(
         "steps",
         "what a run with synthetic images has in common with its baseline: as many steps, or passes over real images",
@@ -52,6 +55,8 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
         super().__post_init__()
         require(0 <= self.synthetic_fraction < 1, "synthetic_fraction", self.synthetic_fraction, "from 0 up to 1")
         require(self.match_resolution >= 0, "match_resolution", self.match_resolution, "0 or greater")
+        if bool(self.teacher) != bool(self.distillation_weight):
+            raise CommandError("--teacher and --distillation_weight go together: give both, or neither")
         if bool(self.synthetic) != bool(self.synthetic_fraction):
             raise CommandError("--synthetic and --synthetic_fraction go together: give both, or neither")
         if not all(fold.isdigit() and int(fold) < self.num_folds for fold in self.folds):

@@ -35,7 +35,7 @@ def test_a_request_to_stop_in_the_last_step_of_a_fold_is_met_before_its_predicti
     last_step = (lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)) if sent else (lambda *_, **__: None)
     monkeypatch.setattr(train_classifier, "FoldTraining", lambda *_: training)
     monkeypatch.setattr(train_classifier, "run_loop", last_step)
-    arguments = (CONFIG, SHARDS, [], 0, None, workdir, {})
+    arguments = (CONFIG, SHARDS, [], 0, None, None, workdir, {})
     if sent:
         with pytest.raises(Preempted, match="fold 0"):
             train_classifier._train_fold(*arguments)

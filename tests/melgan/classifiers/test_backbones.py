@@ -4,6 +4,8 @@ import pytest
 from keras import layers
 
 from melgan.classifiers.backbones import BACKBONES, efficientnet, prepare_normalization
+from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.network import build_classifier
 from tfrecords_tools.foundation.errors import ConfigError
 
 BUILT = ("small_cnn", "efficientnet_b0", "efficientnet_v2_b0")
@@ -113,3 +115,17 @@ def test_a_network_with_imagenet_weights_is_keras_own_and_is_loaded_as_it_was_sa
     assert not np.allclose(loaded(extremes), expected, rtol=0.1)
     loaded.load_weights(tmp_path / "a.weights.h5")
     np.testing.assert_array_equal(loaded(extremes), pretrained(extremes))
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "efficientnet_b0", "efficientnet_v2_b0"])
+def test_with_zero_gamma_every_residual_block_adds_nothing_at_first(name):
+    network = build_classifier(ClassifierConfig(backbone=name, image_size=32, zero_gamma=True), 2)
+    blocks = [layer.name.removesuffix("_add") for layer in network.layers if isinstance(layer, keras.layers.Add)]
+    assert len(blocks) >= 3
+    for block in blocks:
+        assert not np.any(network.get_layer(f"{block}_project_bn").gamma)
+
+
+def test_zero_gamma_is_refused_with_pretrained_weights():
+    with pytest.raises(ConfigError, match="zero_gamma is True; "):
+        ClassifierConfig(backbone="efficientnet_b0", weights="imagenet", zero_gamma=True)

@@ -4,9 +4,11 @@ import pytest
 import tensorflow as tf
 
 from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.mixing import draw_coefficients, draw_partners
 from melgan.classifiers.network import build_classifier
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.training.checkpoints import Checkpoints
+from melgan.training.randomness import draws_of_step
 from tests.melgan.gans.tiny_gan import take_steps
 from tfrecords_tools.foundation.errors import ConfigError
 
@@ -97,6 +99,67 @@ def test_a_soft_target_counts_by_its_probabilities_and_an_image_without_one_not_
     weights = 2 / 3, 2  # of the classes
     soft = (0.25 * of_0 + 0.75 * of_1) * (0.25 * weights[0] + 0.75 * weights[1])
     assert loss == pytest.approx((soft + weights[0] * of_0) / 4, rel=1e-5)
+
+
+def test_mixed_images_have_the_mixed_losses_of_both(make_trainer):
+    """Heads that ignore the image: the loss is the mean of c times the own and 1 - c times the partner's."""
+    trainer = make_trainer(mixing="mixup", mixing_alpha=1.0, batch_size=8, label_smoothing=0.0, warmup_fraction=0.0)
+    model = trainer.checkpointed["model"]
+    for name in ("logits", "auxiliary"):
+        head = model.get_layer(name)
+        head.set_weights([np.zeros_like(head.kernel), np.zeros_like(head.bias)])
+    model.get_layer("logits").bias.assign([2.0, 0.0])
+    labels = np.array([0, 1, 1, 0, 1, 0, 0, 0])
+    found = train(trainer, tiny_batch(labels, sex=labels), 0, 1)
+    draws = draws_of_step(tf.constant([0, 0]), 0, global_batch_size=8, num_replicas=1)
+    own, partners = draw_coefficients(draws, 1.0).numpy(), draw_partners(draws).numpy()
+    losses = np.array([np.log1p(np.exp(-2.0)), np.log1p(np.exp(2.0))])
+    by_hand = own * losses[labels] + (1 - own) * losses[labels[partners]]
+    assert found["loss"] == pytest.approx(by_hand.mean(), rel=1e-5)
+    assert found["auxiliary_loss"] == pytest.approx(2 * np.log(2), rel=1e-5)  # of two sexes, mixed or not
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+def test_with_mixing_a_resumed_training_is_bitwise_the_undisturbed_one(
+    make_trainer, tmp_path, one_device, op_determinism, mixing
+):
+    batch = tiny_batch([0, 1, 0, 1])
+    undisturbed, resumed = make_trainer(mixing=mixing), make_trainer(mixing=mixing)
+    train(undisturbed, batch, 0, 2)
+    Checkpoints(tmp_path, undisturbed, one_device).save(2)
+    losses = train(undisturbed, batch, 2, 2)
+    assert Checkpoints(tmp_path, resumed, one_device).restore() == 2
+    assert train(resumed, batch, 2, 2) == losses
+
+
+def test_an_odd_batch_has_no_partners_and_an_unknown_mixing_is_refused(make_trainer):
+    with pytest.raises(ConfigError, match="batch_size is 5; "):
+        make_trainer(mixing="mixup", batch_size=5)
+    with pytest.raises(ConfigError, match="mixing.*'mixmatch'.*mixup, cutmix"):
+        make_trainer(mixing="mixmatch")
+
+
+def test_a_student_learns_from_its_teacher_as_much_as_the_weight_says(make_trainer, one_device):
+    """Both ignore the image: of the targets 1 - w, of the divergence from the teacher w."""
+    config = tiny_config(distillation_weight=0.25, distillation_temperature=1.0, label_smoothing=0.0)
+    teacher = build_classifier(config, 2)
+    trainer = ClassifierTrainer(config, (8, 8), 100, one_device, teacher)
+    student = trainer.checkpointed["model"]
+    for network, bias in ((teacher, [np.log(3.0), 0.0]), (student, [0.0, 0.0])):
+        logits = network.get_layer("logits")
+        logits.set_weights([np.zeros_like(logits.kernel), np.array(bias)])
+    taught = [weight.copy() for weight in teacher.get_weights()]
+    divergence = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
+    found = train(trainer, tiny_batch([0, 1, 0, 1]), 0, 1)
+    assert found["loss"] == pytest.approx(0.75 * np.log(2) + 0.25 * divergence, rel=1e-5)
+    for before, after in zip(taught, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(("scaling", "rate"), [("none", 0.1), ("linear", 0.4), ("sqrt", 0.2)])
+def test_the_learning_rate_is_scaled_with_the_batch(scaling, rate):
+    config = tiny_config(batch_size=128, learning_rate=0.1, learning_rate_scaling=scaling)
+    assert config.peak_learning_rate == pytest.approx(rate)
 
 
 def test_training_learns_16_images_by_heart(make_trainer):
