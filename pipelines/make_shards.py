@@ -17,6 +17,7 @@ import pandas as pd
 from absl import logging
 
 from pipelines.artefacts.shards_report import BoxedImages, ShardsReport
+from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import JpegSettings
@@ -77,7 +78,11 @@ class MakeShardsConfig(JpegSettings):
     )
     seed: int = setting(0, "seed of the folds, of the order of records, and of phantom's images")
     num_images: int = setting(800, "images that phantom draws, train and test together")
-    max_rejected: int = setting(100, "stop when more images than this cannot be read", changes_result=False)
+    max_rejected: str = setting(
+        "100",
+        "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
+        changes_result=False,
+    )
     engine: str = setting("local", "where shards are written", choices=tuple(ENGINES), changes_result=False)
     workers: int = setting(0, "processes of this machine; 0: one a core", changes_result=False)
     scheduler: str = setting("", "address of a Dask cluster, for --engine=dask", changes_result=False)
@@ -89,7 +94,7 @@ class MakeShardsConfig(JpegSettings):
         require(8 <= self.image_size <= 4096, "image_size", self.image_size, "from 8 to 4096")
         require(1 <= self.num_shards <= 9999, "num_shards", self.num_shards, "from 1 to 9999")
         require(self.num_images >= 100, "num_images", self.num_images, "at least 100")
-        require(self.max_rejected >= 0, "max_rejected", self.max_rejected, "0 or greater")
+        allowed_of(self.max_rejected, 0, "max_rejected")
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
         require(not self.scheduler or self.engine == "dask", "scheduler", self.scheduler, "given with --engine=dask")
@@ -206,17 +211,17 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
     for result in ENGINES[config.engine](jobs, write_shard, _engine_options(config)):
         results.append(result)
         progress.update(sum(result.entry.records + len(result.rejected) for result in results))
-        _require_few_rejected(results, config.max_rejected)
-    _require_few_rejected(results, config.max_rejected)
+        _require_few_rejected(results, config.max_rejected, num_images)
+    _require_few_rejected(results, config.max_rejected, num_images)
     return sorted(results, key=lambda result: (result.entry.split != "train", result.entry.index))
 
 
-def _require_few_rejected(results: list[ShardResult], max_rejected: int) -> None:
+def _require_few_rejected(results: list[ShardResult], max_rejected: str, num_images: int) -> None:
     rejected = [rejection for result in results for rejection in result.rejected]
-    if len(rejected) > max_rejected:
+    if len(rejected) > allowed_of(max_rejected, num_images, "max_rejected"):
         _, file, reason = rejected[0]
         raise DataError(
-            f"{len(rejected)} images cannot be read, the first is {file} ({reason}); "
+            f"{len(rejected)} of {num_images} images cannot be read, the first is {file} ({reason}); "
             f"repair them, or raise --max_rejected from {max_rejected}"
         )
 

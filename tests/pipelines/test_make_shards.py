@@ -128,6 +128,14 @@ def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, l
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_the_images_that_may_be_rejected_may_be_a_fraction(broken_images: Path, launch, tmp_path):
+    images = sum(len(pd.read_csv(broken_images / f"{split}.csv")) for split in ("train", "test"))
+    settings = {**PHANTOM, "source": "siim_isic", "input": broken_images, "output": tmp_path / "out"}
+    error = only_error(launch("make_shards", max_rejected=f"{3.9 / images:.6f}", **settings))
+    assert f"4 of {images} images" in error
+    succeed(launch("make_shards", max_rejected=f"{100 * 4.1 / images:.4f}%", **settings))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -135,6 +143,7 @@ def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, l
         ({"source": "siim_isic"}, "--input names 0"),
         ({"source": "nothing"}, "source is 'nothing'; "),
         ({"source": "phantom", "image_size": 4}, "image_size is 4; "),
+        ({"source": "phantom", "max_rejected": "1.5"}, "max_rejected is 1.5; "),
         ({"source": "phantom", "num_shards": 500, "num_images": 100}, "num_shards is 500, "),
     ],
 )
