@@ -9,21 +9,28 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 _PREFIX = "melgan-"
+_LONGEST_PLACE = 60  # of the 107 characters that the path of a socket may have, those below here need 47
+_AFTER_MULTIPROCESSING = -200  # it removes its own folder with -100
 
 
 @contextlib.contextmanager
 def own_temporary_folder() -> Iterator[Path]:
-    """Lets all temporary files of this process, and of those that it starts, lie in one folder, which goes at the end.
+    """Lets all temporary files of this process, and of those that it starts, lie in one folder, which goes with it.
 
-    It lies in the usual place, see TMPDIR. Folders of processes that have ended are removed from there.
+    It lies in the usual place, see TMPDIR, which is used itself where its path is too long for another folder in it.
+    Folders of processes that have ended are removed from there.
     """
     before = tempfile.gettempdir()
     place = Path(before)
     while place.name.startswith(_PREFIX):  # of the process that started this one, and may end before it
         place = place.parent
+    if len(os.fsencode(place)) > _LONGEST_PLACE:
+        yield place
+        return
     _remove_abandoned(place)
     folder, descriptor = _make(place)
     try:
@@ -31,8 +38,9 @@ def own_temporary_folder() -> Iterator[Path]:
         yield folder
     finally:
         _direct_to(before)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+        remove = Finalize(None, _remove, args=(folder, descriptor), exitpriority=_AFTER_MULTIPROCESSING)
+        if not any(folder.glob("pymp-*")):  # which multiprocessing removes at the end of the process, and must find
+            remove()
 
 
 def _make(place: Path) -> tuple[Path, int]:
@@ -45,6 +53,11 @@ def _make(place: Path) -> tuple[Path, int]:
             if folder.is_dir():
                 return folder, descriptor
             os.close(descriptor)
+
+
+def _remove(folder: Path, descriptor: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(descriptor)
 
 
 def _remove_abandoned(place: Path) -> None:

@@ -14,10 +14,11 @@ from tests.conftest import ROOT
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def place(tmp_path_factory, monkeypatch) -> Path:
+    folder = tmp_path_factory.mktemp("t")  # the paths of sockets are short
+    monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    return tmp_path
+    return folder
 
 
 @pytest.fixture
@@ -49,6 +50,21 @@ def test_temporary_files_of_a_process_and_its_children_lie_there_and_go_with_it(
     assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(place)
 
 
+def test_the_sockets_of_workers_go_too_without_a_word(place):
+    code = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pipelines.contract.temporary import own_temporary_folder
+if __name__ == "__main__":
+    with own_temporary_folder() as folder, ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool:
+        print(pool.submit(abs, -5).result(), *(path.name[:5] for path in folder.iterdir()))
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["5", "pymp-"]
+    assert run.stderr == ""
+    assert list(place.iterdir()) == []
+
+
 def test_a_folder_is_removed_once_its_process_was_killed_and_not_before(place, holder):
     process, theirs = holder
     with own_temporary_folder():
@@ -63,6 +79,16 @@ def test_a_folder_is_removed_once_its_process_was_killed_and_not_before(place, h
 def test_a_process_that_was_started_by_another_lies_beside_it_and_survives_it(place):
     with own_temporary_folder() as outer, own_temporary_folder() as inner:
         assert inner.parent == outer.parent == place
+
+
+def test_a_place_with_a_long_path_is_used_itself_for_sockets_have_short_ones(place, monkeypatch):
+    long = place / ("x" * 61)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with own_temporary_folder() as folder:
+        assert folder == long
+        assert tempfile.gettempdir() == str(long)
+    assert long.is_dir()
 
 
 def test_what_is_no_folder_of_ours_stays(place):
