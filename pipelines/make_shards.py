@@ -2,15 +2,15 @@
 
     python -m pipelines.make_shards --source=siim_isic --input=DOWNLOAD --output=SHARDS --image_size=256
 
-Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json, rejected.csv and, where the source
-has one, sample_submission.csv.
+Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json, lists of what was rejected, blank,
+duplicate or not understood and, where the source has one, sample_submission.csv.
 """
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 
 import pandas as pd
@@ -54,7 +54,8 @@ from tfrecords_tools.sources.merging import MergedTable, merge_sources
 from tfrecords_tools.verifying import require_sizes
 
 FIND_BOXES = "auto"  # the value of --boxes that stands for no file
-SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv", "rejected.csv", "duplicates.csv"
+SAMPLE_SUBMISSION_FILE = "sample_submission.csv"
+REJECTED_FILE, BLANK_FILE, DUPLICATES_FILE, VALUES_FILE = "rejected.csv", "blank.csv", "duplicates.csv", "values.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +261,7 @@ def _manifest(
             "source": {name: code for code, name in enumerate(table.names)},
         },
         rejected=sum(len(result.rejected) for result in results),
+        blank=sum(len(result.blank) for result in results),
         balance=tuple(balance.to_dict("records")),
         duplicates=duplicates.counts(),
         boxes=_origin_of_boxes(config),
@@ -281,15 +283,22 @@ def _finish(
 ) -> None:
     """Writes the tables and, last, the manifest, which then vouches for the shards."""
     remove_leftovers(output, keep=[result.entry.file for result in results])  # of workers that were killed
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_name", "file", "reason"])
-    writer.writerows(rejection for result in results for rejection in result.rejected)
-    write_atomically(output / REJECTED_FILE, text.getvalue())
+    rejected = [rejection for result in results for rejection in result.rejected]
+    _write_csv(output / REJECTED_FILE, ("image_name", "file", "reason"), rejected)
+    _write_csv(output / BLANK_FILE, ("image_name", "file"), [each for result in results for each in result.blank])
+    _write_csv(output / VALUES_FILE, ("table", "column", "value", "images"), map(astuple, table.not_understood))
     write_atomically(output / DUPLICATES_FILE, duplicates.table.to_csv(index=False))
     if table.sample_submission is not None:
         write_atomically(output / SAMPLE_SUBMISSION_FILE, read_text(table.sample_submission))
     write_manifest(output, manifest)
+
+
+def _write_csv(path: AnyPath, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
 
 
 def _absolute(path: AnyPath) -> AnyPath:
@@ -331,6 +340,8 @@ def _log_summary(manifest: Manifest, output: AnyPath) -> None:
         logging.info("%s: see %s", _describe_duplicates(manifest.duplicates), output / DUPLICATES_FILE)
     if manifest.rejected:
         logging.warning("%d images were left out: see %s", manifest.rejected, output / REJECTED_FILE)
+    if manifest.blank:
+        logging.warning("%d images are of one colour: see %s", manifest.blank, output / BLANK_FILE)
     logging.info("manifest: %s", output / MANIFEST_FILE)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
-from tfrecords_tools.sources.table import COLUMNS, SourceTable
+from tfrecords_tools.sources.table import COLUMNS, SourceTable, UnknownValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class MergedTable:
     train: pd.DataFrame
     test: pd.DataFrame | None
     sample_submission: AnyPath | None
+    not_understood: tuple[UnknownValue, ...] = ()
 
 
 def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> MergedTable:
@@ -48,6 +49,7 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
         train=train[[*COLUMNS, "target", "source"]].reset_index(drop=True),
         test=test,
         sample_submission=samples[0] if samples else None,
+        not_understood=tuple(value for table in tables for value in table.not_understood),
     )
 
 
