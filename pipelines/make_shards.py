@@ -2,8 +2,8 @@
 
     python -m pipelines.make_shards --source=siim_isic --input=DOWNLOAD --output=SHARDS --image_size=256
 
-Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json, rejected.csv and, where the source
-has one, sample_submission.csv.
+Writes train00-<records>.tfrec ... and test00-<records>.tfrec ..., manifest.json, lists of what was rejected, blank,
+duplicate or not understood and, where the source has one, sample_submission.csv.
 
 `dask scheduler` and `dask worker` listen on all addresses of their machine and run what anybody sends: use them in a
 private network, and with certificates (--scheduler=tls://HOST:PORT --scheduler_security=FILE, see docs/shards.md).
@@ -11,13 +11,14 @@ private network, and with certificates (--scheduler=tls://HOST:PORT --scheduler_
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 
 import pandas as pd
 from absl import logging
 
 from pipelines.artefacts.shards_report import BoxedImages, ShardsReport
+from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import JpegSettings
@@ -55,7 +56,8 @@ from tfrecords_tools.sources.merging import MergedTable, merge_sources
 from tfrecords_tools.verifying import require_sizes
 
 FIND_BOXES = "auto"  # the value of --boxes that stands for no file
-SAMPLE_SUBMISSION_FILE, REJECTED_FILE, DUPLICATES_FILE = "sample_submission.csv", "rejected.csv", "duplicates.csv"
+SAMPLE_SUBMISSION_FILE = "sample_submission.csv"
+REJECTED_FILE, BLANK_FILE, DUPLICATES_FILE, VALUES_FILE = "rejected.csv", "blank.csv", "duplicates.csv", "values.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,11 @@ class MakeShardsConfig(JpegSettings):
     )
     seed: int = setting(0, "seed of the folds, of the order of records, and of phantom's images")
     num_images: int = setting(800, "images that phantom draws, train and test together")
-    max_rejected: int = setting(100, "stop when more images than this cannot be read", changes_result=False)
+    max_rejected: str = setting(
+        "100",
+        "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
+        changes_result=False,
+    )
     engine: str = setting("local", "where shards are written", choices=tuple(ENGINES), changes_result=False)
     workers: int = setting(0, "processes of this machine; 0: one a core", changes_result=False)
     scheduler: str = setting("", "address of a Dask cluster, for --engine=dask; tls:// encrypts", changes_result=False)
@@ -97,7 +103,7 @@ class MakeShardsConfig(JpegSettings):
         require(8 <= self.image_size <= 4096, "image_size", self.image_size, "from 8 to 4096")
         require(1 <= self.num_shards <= 9999, "num_shards", self.num_shards, "from 1 to 9999")
         require(self.num_images >= 100, "num_images", self.num_images, "at least 100")
-        require(self.max_rejected >= 0, "max_rejected", self.max_rejected, "0 or greater")
+        allowed_of(self.max_rejected, 0, "max_rejected")
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
         require(not self.scheduler or self.engine == "dask", "scheduler", self.scheduler, "given with --engine=dask")
@@ -222,17 +228,17 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
     for result in ENGINES[config.engine](jobs, write_shard, _engine_options(config)):
         results.append(result)
         progress.update(sum(result.entry.records + len(result.rejected) for result in results))
-        _require_few_rejected(results, config.max_rejected)
-    _require_few_rejected(results, config.max_rejected)
+        _require_few_rejected(results, config.max_rejected, num_images)
+    _require_few_rejected(results, config.max_rejected, num_images)
     return sorted(results, key=lambda result: (result.entry.split != "train", result.entry.index))
 
 
-def _require_few_rejected(results: list[ShardResult], max_rejected: int) -> None:
+def _require_few_rejected(results: list[ShardResult], max_rejected: str, num_images: int) -> None:
     rejected = [rejection for result in results for rejection in result.rejected]
-    if len(rejected) > max_rejected:
+    if len(rejected) > allowed_of(max_rejected, num_images, "max_rejected"):
         _, file, reason = rejected[0]
         raise DataError(
-            f"{len(rejected)} images cannot be read, the first is {file} ({reason}); "
+            f"{len(rejected)} of {num_images} images cannot be read, the first is {file} ({reason}); "
             f"repair them, or raise --max_rejected from {max_rejected}"
         )
 
@@ -271,6 +277,7 @@ def _manifest(
             "source": {name: code for code, name in enumerate(table.names)},
         },
         rejected=sum(len(result.rejected) for result in results),
+        blank=sum(len(result.blank) for result in results),
         balance=tuple(balance.to_dict("records")),
         duplicates=duplicates.counts(),
         boxes=_origin_of_boxes(config),
@@ -294,6 +301,10 @@ def _finish(
     remove_leftovers(output, keep=[result.entry.file for result in results])  # of workers that were killed
     rejected = [rejection for result in results for rejection in result.rejected]
     write_table(output / REJECTED_FILE, pd.DataFrame(rejected, columns=["image_name", "file", "reason"]))
+    blank = [each for result in results for each in result.blank]
+    write_table(output / BLANK_FILE, pd.DataFrame(blank, columns=["image_name", "file"]))
+    values = pd.DataFrame(map(astuple, table.not_understood), columns=["table", "column", "value", "images"])
+    write_table(output / VALUES_FILE, values)
     write_table(output / DUPLICATES_FILE, duplicates.table)
     if table.sample_submission is not None:
         write_atomically(output / SAMPLE_SUBMISSION_FILE, read_text(table.sample_submission))
@@ -339,6 +350,8 @@ def _log_summary(manifest: Manifest, output: AnyPath) -> None:
         logging.info("%s: see %s", _describe_duplicates(manifest.duplicates), output / DUPLICATES_FILE)
     if manifest.rejected:
         logging.warning("%d images were left out: see %s", manifest.rejected, output / REJECTED_FILE)
+    if manifest.blank:
+        logging.warning("%d images are of one colour: see %s", manifest.blank, output / BLANK_FILE)
     logging.info("manifest: %s", output / MANIFEST_FILE)
 
 

@@ -58,6 +58,11 @@ class Converted:
     source_size: tuple[int, int]
     picture: Image.Image
 
+    @property
+    def is_blank(self) -> bool:
+        """True if all pixels of the picture have one colour."""
+        return all(low == high for low, high in self.picture.getextrema())
+
 
 def open_image(data: bytes) -> Image.Image:
     """Returns an image file of one of `FORMATS`, its pixels not yet decoded; it is closed by a `with` block."""

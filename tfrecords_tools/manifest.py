@@ -55,9 +55,10 @@ class Manifest:
 
     `source_fingerprint` stands for the rows and images, `folds_fingerprint` for those and their shards: sets with
     equal ones hold the same images in the shards of equal index, whatever the image size. `codes` are the integers
-    that stand for categories in the examples. `balance` has a row for every training shard, see `balance_table`;
-    `duplicates` counts the duplicates found, None where none were looked for. `boxes` is the origin of the boxes of
-    training images, None where they have none. `provenance` belongs to synthetic images, None for real ones.
+    that stand for categories in the examples. `rejected` images were left out, `blank` ones are of one colour.
+    `balance` has a row for every training shard, see `balance_table`; `duplicates` counts the duplicates found, None
+    where none were looked for. `boxes` is the origin of the boxes of training images, None where they have none.
+    `provenance` belongs to synthetic images, None for real ones.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
     codes: dict = field(default_factory=dict)
     rejected: int = 0
+    blank: int = 0
     balance: tuple[dict, ...] = ()
     duplicates: DuplicateCounts | None = None
     boxes: BoxesOrigin | None = None

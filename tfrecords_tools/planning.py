@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tfrecords_tools.folds import assign_shards, group_rows
+from tfrecords_tools.folds import FOLDS_VERSION, assign_shards, group_rows
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_bytes
+from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_bytes, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.rows import Row, read_rows, write_rows
-from tfrecords_tools.shards import read_part, rows_path
+from tfrecords_tools.shards import PARTS_FOLDER, read_part, rows_path
 from tfrecords_tools.sources.merging import MergedTable
 
+_VERSION_FILE = "folds_version"
 _FIELDS = ("image_name", PATIENT, AGE, *CATEGORIES, "target")
 
 
@@ -106,8 +107,9 @@ def write_plan(folder: AnyPath, plan: Plan, roots: Sequence[AnyPath]) -> Fingerp
 
     Raises:
       DataError: naming the first image that is not what an earlier run into this folder began with, or whose boxes
-        are others than those of its finished shard.
+        are others than those of its finished shard; or if that run dealt images by other rules.
     """
+    _require_same_rules(folder, plan)
     folds, sum_of_rows = hashlib.sha256(), 0
     for shard in plan.shards:
         path = rows_path(folder, shard.split, shard.index)
@@ -122,6 +124,20 @@ def write_plan(folder: AnyPath, plan: Plan, roots: Sequence[AnyPath]) -> Fingerp
             _require_same_rows(folder, shard, rows, roots)
         write_rows(path, rows)
     return Fingerprints(hashlib.sha256(str(sum_of_rows).encode()).hexdigest(), folds.hexdigest())
+
+
+def _require_same_rules(folder: AnyPath, plan: Plan) -> None:
+    """Compares the version of the folds with that of the run that began the folder; none had version 1."""
+    path = folder / PARTS_FOLDER / _VERSION_FILE
+    begun = is_file(rows_path(folder, plan.shards[0].split, plan.shards[0].index))
+    begun_with = read_text(path).strip() if is_file(path) else "1" if begun else None
+    if begun_with not in (None, str(FOLDS_VERSION)):
+        raise DataError(
+            f"{folder}: begun by another version of melgan, which deals images to shards by other rules (version "
+            f"{begun_with}, now {FOLDS_VERSION}); finish it with that one, or start in another folder"
+        )
+    if begun_with is None:
+        write_atomically(path, f"{FOLDS_VERSION}\n")
 
 
 def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], roots: Sequence[AnyPath]) -> None:

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import google_crc32c
@@ -19,6 +20,7 @@ _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = _LENGTH.size + _CHECKSUM.size
 _CHUNK = 1 << 20
+_MOST_BYTES = 2**31 - 1  # of a protocol buffer, such as tf.train.Example
 
 
 class Readable(Protocol):
@@ -78,6 +80,28 @@ def scan_records(file: Readable) -> Iterator[ScannedRecord]:
         number, offset = number + 1, offset + size
 
 
+def require_room(path: Path) -> None:
+    """Does nothing if every header of a local file, that is not compressed, fits what follows; reads headers only.
+
+    TensorFlow takes as much memory as a header claims, and is killed by SIGSEGV where there is not so much.
+
+    Raises:
+      DataError: naming the first record whose header is damaged, or claims more than the file has left.
+    """
+    size, offset, number = path.stat().st_size, 0, 0
+    with path.open("rb", buffering=0) as file:
+        while offset < size:
+            file.seek(offset)
+            header = file.read(_HEADER_BYTES)
+            problem = _problem_of_header(header)
+            taken = 0 if problem else _HEADER_BYTES + _LENGTH.unpack_from(header)[0] + _CHECKSUM.size
+            if not problem and taken > size - offset:
+                problem = f"claims {taken} bytes where {size - offset} are left"
+            if problem:
+                raise DataError(f"{path}: record {number} at byte {offset} {problem}; write the file again")
+            number, offset = number + 1, offset + taken
+
+
 def decompressed(file: BinaryIO, source: Readable) -> Readable:
     """Returns what reads `source` decompressed, if `file`, which stands at its start, is compressed, or else `source`.
 
@@ -106,10 +130,8 @@ def _scan_record(file: Readable, number: int, offset: int) -> tuple[ScannedRecor
         header = file.read(_HEADER_BYTES)
         if not header:
             return None, 0
-        if len(header) < _HEADER_BYTES:
-            return broken(f"ends inside its header ({len(header)} of {_HEADER_BYTES} bytes): the file was cut short")
-        if not _header_is_sound(header):
-            return broken("has a damaged header")
+        if problem := _problem_of_header(header):
+            return broken(problem)
         (length,) = _LENGTH.unpack_from(header)
         payload, footer = _read_all(file, length), file.read(_CHECKSUM.size)
     except zlib.error as error:
@@ -121,6 +143,15 @@ def _scan_record(file: Readable, number: int, offset: int) -> tuple[ScannedRecor
     if _masked_crc(payload) != _CHECKSUM.unpack(footer)[0]:
         return ScannedRecord(number, offset, problem="has damaged data (checksum differs)"), size
     return ScannedRecord(number, offset, payload), size
+
+
+def _problem_of_header(header: bytes) -> str:
+    if len(header) < _HEADER_BYTES:
+        return f"ends inside its header ({len(header)} of {_HEADER_BYTES} bytes): the file was cut short"
+    if not _header_is_sound(header):
+        return "has a damaged header"
+    (length,) = _LENGTH.unpack_from(header)
+    return f"claims {length} bytes, more than any record can have" if length > _MOST_BYTES else ""
 
 
 def _read_all(file: Readable, length: int) -> bytes:

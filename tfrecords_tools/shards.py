@@ -72,12 +72,13 @@ class ShardResult:
     """A finished shard.
 
     `rejected` holds (image_name, file, reason) of every image left out, `sources_crc32c` the checksum of the file of
-    every row, None for those that could not be read.
+    every row, None for those that could not be read. `blank` holds (image_name, file) of every image of one colour.
     """
 
     entry: ShardEntry
     rejected: tuple[tuple[str, str, str], ...] = ()
     sources_crc32c: tuple[str | None, ...] = ()
+    blank: tuple[tuple[str, str], ...] = ()
 
 
 def rows_path(folder: AnyPath, split: str, index: int) -> AnyPath:
@@ -95,7 +96,7 @@ def write_shard(job: ShardJob) -> ShardResult:
     done = read_part(folder, job.split, job.index)
     if done is not None:
         return done
-    rejected, checksums = [], []
+    rejected, checksums, blank = [], [], []
 
     def examples() -> Iterator[example.Example]:
         roots = [as_path(root) for root in job.roots]
@@ -103,12 +104,14 @@ def write_shard(job: ShardJob) -> ShardResult:
             checksums.append(None if isinstance(data, RefusedImage) else row.crc32c or crc32c(data))
             try:
                 converted = _convert(data, job.encoding)
+                if converted.is_blank:
+                    blank.append((row.fields["image_name"], str(roots[row.source] / row.file)))
                 yield _example(row, converted, _boxes(row, converted, job), job.encoding.image_size)
             except RefusedImage as refusal:
                 rejected.append((row.fields["image_name"], str(roots[row.source] / row.file), str(refusal)))
 
     entry = write_examples(folder, job.split, job.index, examples(), job.num_classes)
-    return write_part(folder, ShardResult(entry, tuple(rejected), tuple(checksums)))
+    return write_part(folder, ShardResult(entry, tuple(rejected), tuple(checksums), tuple(blank)))
 
 
 def write_examples(

@@ -8,20 +8,24 @@ import google_crc32c
 
 from tfrecords_tools.example import generator_of
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, open_bytes
+from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, is_remote, open_bytes
 from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.records import Readable, ScannedRecord, decompressed, read_records, scan_records
+from tfrecords_tools.records import Readable, ScannedRecord, decompressed, read_records, require_room, scan_records
 
 _CHUNK = 1 << 20
 
 
 def verify_shards(folder: AnyPath, shards: Iterable[ShardEntry]) -> None:
-    """Re-reads every shard and compares its size and checksum with the manifest.
+    """Re-reads every shard and compares its size and checksum with the manifest, and local ones with their headers.
 
     Raises:
-      DataError: naming every shard that is missing, cut short or damaged.
+      DataError: naming every shard that is missing, cut short or damaged, or the first whose headers cannot be right.
     """
+    shards = list(shards)
     _raise([problem for shard in shards if (problem := _problem(folder / shard.file, shard))])
+    if not is_remote(folder):
+        for shard in shards:
+            require_room(folder / shard.file)
 
 
 def require_sizes(folder: AnyPath, shards: Iterable[ShardEntry]) -> None:

@@ -14,7 +14,7 @@ from tfrecords_tools.foundation.files import AnyPath, as_path, download, is_remo
 from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest, require_images
 from tfrecords_tools.provenance import ShardsUsed
 from tfrecords_tools.reading import evaluation_batches
-from tfrecords_tools.records import read_records
+from tfrecords_tools.records import read_records, require_room
 from tfrecords_tools.streams import ShardSet, shard_set
 from tfrecords_tools.verifying import require_one_generator, verify_shards
 
@@ -38,6 +38,8 @@ class Shards:
         """Returns some of the shards as a set to read; with a cache, fetches those that it lacks."""
         if self.cache is not None and is_remote(self.folder):
             local = [download(self.folder / entry.file, self.cache, entry.crc32c) for entry in entries]
+            for copy in local:
+                require_room(copy)
             return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
 

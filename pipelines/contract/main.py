@@ -11,6 +11,7 @@ from absl import app, flags, logging
 from pipelines.contract.failures import as_one_line
 from pipelines.contract.flags import config_from_flags, define_flags, describe_settings
 from pipelines.contract.launching import end_with_parent
+from pipelines.contract.temporary import own_temporary_folder
 from tfrecords_tools.foundation.errors import Preempted
 from tfrecords_tools.foundation.settings import Config
 from tfrecords_tools.foundation.texts import in_one_line
@@ -34,7 +35,7 @@ def main(config_class: type[Config], run: Callable[[Config], None], *, positiona
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: not every terminal has every letter
         _log_plain_lines()
         end_with_parent()
-        with _one_line_errors():
+        with _one_line_errors(), own_temporary_folder():
             run(config_from_flags(config_class, flags.FLAGS))
 
     app.run(guarded, flags_parser=_parse_flags)

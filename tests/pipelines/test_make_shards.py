@@ -110,6 +110,42 @@ def test_images_that_cannot_be_read_are_listed_with_the_reason(broken_images: Pa
     assert sum(shard["records"] for shard in manifest["shards"] if shard["split"] == "train") == rows - 4
 
 
+def rows_of(path: Path) -> list[list[str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_images_of_one_colour_are_stored_counted_and_named(launch, tmp_path):
+    folder = draw_folder(tmp_path / "images", count=9)
+    Image.new("RGB", (40, 30), (7, 7, 7)).save(folder / "a" / "black.png")
+    Image.fromarray(np.full((32, 32), 3, np.float32)).save(folder / "b" / "flat.tif")
+    result = launch("make_shards", input=folder, output=tmp_path / "out", **FOLDER)
+    succeed(result)
+    assert f"2 images are of one colour: see {tmp_path}/out/blank.csv" in result.stderr
+    header, *rows = rows_of(tmp_path / "out" / "blank.csv")
+    assert header == ["image_name", "file"]
+    assert sorted(Path(file).name for _, file in rows) == ["black.png", "flat.tif"]
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.blank == 2
+    assert sum(shard.records for shard in manifest.shards) == 12  # 9 drawn, a copy of one, and these
+
+
+def test_values_that_were_not_understood_are_counted_per_column_and_value(images: Path, launch, tmp_path):
+    copy = shutil.copytree(images, tmp_path / "images")
+    for split, ages in (("train", ["60-65", "60-65", "old"]), ("test", ["-5"])):
+        table = pd.read_csv(copy / f"{split}.csv", dtype=str)
+        table.loc[: len(ages) - 1, "age_approx"] = ages
+        table.to_csv(copy / f"{split}.csv", index=False)
+    settings = {**PHANTOM, "source": "siim_isic", "input": copy, "output": tmp_path / "out"}
+    succeed(launch("make_shards", **settings))
+    assert rows_of(tmp_path / "out" / "values.csv") == [
+        ["table", "column", "value", "images"],
+        [f"{copy}/train.csv", "age_approx", "60-65", "2"],
+        [f"{copy}/train.csv", "age_approx", "old", "1"],
+        [f"{copy}/test.csv", "age_approx", "-5", "1"],
+    ]
+
+
 def test_a_class_none_of_whose_images_can_be_read_is_refused_whatever_may_be_left_out(launch, tmp_path):
     folder = draw_folder(tmp_path / "images", count=9)
     for path in (folder / "b").iterdir():
@@ -128,6 +164,14 @@ def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, l
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_the_images_that_may_be_rejected_may_be_a_fraction(broken_images: Path, launch, tmp_path):
+    images = sum(len(pd.read_csv(broken_images / f"{split}.csv")) for split in ("train", "test"))
+    settings = {**PHANTOM, "source": "siim_isic", "input": broken_images, "output": tmp_path / "out"}
+    error = only_error(launch("make_shards", max_rejected=f"{3.9 / images:.6f}", **settings))
+    assert f"4 of {images} images" in error
+    succeed(launch("make_shards", max_rejected=f"{100 * 4.1 / images:.4f}%", **settings))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -135,6 +179,7 @@ def test_too_many_rejected_images_stop_the_run_naming_one(broken_images: Path, l
         ({"source": "siim_isic"}, "--input names 0"),
         ({"source": "nothing"}, "source is 'nothing'; "),
         ({"source": "phantom", "image_size": 4}, "image_size is 4; "),
+        ({"source": "phantom", "max_rejected": "1.5"}, "max_rejected is 1.5; "),
         ({"source": "phantom", "num_shards": 500, "num_images": 100}, "num_shards is 500, "),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.tfrecords_tools.made_up_tables import CLASSES, made_up_table
 from tests.tfrecords_tools.tiny_shards import SIZE, encoded, plain
-from tfrecords_tools.folds import group_rows
+from tfrecords_tools.folds import FOLDS_VERSION, group_rows
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, as_path, crc32c, list_files, write_atomically
 from tfrecords_tools.foundation.metadata import CATEGORIES
@@ -226,6 +226,21 @@ def test_a_plan_may_be_written_again_and_its_files_touched(begun, scanned, finis
     write_atomically(root / "3.png", encoded(plain(60), "PNG"))
     assert (read().train["version"] != before).sum() == 1
     assert plan_again(output, read(scanned=scanned)) == first
+
+
+@HERE_AND_IN_A_BUCKET
+@pytest.mark.parametrize("version", [None, "1\n", "999\n"])
+def test_a_plan_by_the_rules_of_another_version_is_not_continued(begun, version):
+    output, _, read = begun
+    plan_again(output, read())
+    path = output / "parts" / "folds_version"
+    assert path.read_text() == f"{FOLDS_VERSION}\n"
+    if version is None:
+        path.unlink()  # as the first version left it
+    else:
+        write_atomically(path, version)
+    with pytest.raises(DataError, match=rf"{output}.*version {int(version or 1)}, now {FOLDS_VERSION}.*another folder"):
+        plan_again(output, read())
 
 
 @pytest.mark.parametrize("finished", [False, True])

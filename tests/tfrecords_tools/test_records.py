@@ -1,6 +1,7 @@
 """Records: the framing is TensorFlow's, and damage is found and named by its record number."""
 
 import gzip
+import tracemalloc
 from itertools import islice
 
 import google_crc32c
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.records import decompressed, frame, read_records, scan_records
+from tfrecords_tools.records import decompressed, frame, read_records, require_room, scan_records
 
 # 12 bytes of header and 4 of checksum each: the records begin at 0, 26 and 62, the file ends at 108.
 PAYLOADS = [b"a" * 10, bytes(range(20)), b"\x00" * 30]
@@ -121,14 +122,63 @@ def test_a_scan_ends_at_a_damaged_header(path):
     assert (second.number, second.offset, second.payload, second.framed) == (1, 26, None, False)
 
 
-def test_a_sound_header_that_claims_more_than_any_file_holds_is_a_cut(tmp_path):
-    path = tmp_path / "huge.tfrec"
-    length = (2**63).to_bytes(8, "little")
-    crc = google_crc32c.value(length)
-    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-    path.write_bytes(length + masked.to_bytes(4, "little") + b"x" * 100)
+def header(length):
+    """A header whose checksum is right, whatever length it claims."""
+    data = length.to_bytes(8, "little")
+    crc = google_crc32c.value(data)
+    return data + ((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def test_a_sound_header_that_claims_more_than_its_file_holds_is_a_cut(tmp_path):
+    path = tmp_path / "large.tfrec"
+    path.write_bytes(header(2**31 - 1) + b"x" * 100)
     (record,) = scan(path)
     assert record.problem.startswith("ends inside its data (100 of")
+    assert not record.framed
+
+
+@pytest.mark.parametrize("claimed", [2**31, 2**40, 2**62, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_sound_header_that_claims_more_than_any_record_has_ends_the_scan(tmp_path, claimed, compress):
+    path = tmp_path / "huge.tfrec"
+    path.write_bytes(compress(frame(b"sound") + header(claimed) + b"x" * 100))
+    first, second = scan(path)
+    assert first.payload == b"sound"
+    assert (second.number, second.offset, second.payload, second.framed) == (1, 21, None, False)
+    assert str(claimed) in second.problem
+    with pytest.raises(DataError, match=rf"huge\.tfrec: record 1 .*{claimed}"):
+        list(read_records(path))
+
+
+def test_little_memory_is_taken_by_what_a_compressed_header_claims(tmp_path):
+    path = tmp_path / "zeros.tfrec"
+    path.write_bytes(gzip.compress(header(2**62) + bytes(200_000_000), compresslevel=1))
+    tracemalloc.start()
+    scan(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_headers_with_room_for_their_records_pass(path, tmp_path):
+    require_room(path)
+    (tmp_path / "empty.tfrec").write_bytes(b"")
+    require_room(tmp_path / "empty.tfrec")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (header(2**62) + b"x" * 50, rf"record 0 at byte 0 .*{2**62}"),
+        (frame(b"sound") + header(51) + b"x" * 54, "record 1 at byte 21 claims 67 bytes where 66 are left"),
+        (frame(b"sound") + b"x" * 40, "record 1 at byte 21 has a damaged header"),
+        (frame(b"sound") * 2 + b"x" * 7, "record 2 at byte 42 ends inside its header"),
+    ],
+)
+def test_a_header_that_cannot_be_right_is_named_with_its_place(tmp_path, content, problem):
+    (tmp_path / "x.tfrec").write_bytes(content)
+    with pytest.raises(DataError, match=rf"{tmp_path}/x\.tfrec: {problem}"):
+        require_room(tmp_path / "x.tfrec")
 
 
 def test_records_larger_than_the_pieces_they_are_read_in(tmp_path):

@@ -1,5 +1,8 @@
 """Verifying: intact shards pass, and every broken one is named with what is wrong."""
 
+from dataclasses import replace
+
+import google_crc32c
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,6 +60,18 @@ def test_a_cut_between_records_which_tensorflow_does_not_notice_is_found(tmp_pat
     assert len(list(tf.data.TFRecordDataset(str(path)))) == 1
     with pytest.raises(DataError, match=rf"{len(first) + 16} bytes.*{entries[0].bytes}"):
         verify_shards(tmp_path, entries)
+
+
+def test_a_length_that_nobody_could_read_is_refused_though_the_manifest_vouches_for_it(tmp_path, entries):
+    # TensorFlow's own reader is killed by SIGSEGV there.
+    path = tmp_path / entries[1].file
+    length = (2**62).to_bytes(8, "little")
+    crc = google_crc32c.value(length)
+    header = length + ((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes() + header + b"x" * 100)
+    forged = replace(entries[1], bytes=path.stat().st_size, crc32c=file_crc32c(path))
+    with pytest.raises(DataError, match=rf"{path}: record 2 at byte {entries[1].bytes} .*{2**62}"):
+        verify_shards(tmp_path, [entries[0], forged, entries[2]])
 
 
 def test_all_broken_shards_are_named_at_once(tmp_path, entries):

@@ -7,6 +7,7 @@ compared with its CRC-32C, because gcsfs hands on a damaged byte in silence; wha
 import base64
 import contextlib
 import errno
+import fcntl
 import hashlib
 import logging
 import os
@@ -228,7 +229,9 @@ def download(path: AnyPath, cache_folder: Path, expected_crc32c: str) -> Path:
     if copy.is_file() and file_crc32c(copy) == expected_crc32c:
         return copy
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished_file(copy.parent, copy.name) as unfinished:
+    _remove_abandoned(copy.parent)
+    with unfinished_file(copy.parent, copy.name) as unfinished, open(unfinished, "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with this process, however that ends
         for _ in range(_TRIES):
             with _one_line_errors(path):
                 path.fs.get_file(path.path, str(unfinished))
@@ -236,6 +239,14 @@ def download(path: AnyPath, cache_folder: Path, expected_crc32c: str) -> Path:
                 publish(unfinished, copy)
                 return copy
     raise DataError(f"{path}: arrived damaged {_TRIES} times; check the network, then start the same command again")
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes unfinished downloads of processes that have ended; others may be at work in the same cache."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def remove(path: AnyPath) -> None:

@@ -16,7 +16,7 @@ from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
 from tfrecords_tools.sources.listing import is_of_the_system
 from tfrecords_tools.sources.siim_isic import CLASSES
-from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
+from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, UnknownValue, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv, require_matches
 
 _DIAGNOSES = ("MEL", "NV", "BCC", "AK", "AKIEC", "BKL", "DF", "VASC", "SCC", "UNK")  # each year has its own of these
@@ -36,7 +36,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
         raise DataError(f"{folder}: {len(images)} folders *_Input, exactly one is needed beside the ground truth")
     places = ["", *(f"{name}/" for name in folders if name.endswith("_GroundTruth"))]
     path = _the_one(folder, "_GroundTruth.csv", places)
-    truth = read_csv(path, ("image", "MEL", "NV"), "image")
+    truth, _ = read_csv(path, ("image", "MEL", "NV"), "image")
     known = [column for column in truth if column in _DIAGNOSES]
     diagnoses = truth[known].apply(pd.to_numeric, errors="coerce")
     wrong = truth[~diagnoses.isin([0, 1]).all(axis=1) | (diagnoses.sum(axis=1) != 1)]
@@ -46,24 +46,29 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
             f"{', '.join(map(str, wrong[known].iloc[0]))}); correct its row"
         )
     train = pd.DataFrame({"image_name": truth["image"], "diagnosis": diagnoses.idxmax(axis=1)})
-    train = train.assign(target=(train["diagnosis"] == "MEL").astype(int), **_metadata(folder, train["image_name"]))
+    metadata, not_understood = _metadata(folder, train["image_name"])
+    train = train.assign(target=(train["diagnosis"] == "MEL").astype(int), **metadata)
     train = train.assign(patient_id=None, **named_files(folder, images[0], train["image_name"]))
-    return SourceTable(root=folder, classes=CLASSES, train=train[[*COLUMNS, "target"]])
+    return SourceTable(root=folder, classes=CLASSES, train=train[[*COLUMNS, "target"]], not_understood=not_understood)
 
 
-def _metadata(folder: AnyPath, names: pd.Series) -> dict[str, pd.Series]:
-    """Returns the columns lesion_id, sex, age_approx and anatom_site_general_challenge, as far as tables have them."""
+def _metadata(folder: AnyPath, names: pd.Series) -> tuple[dict[str, pd.Series], tuple[UnknownValue, ...]]:
+    """Returns lesion_id, sex, age_approx and anatom_site_general_challenge, as far as tables have them.
+
+    With them come the values that were not understood.
+    """
+    not_understood: tuple[UnknownValue, ...] = ()
     known = pd.DataFrame(index=pd.Index(names))
     for ending in ("_Metadata.csv", "_LesionGroupings.csv"):
         if _files(folder, ending):
             path = _the_one(folder, ending)
-            table = read_csv(path, ("image",), "image").set_index("image")
+            table, unknown = read_csv(path, ("image",), "image")
+            table, not_understood = table.set_index("image"), not_understood + unknown
             # Unknown lesions would be spread over the folds.
             require_matches(folder, list(names), path, set(table.index))
             known = known.join(table[table.columns.difference(known.columns)])
-    known = known.rename(columns={"anatom_site_general": "anatom_site_general_challenge"})
     columns = ("lesion_id", "sex", "age_approx", "anatom_site_general_challenge")
-    return {column: known[column].to_numpy() if column in known else None for column in columns}
+    return {column: known[column].to_numpy() if column in known else None for column in columns}, not_understood
 
 
 def _the_one(folder: AnyPath, ending: str, places: Sequence[str] = ("",)) -> AnyPath:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
-from tfrecords_tools.sources.table import COLUMNS, SourceTable
+from tfrecords_tools.sources.table import COLUMNS, SourceTable, UnknownValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,14 @@ class MergedTable:
     train: pd.DataFrame
     test: pd.DataFrame | None
     sample_submission: AnyPath | None
+    not_understood: tuple[UnknownValue, ...] = ()
 
 
 def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> MergedTable:
     """Returns data sets as one; a name that repeats gets a number.
 
     Raises:
-      DataError: if their classes differ, or more than one has a test split.
+      DataError: if one has no training images, their classes differ, or more than one has a test split.
     """
     for name, table in zip(names, tables, strict=True):
         if table.classes != tables[0].classes:
@@ -34,6 +35,8 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
                 f"--source={name}: its classes are {', '.join(table.classes)}, the classes of {names[0]} are "
                 f"{', '.join(tables[0].classes)}; only data sets with the same classes can be merged"
             )
+        if table.train.empty:
+            raise DataError(f"{table.root}: --source={name} has no training images; complete its tables")
     with_test = [code for code, table in enumerate(tables) if table.test is not None]
     if len(with_test) > 1:
         folders = ", ".join(str(tables[code].root) for code in with_test)
@@ -48,6 +51,7 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
         train=train[[*COLUMNS, "target", "source"]].reset_index(drop=True),
         test=test,
         sample_submission=samples[0] if samples else None,
+        not_understood=tuple(value for table in tables for value in table.not_understood),
     )
 
 

@@ -26,7 +26,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     remedy = "--input must hold train.csv and jpeg/train as in the Kaggle download"
     require_folder(folder, remedy)
     require_folder(folder / "jpeg" / "train", remedy)
-    train = read_csv(folder / "train.csv", _TRAIN_COLUMNS, "image_name")
+    train, not_understood = read_csv(folder / "train.csv", _TRAIN_COLUMNS, "image_name")
     targets = pd.to_numeric(train["target"], errors="coerce")
     wrong = train[~targets.isin([0, 1])]
     if len(wrong):
@@ -36,7 +36,9 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     test = None
     if is_file(folder / "test.csv"):
         require_folder(folder / "jpeg" / "test", remedy)
-        test = _with_files(read_csv(folder / "test.csv", _TEST_COLUMNS, "image_name"), folder, "jpeg/test")
+        test, of_test = read_csv(folder / "test.csv", _TEST_COLUMNS, "image_name")
+        not_understood += of_test
+        test = _with_files(test, folder, "jpeg/test")
         test = test.assign(diagnosis=None)[list(COLUMNS)]
     sample_submission = folder / "sample_submission.csv"
     if is_file(sample_submission):
@@ -47,6 +49,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
         train=_with_files(train, folder, "jpeg/train")[[*COLUMNS, "target"]],
         test=test,
         sample_submission=sample_submission if is_file(sample_submission) else None,
+        not_understood=not_understood,
     )
 
 

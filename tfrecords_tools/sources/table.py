@@ -21,6 +21,16 @@ class SourceOptions:
     seed: int
 
 
+@dataclass(frozen=True)
+class UnknownValue:
+    """A value of a column that was not understood and counts as missing, and how many images have it."""
+
+    table: str
+    column: str
+    value: str
+    images: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
     """A data set before conversion.
@@ -28,7 +38,7 @@ class SourceTable:
     `train` and `test` hold the columns `COLUMNS`, with missing values as None or NaN; `train` also `target`, the
     index into `classes`. `file` is a path from `root`, `size` its bytes (`MISSING_SIZE` if there is none) and
     `version` as in `ListedFile`. Rows of one `patient_id` or one `lesion_id` belong together. `test` is None where
-    the source has no such split.
+    the source has no such split. `not_understood` are the values of its tables that count as missing.
     """
 
     root: AnyPath
@@ -36,6 +46,7 @@ class SourceTable:
     train: pd.DataFrame
     test: pd.DataFrame | None = None
     sample_submission: AnyPath | None = None
+    not_understood: tuple[UnknownValue, ...] = ()
 
 
 def image_table(files: Sequence[ListedFile], names: Sequence[str], targets: Sequence[int]) -> pd.DataFrame:

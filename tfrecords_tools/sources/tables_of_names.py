@@ -14,17 +14,19 @@ from tfrecords_tools.foundation.files import MISSING_SIZE, AnyPath, ListedFile, 
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, METADATA, MISSING, PATIENT
 from tfrecords_tools.foundation.texts import has_control_characters
 from tfrecords_tools.sources.listing import is_of_the_system
-from tfrecords_tools.sources.table import file_columns
+from tfrecords_tools.sources.table import UnknownValue, file_columns
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 _MISSING_VALUES = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
 _LEAST_MATCHING = 0.5  # of the names of a table; fewer are no images that are missing, but other names
+_SITE, _SITE_OF_THE_ARCHIVE = "anatom_site_general_challenge", "anatom_site_general"  # of Kaggle, of ISIC 2019
+_SHOWN = 5  # values that a warning names
 _SMALL = 10  # names; of so few, one will do
 
 
-def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.DataFrame:
-    """Returns a CSV table with a row an image; ids stay text, `age_approx` becomes a number.
+def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> tuple[pd.DataFrame, tuple[UnknownValue, ...]]:
+    """Returns a CSV table with a row an image, and what of it was not understood; `age_approx` becomes a number.
 
     Names of columns and of images are trimmed, columns known by any case, and images without the ending of a file.
 
@@ -38,10 +40,13 @@ def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.Data
     missing = [column for column in columns if column not in table]
     if missing:
         raise DataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
-    if AGE in table:
-        table[AGE] = _ages(path, table[AGE])
-    for column in table.columns.intersection(list(CATEGORIES)):
-        _warn_of(path, column, table[column][table[column].map(CATEGORIES[column].encode, "ignore") == MISSING])
+    unknown = []
+    for column in table.columns.intersection([AGE, *CATEGORIES]):
+        texts = table[column]
+        if column == AGE:
+            table[AGE] = _ages(texts)
+        is_missing = table[AGE].isna() if column == AGE else texts.map(CATEGORIES[column].encode, "ignore") == MISSING
+        unknown += _unknown_values(path, column, texts[texts.notna() & is_missing])
     names = table[name_column].map(_without_ending, na_action="ignore")
     if (nameless := names.isna() | (names == "")).any():
         line = int(nameless.to_numpy().argmax()) + 2  # the first holds the names of the columns
@@ -51,7 +56,7 @@ def read_csv(path: AnyPath, columns: Sequence[str], name_column: str) -> pd.Data
     repeated = names[names.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: image {repeated.iloc[0]} stands in more than one row; keep one of them")
-    return table.assign(**{name_column: names})
+    return table.assign(**{name_column: names}), tuple(unknown)
 
 
 def _parse(path: AnyPath, data: bytes, columns: Sequence[str], name_column: str) -> pd.DataFrame:
@@ -74,22 +79,25 @@ def _parse(path: AnyPath, data: bytes, columns: Sequence[str], name_column: str)
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a CSV table ({str(error).strip()}); correct it") from error
-    return table.rename(columns=called)
+    table = table.rename(columns=called)
+    return table if _SITE in table else table.rename(columns={_SITE_OF_THE_ARCHIVE: _SITE})
 
 
-def _ages(path: AnyPath, texts: pd.Series) -> pd.Series:
+def _ages(texts: pd.Series) -> pd.Series:
     """Returns ages in years, also of texts such as `85+`, `45 years` and `055Y`; NaN where they are not understood."""
-    numbers = texts.astype("string").str.extract(r"(?i)^\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years?)?\s*$", expand=False)
-    _warn_of(path, AGE, texts[texts.notna() & numbers.isna()])
-    return numbers.astype(float)
+    pattern = r"(?i)^\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years?)?\s*$"
+    return texts.astype("string").str.extract(pattern, expand=False).astype(float)
 
 
-def _warn_of(path: AnyPath, column: str, values: pd.Series) -> None:
-    """Tells which values of a column were not understood, and of how many images, if there are any."""
+def _unknown_values(path: AnyPath, column: str, values: pd.Series) -> list[UnknownValue]:
+    """Returns the values of a column that were not understood, the most frequent first, and warns of them."""
     values = values[values.astype("string").str.strip().str.lower() != "unknown"]
-    if len(values):
-        counts = ", ".join(f"{value!r} ({count})" for value, count in values.value_counts().head(5).items())
-        logging.warning("%s: %s is not understood and counts as missing: %s", path, column, counts)
+    found = [UnknownValue(str(path), column, str(value), count) for value, count in values.value_counts().items()]
+    if found:
+        counts = ", ".join(f"{each.value!r} ({each.images})" for each in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        logging.warning("%s: %s is not understood and counts as missing: %s%s", path, column, counts, more)
+    return found
 
 
 def require_matches(table: AnyPath, names: Sequence[str], place: AnyPath, others: Collection[str]) -> None:

@@ -1,18 +1,22 @@
 """Engines: a killed worker costs its shard only, three strikes end the run, and nobody outlives the run."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from tests.bucket_server import wait_for
+from tests.conftest import ROOT
 from tests.tfrecords_tools.tiny_shards import shard_jobs
 from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.engines.dask_cluster import run_dask
@@ -83,6 +87,24 @@ def die_beside_another(job: ShardJob) -> ShardResult:
     return result
 
 
+def kill_the_server_once(job: ShardJob) -> ShardResult:
+    result = write_and_note(job)
+    if job.index == 1 and begun(job) == 1:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return result
+
+
+def name_of(job: SimpleNamespace) -> str:
+    return job.name
+
+
+def workers_alive() -> list[int]:
+    """The processes that the server of this one started."""
+    server = forkserver._forkserver._forkserver_pid
+    return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
+
+
 def run_to_the_end(jobs, write) -> None:
     list(run_local(jobs, write, ONE))
 
@@ -119,6 +141,49 @@ def test_a_killed_worker_is_replaced_and_its_shard_repeated(jobs):
 def test_a_killed_worker_costs_no_shard_of_another_worker(jobs):
     list(run_local(jobs[:2], die_beside_another, EngineOptions(workers=2)))
     assert [begun(job) for job in jobs] == [2, 1, 0, 0]
+
+
+def test_a_killed_server_that_starts_workers_costs_their_shards_only(jobs):
+    results = list(run_local(jobs, kill_the_server_once, EngineOptions(workers=2)))
+    assert sorted(result.entry.index for result in results) == [0, 1, 2, 3]
+    assert begun(jobs[1]) == 2
+
+
+def test_an_idle_worker_that_was_killed_is_replaced(jobs):
+    results = run_local(jobs, write_and_note, ONE)
+    assert next(results).entry.index == 0
+    (worker,) = workers_alive()
+    os.kill(worker, signal.SIGKILL)
+    time.sleep(0.5)
+    assert [result.entry.index for result in results] == [1, 2, 3]
+
+
+def limited(limit: int, code: str) -> subprocess.CompletedProcess:
+    """Runs some jobs in a process that may open so many files."""
+    script = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, {limit})
+from tests.tfrecords_tools.engines.test_engines import *
+{code}
+"""
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_more_workers_than_there_are_file_handles_for_are_refused_before_they_start():
+    code = "list(run_local([SimpleNamespace(name=str(n)) for n in range(9)], str, EngineOptions(workers=9)))"
+    result = limited((40, 40), code)
+    assert "Error: 9 workers need " in result.stderr
+    assert "ulimit -n" in result.stderr
+    assert result.stderr.count("Traceback") == 1  # no second one of the server
+
+
+def test_a_limit_of_file_handles_that_may_be_raised_is_raised():
+    code = """
+jobs = [SimpleNamespace(name=str(number)) for number in range(4)]
+print(json.dumps(list(run_local(jobs, name_of, EngineOptions(workers=4)))))
+"""
+    result = limited((20, 200), code)
+    assert sorted(json.loads(result.stdout)) == ["0", "1", "2", "3"], result.stderr
 
 
 def test_three_strikes_are_reported_after_the_other_shards_are_done(jobs):

@@ -1,5 +1,6 @@
 """Files here and in a bucket behave alike, and a bucket's faults are survived or told in one line."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,17 @@ def test_a_download_is_kept_and_renewed_only_if_it_is_damaged(bucket, bucket_ser
     bucket_server.faults.clear()
     copy.write_bytes(b"hello_world")
     assert download(path, tmp_path, HELLO_CRC32C).read_bytes() == HELLO
+
+
+def test_unfinished_downloads_of_killed_processes_are_removed_and_no_others(bucket, tmp_path):
+    path = as_path(bucket) / "hello"
+    write_atomically(path, HELLO)
+    folder = (tmp_path / str(path).removeprefix("gs://")).parent
+    folder.mkdir(parents=True)
+    abandoned, held = folder / ".unfinished-0-hello", folder / ".unfinished-1-hello"
+    abandoned.write_bytes(HELLO[:2])
+    with open(held, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        copy = download(path, tmp_path, HELLO_CRC32C)
+    assert sorted(folder.iterdir()) == sorted([held, copy])
+    assert copy.read_bytes() == HELLO

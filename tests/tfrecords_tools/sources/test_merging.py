@@ -72,3 +72,8 @@ def test_two_test_splits_are_refused_and_both_folders_named():
     tables = [source(name, [name], test=name != "b") for name in ("a", "b", "c")]
     with pytest.raises(DataError, match=r"a, c: .*test\.csv"):
         merge_sources(["siim_isic"] * 3, tables)
+
+
+def test_a_data_set_without_rows_is_refused_by_its_name_and_folder():
+    with pytest.raises(DataError, match="^b: --source=old .*no training images"):
+        merge_sources(["new", "old"], [source("a", ["x"]), source("b", [])])

@@ -7,6 +7,7 @@ import pytest
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import MISSING_SIZE
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING
+from tfrecords_tools.sources.table import UnknownValue
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv, require_matches
 
 COLUMNS = ("image_name", "sex", "age_approx", "target")
@@ -15,7 +16,7 @@ PLAIN = "image_name,sex,age_approx,target\nA_1,male,45,0\nB_2,female,50,1\n"
 
 def read(folder: Path, text: str | bytes):
     (folder / "t.csv").write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_csv(folder / "t.csv", COLUMNS, "image_name")
+    return read_csv(folder / "t.csv", COLUMNS, "image_name")[0]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,27 @@ def test_a_value_that_is_not_understood_is_told_with_its_column_and_count(tmp_pa
     assert "sex" in caplog.text
     assert "'x' (1)" in caplog.text
     assert "Male" not in caplog.text
+
+
+def test_values_that_are_not_understood_are_counted_with_the_most_frequent_first(tmp_path):
+    rows = ["x,7", "x,-5", "Male,-5", "y,", "unknown,-5", ",unknown"]
+    text = "image_name,sex,age_approx,target\n" + "".join(f"A_{n},{row},0\n" for n, row in enumerate(rows))
+    (tmp_path / "t.csv").write_text(text)
+    _, unknown = read_csv(tmp_path / "t.csv", COLUMNS, "image_name")
+    path = str(tmp_path / "t.csv")
+    assert set(unknown) == {
+        UnknownValue(path, "sex", "x", 2),
+        UnknownValue(path, "sex", "y", 1),
+        UnknownValue(path, "age_approx", "-5", 3),
+    }
+    assert [each.images for each in unknown if each.column == "sex"] == [2, 1]
+
+
+def test_the_site_of_the_archive_is_that_of_kaggle_and_its_values_are_told_too(tmp_path):
+    (tmp_path / "t.csv").write_text("image,anatom_site_general\nA,Torso\nB,knee\n")
+    table, unknown = read_csv(tmp_path / "t.csv", ("image",), "image")
+    assert table["anatom_site_general_challenge"].tolist() == ["Torso", "knee"]
+    assert [(each.value, each.images) for each in unknown] == [("knee", 1)]
 
 
 @pytest.mark.parametrize(
