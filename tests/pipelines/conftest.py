@@ -97,7 +97,7 @@ def draw_folder(root: Path, count: int = 24) -> Path:
 
 def artefacts(folder: Path) -> dict[str, bytes]:
     """What must be the same however a folder of shards was made."""
-    names = ("manifest.json", "rejected.csv", "duplicates.csv")
+    names = ("manifest.json", "rejected.csv", "blank.csv", "values.csv", "duplicates.csv")
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".tfrec" or path.name in names}
 
 
