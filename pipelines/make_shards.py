@@ -17,7 +17,7 @@ from functools import partial
 import pandas as pd
 from absl import logging
 
-from pipelines.artefacts.shards_report import BoxedImages, ShardsReport
+from pipelines.artefacts.shards_report import BLANK_FILE, VALUES_FILE, BoxedImages, ShardsReport
 from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
@@ -57,7 +57,7 @@ from tfrecords_tools.verifying import require_sizes
 
 FIND_BOXES = "auto"  # the value of --boxes that stands for no file
 SAMPLE_SUBMISSION_FILE = "sample_submission.csv"
-REJECTED_FILE, BLANK_FILE, DUPLICATES_FILE, VALUES_FILE = "rejected.csv", "blank.csv", "duplicates.csv", "values.csv"
+REJECTED_FILE, DUPLICATES_FILE = "rejected.csv", "duplicates.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

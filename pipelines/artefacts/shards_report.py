@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.manifest import DuplicateCounts
 
+BLANK_FILE, VALUES_FILE = "blank.csv", "values.csv"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BoxedImages:

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.artefacts.shards_report import BLANK_FILE, VALUES_FILE
 from pipelines.pages import charts
 from pipelines.pages.page import Picture, Section, Table, sentences
+from tfrecords_tools.csv_tables import read_table
 from tfrecords_tools.manifest import DuplicateCounts, Manifest
+
+_MOST_VALUES = 20
 
 
 def shards_section(folder: Path, manifest: Manifest) -> Section:
@@ -22,10 +26,22 @@ def shards_section(folder: Path, manifest: Manifest) -> Section:
     text = sentences(
         f"Source {manifest.source}, {manifest.image_size} px, {len(shards)} training shards; {test} test images; "
         f"{manifest.rejected} images left out.",
+        f"{manifest.blank} images have one colour only: {BLANK_FILE} names them." if manifest.blank else "",
         _duplicates(manifest.duplicates),
         "A fold is a set of whole shards; neither patients nor groups of duplicates cross shards.",
     )
-    return Section(f"Data: {folder.name}", text, (table, Picture(bars, "Images of each class in every training shard")))
+    picture = Picture(bars, "Images of each class in every training shard")
+    return Section(f"Data: {folder.name}", text, (table, picture, *_not_understood(folder)))
+
+
+def _not_understood(folder: Path) -> list[Table]:
+    """Returns the first values of the tables that stand for nothing known, and how many images have each."""
+    if not (folder / VALUES_FILE).is_file():
+        return []
+    header = ("table", "column", "value")
+    values = read_table(folder / VALUES_FILE, header).head(_MOST_VALUES)
+    rows = tuple(tuple(map(str, row)) for row in values.itertuples(index=False))
+    return [Table((*header, "images in which it was not understood"), rows)] if rows else []
 
 
 def _duplicates(found: DuplicateCounts | None) -> str:
