@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.foundation.settings import IMAGE_SIZE, Settings, require, setting
+from melgan.training.computing import ComputingSettings
+from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
 BASE_BATCH_SIZE = 32
 # Exponents of the size of the batch: Goyal et al. 2017, section 2.1; Krizhevsky 2014, section 5.
@@ -10,7 +11,7 @@ LEARNING_RATE_SCALINGS = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig(Settings):
+class ClassifierConfig(ComputingSettings):
     """A classifier and the recipe that trains it."""
 
     backbone: str = setting("efficientnet_b0", "network of melgan/classifiers/backbones.py")
@@ -20,6 +21,10 @@ class ClassifierConfig(Settings):
     image_size: int = setting(IMAGE_SIZE, "side of the input in pixels; stored images are resized to it")
     epochs: int = setting(30, "passes over as many images as there are real ones for training")
     batch_size: int = setting(32, "images per step over all replicas")
+    accumulation: int = setting(
+        1,
+        "parts that a replica takes its batch in, one after the other, where memory is short",
+    )
     learning_rate: float = setting(2e-3, "peak of the AdamW schedule: linear warm-up, then cosine to zero")
     warmup_fraction: float = setting(0.1, "fraction of the steps in which the learning rate rises")
     weight_decay: float = setting(0.02, "decoupled weight decay of AdamW, on kernels only")
@@ -54,6 +59,7 @@ class ClassifierConfig(Settings):
         super().__post_init__()
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         require(self.batch_size >= 2, "batch_size", self.batch_size, "at least 2")
+        require(self.accumulation >= 1, "accumulation", self.accumulation, "at least 1")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "greater than 0")
         require(1 <= self.test_time_views <= 8, "test_time_views", self.test_time_views, "from 1 to 8")
         require(0 <= self.class_balance <= 1, "class_balance", self.class_balance, "from 0 to 1")

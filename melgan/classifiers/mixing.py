@@ -64,6 +64,20 @@ class Mixture:
         """Returns the losses `[B]` of the images, from what they are by the targets of a batch."""
         return sum(fractions * losses_of(batch) for fractions, batch in self.parts)
 
+    def split(self, count: int) -> list["Mixture"]:
+        """Returns the images in parts of equal size, one after the other."""
+        if count == 1:
+            return [self]
+        size = self.images.shape[0] // count
+        return [self._slice(slice(start, start + size)) for start in range(0, count * size, size)]
+
+    def _slice(self, rows: slice) -> "Mixture":
+        def own(values: tf.Tensor | float) -> tf.Tensor | float:
+            return values if isinstance(values, float) else values[rows]
+
+        parts = [(own(each), {name: own(of) for name, of in batch.items()}) for each, batch in self.parts]
+        return Mixture(self.images[rows], tuple(parts))
+
 
 def unmixed(images: tf.Tensor, batch: dict[str, tf.Tensor]) -> Mixture:
     """Returns images as they are, with their own targets."""

@@ -19,6 +19,8 @@ _HEADS = ("logits", "auxiliary")
 def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
     """Returns a network from images `[N, H, W, 3]` in [0, 255] to [class logits, auxiliary logits].
 
+    Logits are of full precision, whatever the layers compute in.
+
     Raises:
       ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
     """
@@ -27,8 +29,8 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
     if config.zero_gamma:
         begin_as_identity(backbone)
     features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
-    logits = layers.Dense(num_classes, name="logits")(features)
-    auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary")(features)
+    logits = layers.Dense(num_classes, name="logits", dtype=keras.config.floatx())(features)
+    auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary", dtype=keras.config.floatx())(features)
     model = keras.Model(backbone.input, [logits, auxiliary], name=config.backbone)
     if config.weights not in ("none", "imagenet"):
         _load_backbone(model, config.weights)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.auxiliary import auxiliary_losses, auxiliary_targets
@@ -19,11 +20,14 @@ from melgan.classifiers.network import build_classifier
 from melgan.classifiers.prediction import Predictor
 from melgan.classifiers.targets import balancing_weights, class_losses
 from melgan.training.averaging import update_average, warmed_up_decay
+from melgan.training.compiling import compiles, reason_not_to_compile
 from melgan.training.distribution import per_replica_batch_size
+from melgan.training.precision import adam_of, apply_gradients, layers_computing_in, loss_scale_of, resolve_precision
 from melgan.training.randomness import draws_of_step
-from melgan.training.replica import part_of_mean
+from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.stepping import Metrics, Program, make_program
-from tfrecords_tools.foundation.errors import look_up
+from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.metadata import MISSING, PROPERTIES
 from tfrecords_tools.foundation.settings import require
 
 
@@ -53,17 +57,23 @@ class ClassifierTrainer:
         teacher: keras.Model | None = None,
     ) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
-        _require_partners(config, per_replica_batch_size(strategy, config.batch_size, "batch_size"))
+        own_batch_size = per_replica_batch_size(strategy, config.batch_size, "batch_size")
+        _require_partners(config, own_batch_size)
+        divides = own_batch_size % config.accumulation == 0
+        require(divides, "accumulation", config.accumulation, f"a divisor of {own_batch_size}, the batch of a replica")
         self._config, self._strategy, self._teacher = config, strategy, teacher
         self._class_weights = balancing_weights(class_counts, config.class_balance).astype(np.float32)
+        self._precision = resolve_precision(config.precision, strategy)
+        self._compiles, self._is_tried = compiles(config.xla, strategy), False
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
-            self._model = build_classifier(config, len(class_counts))
+            with layers_computing_in(self._precision):
+                self._model = build_classifier(config, len(class_counts))
             self.average_model = build_classifier(config, len(class_counts))
-            self._optimizer = _make_optimizer(config, total_steps, self._model)
+            self._optimizer = _make_optimizer(config, total_steps, self._model, self._precision)
         self.average_model.set_weights(self._model.get_weights())
         self._predictors: dict[int, Predictor] = {}
-        self._program = make_program(strategy, self._replica_step, after_step=self._update_average)
+        self._program = self._make_program()
 
     @property
     def checkpointed(self) -> dict:
@@ -71,27 +81,29 @@ class ClassifierTrainer:
         return {
             "model": self._model,
             "average_model": self.average_model,
-            "optimizer": self._optimizer,
+            "optimizer": adam_of(self._optimizer),
             "dropout_states": _dropout_states(self._model),  # Keras leaves them out of the model's own checkpoint
         }
 
     @property
     def checkpointed_by_device(self) -> dict:
-        """Nothing: what a checkpoint holds is the same on every device."""
-        return {}
+        """The factor of the loss, which only float16 needs."""
+        return {"loss_scale": loss_scale_of(self._optimizer)}
 
     def program_at(self, step: int) -> tuple[Program, int | None]:
         """Returns the program that takes every step, and None; its metrics are the losses."""
         del step
+        if self._compiles and not self._is_tried:
+            self._try_out()
         return self._program, None
 
     def predictor(self, views: int) -> "Predictor":
         """Returns what predicts with the averaged weights, from 1 to 8 views of an image."""
         return self._predictors.setdefault(views, Predictor(self.average_model, views))
 
-    def _replica_step(self, batches: list[dict[str, tf.Tensor]], step: tf.Tensor) -> Metrics:
-        (batch,), config = batches, self._config
-        mixture = self._mixture(batch, step)
+    def gradients(self, mixture: Mixture) -> tuple[list[tf.Tensor], Metrics]:
+        """Returns the gradients of the scaled loss of some images on this replica, and its part of the losses."""
+        config = self._config
         with tf.GradientTape() as tape:
             logits, auxiliary_logits = self._model(mixture.images, training=True)
             losses = mixture.losses(
@@ -100,12 +112,48 @@ class ClassifierTrainer:
             loss = part_of_mean(self._distilled(losses, logits, mixture.images), config.batch_size)
             losses = mixture.losses(lambda part: auxiliary_losses(auxiliary_logits, auxiliary_targets(part)))
             auxiliary = part_of_mean(losses, config.batch_size)
-            total = loss + config.auxiliary_weight * auxiliary
-        variables = self._model.trainable_variables
-        self._optimizer.apply(tape.gradient(total, variables), variables)
-        return {"loss": loss, "auxiliary_loss": auxiliary}
+            scaled = self._optimizer.scale_loss(loss + config.auxiliary_weight * auxiliary)
+        gradients = dense_gradients(tape, scaled, self._model.trainable_variables)
+        return gradients, {"loss": loss, "auxiliary_loss": auxiliary}
 
-    def _mixture(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> Mixture:
+    def _make_program(self) -> Program:
+        take_step = self._take_step
+        if self._compiles:
+            take_step = tf.function(take_step, autograph=False, jit_compile=True)
+        return make_program(
+            self._strategy, lambda batches, step: take_step(*batches, step), after_step=self._update_average
+        )
+
+    def _take_step(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> Metrics:
+        """Takes a step on this replica; returns its part of every metric."""
+        parts = [self.gradients(part) for part in self.mixture(batch, step).split(self._config.accumulation)]
+        gradients = [tf.add_n(of_variable) for of_variable in zip(*(part for part, _ in parts), strict=True)]
+        metrics = {name: tf.add_n([losses[name] for _, losses in parts]) for name in parts[0][1]}
+        applied = apply_gradients(self._optimizer, gradients, self._model.trainable_variables)
+        skipped = applied.skipped / self._strategy.num_replicas_in_sync
+        return metrics | ({"skipped_steps": skipped} if self._precision == "float16" else {})
+
+    def _try_out(self) -> None:
+        """Takes a step and undoes it; if XLA cannot compile it, goes on without, unless the user insists on XLA."""
+        self._is_tried = True
+        size, side = self._config.batch_size, self._config.image_size
+        batch = {name: tf.fill([size], MISSING) for name in PROPERTIES}
+        batch |= {"image": tf.zeros([size, side, side, 3], tf.uint8)}
+        batch |= {"targets": tf.zeros([size, len(self._class_weights)])}
+        variables = [variable.value for of in (self._model, self._optimizer) for variable in of.variables]
+        take_step = tf.function(self._take_step, autograph=False, jit_compile=True)
+        reason = reason_not_to_compile(
+            lambda: self._strategy.run(take_step, args=(batch, tf.zeros([], tf.int64))), variables
+        )
+        if reason and self._config.xla == "on":
+            raise ConfigError(f"xla is 'on', but XLA cannot compile this training ({reason}); use auto or off")
+        if reason:
+            logging.warning("XLA cannot compile this training (%s); it goes on without", reason)
+            self._compiles = False
+            self._program = self._make_program()
+
+    def mixture(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> Mixture:
+        """Returns the images of a batch on this replica, mixed in pairs if they shall be."""
         config, images = self._config, tf.cast(batch["image"], tf.float32)
         if config.mixing == "none":
             return unmixed(images, batch)
@@ -142,7 +190,9 @@ def _require_partners(config: ClassifierConfig, batch_size: int) -> None:
     require(block_size(batch_size) > 1, "batch_size", config.batch_size, "even on every replica, for mixing")
 
 
-def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
+def _make_optimizer(
+    config: ClassifierConfig, total_steps: int, model: keras.Model, precision: str
+) -> keras.optimizers.Optimizer:
     warmup_steps = int(config.warmup_fraction * total_steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup_steps else config.peak_learning_rate,
@@ -152,6 +202,8 @@ def _make_optimizer(config: ClassifierConfig, total_steps: int, model: keras.Mod
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
+    if precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     return optimizer
 

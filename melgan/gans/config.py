@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.foundation.settings import IMAGE_SIZE, Settings, require, setting
+from melgan.training.computing import ComputingSettings
+from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanConfig(Settings):
+class GanConfig(ComputingSettings):
     """A conditional GAN. Fields that are None take the value that `melgan/gans/methods.py` lists for the method."""
 
     method: str = setting(
@@ -49,14 +50,6 @@ class GanConfig(Settings):
     global_batch_size: int = setting(128, "images per step over all replicas")
     ema_decay: float = setting(0.999, "decay of the generator's moving average per step; 0: no averaging")
     seed: int = setting(0, "seed of everything random")
-    xla: str = setting(
-        "auto", "compile the gradient functions; auto: on for GPU and TPU", choices=("auto", "on", "off")
-    )
-    precision: str = setting(
-        "auto",
-        "numbers that layers compute with; auto: bfloat16 on TPU, float16 on GPUs with tensor cores, else float32",
-        choices=("auto", "float32", "bfloat16", "float16"),
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
