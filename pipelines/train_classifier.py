@@ -69,6 +69,8 @@ def run(config: TrainClassifierConfig) -> None:
     with workdir:
         look_up(BACKBONES, config.backbone, "backbone")
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
+        if config.train_layers != "all" and config.weights == "none":
+            logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         shards = open_shards(config.shards, "shards", config.cache_dir)
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
         inputs = _inputs(config, shards, synthetic)

@@ -24,7 +24,7 @@ def load_weights(
     Raises:
       DataError: naming the file, if it cannot be read or does not fit.
     """
-    try:
+    try:  # Keras takes False for a choice too, and refuses it for files of its own
         model.load_weights(path, skip_mismatch=skip_mismatch, by_name=by_name or None)
     except _REFUSALS as error:
         reason = next(iter(str(error).strip("'\"").splitlines()), type(error).__name__)

@@ -3,6 +3,8 @@
 Neither can be had here. What is written has their names of layers and weights, their shapes, and random numbers.
 """
 
+import hashlib
+
 import h5py
 import keras
 import numpy as np
@@ -97,6 +99,19 @@ def test_networks_of_the_second_version_have_such_files_too(tmp_path):
     np.testing.assert_array_equal(
         model.get_layer("top_conv").kernel, numbers("top_conv", "kernel", layers["top_conv"]["kernel"])
     )
+
+
+def test_the_file_is_found_without_a_network_in_the_cache_folder_of_keras(b0, tmp_path, monkeypatch):
+    path = tmp_path / "models" / "efficientnetb0_notop.h5"
+    path.parent.mkdir()
+    write(path, {"normalization": NORMALISATION} | b0)
+    known = {"b0": ("", hashlib.md5(path.read_bytes()).hexdigest())}
+    monkeypatch.setattr("keras.src.applications.efficientnet.WEIGHTS_HASHES", known)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))  # $KERAS_HOME
+    image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    models = build("imagenet"), build(str(path))
+    cached, given = (keras.Model(model.input, model.get_layer("dropout").input)(image) for model in models)
+    np.testing.assert_allclose(cached, given, rtol=1e-4)
 
 
 def of_a_deeper_network(b0):
