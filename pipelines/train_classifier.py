@@ -74,6 +74,8 @@ def run(config: TrainClassifierConfig) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
         if config.mixing != "none":
             look_up(MIXINGS, config.mixing, "mixing")
+        if config.train_layers != "all" and config.weights == "none":
+            logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         shards = open_shards(config.shards, "shards", config.cache_dir)
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
         teacher = _open_teacher(config, shards) if config.teacher else None

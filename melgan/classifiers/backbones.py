@@ -4,20 +4,17 @@ from collections.abc import Callable
 from functools import partial
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from melgan.classifiers.efficientnet import efficientnet
+from melgan.classifiers.efficientnet_lite import LITE0, LITE1, LITE2, efficientnet_lite
 from tfrecords_tools.foundation.errors import ConfigError
 
 # Keras ships a momentum of 0.99, with which moving statistics lag hundreds of steps behind the weights.
 _MOMENTUM = 0.9
 
 _ADD, _LAST_NORMALIZATION = "_add", "_project_bn"
-
-# Of images in [0, 1].
-_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_IMAGENET_VARIANCE = np.array([0.229, 0.224, 0.225], np.float32) ** 2
 
 
 def small_cnn(image_size: int, weights: str) -> keras.Model:
@@ -42,60 +39,6 @@ def small_cnn(image_size: int, weights: str) -> keras.Model:
     return keras.Model(images, layers.Concatenate()(scales), name="small_cnn")
 
 
-def efficientnet(application: Callable[..., keras.Model], image_size: int, weights: str) -> keras.Model:
-    """EfficientNet of keras.applications (Tan and Le 2019, 2021), which normalises its input itself.
-
-    It has the same layers wherever its weights come from. Keras inserts one more for its ImageNet weights, so that
-    weights which were saved with it would be loaded without it, and mean something else.
-
-    Raises:
-      ConfigError: if ImageNet weights are asked for and cannot be downloaded.
-    """
-    build = partial(application, include_top=False, input_shape=(image_size, image_size, 3), pooling="avg")
-    pretrained = _pretrained(build) if weights == "imagenet" else None
-    network = build(weights=None)
-    if pretrained is not None:
-        _copy_weights(pretrained, network)
-    elif (normalization := _input_normalization(network)) is not None:
-        _normalise(normalization, _IMAGENET_MEAN, _IMAGENET_VARIANCE)
-    return network
-
-
-def _pretrained(build: Callable[..., keras.Model]) -> keras.Model:
-    try:
-        return build(weights="imagenet")
-    except Exception as error:  # Keras raises a plain Exception for a failed download
-        if "URL fetch failure" not in str(error):
-            raise
-        raise ConfigError(
-            f"weights is 'imagenet', but they cannot be downloaded ({error}); use none or a path"
-        ) from error
-
-
-def _copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies weights by the names of layers; scales of Keras' own behind its input normalisation become part of it."""
-    normalization = _input_normalization(target)
-    for layer in target.layers:
-        if layer.weights and layer is not normalization:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
-    if normalization is not None:
-        mean, variance, _ = _input_normalization(source).get_weights()
-        scales = [np.asarray(layer.scale) for layer in source.layers if isinstance(layer, layers.Rescaling)][1:]
-        _normalise(normalization, mean, variance / np.prod([scale**2 for scale in scales], axis=0))
-
-
-def _input_normalization(network: keras.Model) -> layers.Normalization | None:
-    """Returns the layer that holds the mean and variance of the input as weights; some networks have constants."""
-    found = [layer for layer in network.layers if isinstance(layer, layers.Normalization) and layer.input_mean is None]
-    return found[0] if found else None
-
-
-def _normalise(normalization: layers.Normalization, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Sets mean and variance `[3]` of images in [0, 1]; without them inputs are all positive."""
-    normalization.set_weights([mean, variance, np.zeros((), np.int32)])
-    normalization.finalize_state()
-
-
 def _convolution(
     x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, name: str | None = None
 ) -> keras.KerasTensor:
@@ -108,6 +51,9 @@ def _convolution(
 # (image_size, weights) -> feature network
 BACKBONES: dict[str, Callable[[int, str], keras.Model]] = {
     "small_cnn": small_cnn,
+    "efficientnet_lite0": partial(efficientnet_lite, LITE0),
+    "efficientnet_lite1": partial(efficientnet_lite, LITE1),
+    "efficientnet_lite2": partial(efficientnet_lite, LITE2),
     "efficientnet_b0": partial(efficientnet, keras.applications.EfficientNetB0),
     "efficientnet_b1": partial(efficientnet, keras.applications.EfficientNetB1),
     "efficientnet_b2": partial(efficientnet, keras.applications.EfficientNetB2),
@@ -129,13 +75,14 @@ BACKBONES: dict[str, Callable[[int, str], keras.Model]] = {
 def begin_as_identity(network: keras.Model) -> None:
     """Lets every residual block add nothing at first: the last normalisation of each has a scale of 0.
 
-    He et al. 2019, "Bag of tricks", section 3.1, zero gamma. As keras.applications names them, the block `x` ends in
-    the layers `x_project_bn` and `x_add`.
+    He et al. 2019, "Bag of tricks", section 3.1, zero gamma. The block `x` ends in the layers `x_project_bn` (`x.bn2` in
+    EfficientNet-Lite) and `x_add`.
     """
-    for layer in network.layers:
-        if layer.name.endswith(_ADD):
-            gamma = network.get_layer(layer.name.removesuffix(_ADD) + _LAST_NORMALIZATION).gamma
-            gamma.assign(tf.zeros_like(gamma))
+    names = {layer.name for layer in network.layers}
+    for block in [name.removesuffix(_ADD) for name in names if name.endswith(_ADD)]:
+        (last,) = {f"{block}{ending}" for ending in (_LAST_NORMALIZATION, ".bn2")} & names
+        gamma = network.get_layer(last).gamma
+        gamma.assign(tf.zeros_like(gamma))
 
 
 def prepare_normalization(network: keras.Model) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from melgan.classifiers.freezing import TRAIN_LAYERS
 from melgan.training.computing import ComputingSettings
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
@@ -16,7 +17,14 @@ class ClassifierConfig(ComputingSettings):
 
     backbone: str = setting("efficientnet_b0", "network of melgan/classifiers/backbones.py")
     weights: str = setting(
-        "none", "none, imagenet, or the path of a .weights.h5 file of the same backbone", is_path=True
+        "none",
+        "none, imagenet, or the path of a file: .weights.h5 of the same backbone, or .h5 of EfficientNet from Keras 2",
+        is_path=True,
+    )
+    train_layers: str = setting(
+        "all",
+        "layers that are trained; the others keep their weights. last_stage: behind the last halving of the resolution",
+        choices=tuple(TRAIN_LAYERS),
     )
     image_size: int = setting(IMAGE_SIZE, "side of the input in pixels; stored images are resized to it")
     epochs: int = setting(30, "passes over as many images as there are real ones for training")

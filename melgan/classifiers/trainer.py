@@ -72,6 +72,7 @@ class ClassifierTrainer:
             self.average_model = build_classifier(config, len(class_counts))
             self._optimizer = _make_optimizer(config, total_steps, self._model, self._precision)
         self.average_model.set_weights(self._model.get_weights())
+        self._averaged = _averaged_weights(self.average_model, self._model)
         self._predictors: dict[int, Predictor] = {}
         self._program = self._make_program()
 
@@ -175,11 +176,19 @@ class ClassifierTrainer:
         return (1 - config.distillation_weight) * losses + config.distillation_weight * taught
 
     def _update_average(self, step: tf.Tensor, metrics: Metrics) -> None:
-        """Moves the average of all weights, moving statistics among them; counters stay."""
+        """Moves the average of all weights that are trained, moving statistics among them; counters stay."""
         del metrics
-        pairs = zip(self.average_model.variables, self._model.variables, strict=True)
-        averages, values = zip(*(pair for pair in pairs if pair[0].dtype.startswith("float")), strict=True)
-        update_average(averages, values, warmed_up_decay(self._config.ema_decay, step))
+        update_average(*self._averaged, warmed_up_decay(self._config.ema_decay, step))
+
+
+def _averaged_weights(
+    average_model: keras.Model, model: keras.Model
+) -> tuple[list[keras.Variable], list[keras.Variable]]:
+    """Returns the weights of the layers that are trained: their averages, and themselves."""
+    layers = [pair for pair in zip(average_model.layers, model.layers, strict=True) if pair[1].trainable]
+    pairs = [pair for one, other in layers for pair in zip(one.variables, other.variables, strict=True)]
+    trained = [pair for pair in pairs if pair[0].dtype.startswith("float")]
+    return [average for average, _ in trained], [value for _, value in trained]
 
 
 def _require_partners(config: ClassifierConfig, batch_size: int) -> None:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from melgan.classifiers.efficientnet_lite import LITE0, imagenet_classifier
 from tfrecords_tools.foundation.errors import ConfigError
 
 _PIXEL_SIDE = 32
@@ -70,9 +71,23 @@ def inception(weights: str) -> Extractor:
         raise ConfigError(
             "the ImageNet weights of InceptionV3 cannot be downloaded here; fetch "
             "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 elsewhere and give its path as weights, or use "
-            f"the features classifier:RUN or pixels ({reason})"
+            f"the features lite0, classifier:RUN or pixels ({reason})"
         ) from error
     return _of_inception(network, "inception, ImageNet weights")
+
+
+def lite0(weights: str) -> Extractor:
+    """EfficientNet-Lite0 with ImageNet weights of a Python package, which need no download: features and 1,000 classes.
+
+    Metrics on its features are not comparable with those on the features of another network.
+
+    Raises:
+      ConfigError: if a file of weights is given, or the package is not installed.
+    """
+    if weights:
+        raise ConfigError("weights: the features `lite0` have their own; leave it out, or use the features `inception`")
+    name = "EfficientNet-Lite0, ImageNet weights"
+    return _of_imagenet(imagenet_classifier(LITE0), name, LITE0.image_size, lambda images: images)
 
 
 def random(weights: str) -> Extractor:
@@ -95,17 +110,27 @@ def of_classifier(model: keras.Model, image_size: int, name: str, identity: str)
     return Extractor(f"{name}, {image_size} px antialiased", identity, extract)
 
 
-EXTRACTORS: dict[str, Callable[[str], Extractor]] = {"inception": inception, "pixels": pixels, "random": random}
+EXTRACTORS: dict[str, Callable[[str], Extractor]] = {
+    "inception": inception,
+    "pixels": pixels,
+    "random": random,
+    "lite0": lite0,
+}
 
 
 def _of_inception(network: keras.Model, name: str) -> Extractor:
     both = keras.Model(network.input, [network.get_layer("avg_pool").output, network.output])
+    return _of_imagenet(both, name, _INCEPTION_SIDE, lambda images: images / 127.5 - 1.0)
+
+
+def _of_imagenet(network: keras.Model, name: str, side: int, prepare: Callable[[tf.Tensor], tf.Tensor]) -> Extractor:
+    """Returns the extractor of a network from prepared images of a side to features and probabilities."""
 
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _in_batches(both, images, lambda batch: resize(batch, _INCEPTION_SIDE) / 127.5 - 1.0)
+        return _in_batches(network, images, lambda batch: prepare(resize(batch, side)))
 
     digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in network.weights))
-    return Extractor(f"{name}, {_INCEPTION_SIDE} px antialiased", f"{name} {digest.hexdigest()}", extract)
+    return Extractor(f"{name}, {side} px antialiased", f"{name} {digest.hexdigest()}", extract)
 
 
 def _in_batches(

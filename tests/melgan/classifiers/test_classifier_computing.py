@@ -7,7 +7,7 @@ import tensorflow as tf
 from melgan.classifiers.mixing import unmixed
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.training.checkpoints import Checkpoints
-from tests.melgan.classifiers.test_classifier_trainer import tiny_batch, tiny_config, train
+from tests.melgan.classifiers.tiny_classifier import tiny_batch, tiny_config, train
 from tfrecords_tools.foundation.errors import ConfigError
 
 BATCH = tiny_batch([0, 1, 1, 0])

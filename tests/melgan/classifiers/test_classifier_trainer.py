@@ -3,43 +3,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.mixing import draw_coefficients, draw_partners
 from melgan.classifiers.network import build_classifier
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.training.checkpoints import Checkpoints
 from melgan.training.randomness import draws_of_step
-from tests.melgan.gans.tiny_gan import take_steps
+from tests.melgan.classifiers.tiny_classifier import tiny_batch, tiny_config, train
 from tfrecords_tools.foundation.errors import ConfigError
-
-
-def tiny_config(**settings):
-    return ClassifierConfig(**({"backbone": "small_cnn", "image_size": 32, "batch_size": 4, "dropout": 0.0} | settings))
-
-
-def tiny_batch(labels, num_classes=2, **metadata):
-    """Returns random images with labels, and these as targets; metadata is missing unless given."""
-    size = len(labels)
-    images = np.random.default_rng(0).integers(0, 256, (size, 32, 32, 3)).astype(np.uint8)
-    missing = dict.fromkeys(("age_approx", "sex", "anatom_site_general_challenge", "diagnosis"), [-1] * size)
-    codes = missing | {"label": labels} | metadata
-    targets = np.eye(num_classes, dtype=np.float32)[labels]
-    return {"image": images, "targets": targets} | {name: np.array(code, np.int32) for name, code in codes.items()}
-
-
-def train(trainer, batch, first_step, num_steps):
-    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
-    losses = take_steps(trainer, batches, first=first_step, count=num_steps)
-    assert all(loss.shape == (num_steps,) for loss in losses.values())
-    return {name: float(loss[-1]) for name, loss in losses.items()}
-
-
-@pytest.fixture
-def make_trainer(one_device):
-    def make_trainer(class_counts=(8, 8), total_steps=100, **settings):
-        return ClassifierTrainer(tiny_config(**settings), class_counts, total_steps, one_device)
-
-    return make_trainer
 
 
 @pytest.mark.parametrize("auxiliary_weight", [0.0, 0.5])

@@ -64,7 +64,23 @@ def test_pixels_know_no_classes_and_have_no_weights():
     assert (extractor.name, extractor.identity) == ("pixels, 32 px antialiased", "pixels")
 
 
-@pytest.mark.parametrize("name", ["pixels", "random"])
+WITHOUT_DOWNLOAD = [name for name in EXTRACTORS if name != "inception"]
+
+
+@pytest.mark.parametrize("name", WITHOUT_DOWNLOAD)
+def test_every_extractor_tells_images_apart_and_is_the_same_at_every_call(name):
+    first, again = EXTRACTORS[name](""), EXTRACTORS[name]("")
+    features, probabilities = first.extract(IMAGES)
+    assert features.dtype == np.float32
+    assert features.shape[0] == 3
+    assert np.isfinite(features).all()
+    assert min(np.abs(features[one] - features[other]).max() for one, other in ((0, 1), (0, 2), (1, 2))) > 0.01
+    assert probabilities is None or np.allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (first.name, first.identity) == (again.name, again.identity)
+    np.testing.assert_array_equal(again.extract(IMAGES)[0], features)
+
+
+@pytest.mark.parametrize("name", WITHOUT_DOWNLOAD)
 def test_weights_are_refused_where_there_are_none(name):
     with pytest.raises(ConfigError, match=f"weights.*`{name}`.*`inception`"):
         EXTRACTORS[name]("weights.h5")
