@@ -60,6 +60,7 @@ def b0():
 
 
 def build(path, backbone="efficientnet_b0"):
+    keras.utils.clear_session()  # so that layers are called as in a process of their own
     return build_classifier(ClassifierConfig(backbone=backbone, image_size=32, weights=path), 2)
 
 
