@@ -75,7 +75,7 @@ BACKBONES: dict[str, Callable[[int, str], keras.Model]] = {
 def begin_as_identity(network: keras.Model) -> None:
     """Lets every residual block add nothing at first: the last normalisation of each has a scale of 0.
 
-    He et al. 2019, "Bag of tricks", section 3.1, zero gamma. The block `x` ends in the layers `x_project_bn` and `x_add`;
+    He et al. 2019, "Bag of tricks", section 3.1, zero gamma. A block `x` ends in the layers `x_project_bn` and `x_add`;
     in EfficientNet-Lite, the former is `x.bn2`.
     """
     names = {layer.name for layer in network.layers}
