@@ -94,9 +94,10 @@ evaluation: $(READY) ## GAN run or synthetic shards -> how good, how diverse, co
 	@$(call command,evaluate_gan) $(flags)
 
 .PHONY: classifier
+classifier: OWN += WORKERS
 classifier: ALIASES = BATCH=batch_size FRACTION=synthetic_fraction
-classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHTS= EPOCHS= NUM_FOLDS= FOLDS= SYNTHETIC= FRACTION= ...]
-	@$(call command,train_classifier) $(flags)
+classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHTS= EPOCHS= NUM_FOLDS= FOLDS= SYNTHETIC= FRACTION= WORKERS= ...]
+	@$(if $(WORKERS),$(call command,local_workers) --command=train_classifier --workers=$(WORKERS) --,$(call command,train_classifier)) $(flags)
 
 .PHONY: submission
 submission: ALIASES = CLASSIFIERS=runs

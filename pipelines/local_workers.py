@@ -1,8 +1,8 @@
-"""Tries a multi-worker training out on one machine: starts several local workers of train_gan, and ends with them.
+"""Tries a multi-worker training out on one machine: starts several local workers, and ends with them.
 
     python -m pipelines.local_workers --workers=2 -- --shards=SHARDS --workdir=GAN --total_steps=100
 
-What stands after -- are settings of train_gan, the same for all; TF_CONFIG and --strategy=multi_worker are added.
+What stands after -- are settings of --command, the same for all; TF_CONFIG and --strategy=multi_worker are added.
 Every line of a worker's output begins with its number. SIGTERM and Ctrl-C are passed on. When a worker fails all end,
 and the exit code is the one of the first that failed. They meet on loopback; TensorFlow itself listens on all
 addresses of this machine, without a password: keep its ports behind a firewall.
@@ -28,7 +28,8 @@ class LocalWorkersConfig(Settings):
     """Settings of local_workers."""
 
     workers: int = setting(2, "processes to start")
-    settings: tuple[str, ...] = setting((), "settings of train_gan; simpler: all that stands after --")
+    command: str = setting("train_gan", "command that they run", choices=("train_gan", "train_classifier"))
+    settings: tuple[str, ...] = setting((), "settings of the command; simpler: all that stands after --")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,7 +38,7 @@ class LocalWorkersConfig(Settings):
 
 def run(config: LocalWorkersConfig) -> None:
     """Runs the workers to their end; leaves with the exit code of the first that failed."""
-    line = command_line("train_gan", [*config.settings, "--strategy=multi_worker"])
+    line = command_line(config.command, [*config.settings, "--strategy=multi_worker"])
     sys.exit(run_together([line] * config.workers, _environments(config.workers)))
 
 

@@ -28,7 +28,13 @@ from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
 from melgan.training.determinism import make_deterministic
-from melgan.training.distribution import make_strategy
+from melgan.training.distribution import (
+    is_chief,
+    make_strategy,
+    on_any_worker,
+    require_same_on_workers,
+    watched_workers,
+)
 from melgan.training.loop import LoopConfig, run_loop
 from melgan.training.weights import load_weights
 from pipelines.artefacts.classifier_run import (
@@ -66,9 +72,15 @@ def run(config: TrainClassifierConfig) -> None:
     """Trains and evaluates the classifier of every fold."""
     if config.deterministic:
         make_deterministic()
-    workdir = open_workdir(local_folder(config.workdir, "workdir"), COMMAND, config)
-    if workdir is None:
-        return
+    with watched_workers(config.strategy, config.heartbeat_seconds):
+        strategy = make_strategy(config.strategy)
+        folder = local_folder(config.workdir, "workdir")
+        workdir = open_workdir(folder, COMMAND, config, writable=is_chief(strategy))
+        if workdir is not None:
+            _train(config, workdir, strategy)
+
+
+def _train(config: TrainClassifierConfig, workdir: Workdir, strategy: tf.distribute.Strategy) -> None:
     with workdir:
         look_up(BACKBONES, config.backbone, "backbone")
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
@@ -80,13 +92,13 @@ def run(config: TrainClassifierConfig) -> None:
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
         teacher = _open_teacher(config, shards) if config.teacher else None
         inputs = _inputs(config, shards, synthetic)
-        strategy = make_strategy(config.strategy)
         for fold in config.fold_numbers:
             if not (workdir.path / f"fold{fold}" / PREDICTIONS_FILE).is_file():
                 _train_fold(config, shards, synthetic[fold], fold, teacher, strategy, workdir, inputs)
                 tf.keras.backend.clear_session()
-        workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
-        _complete(config, shards, synthetic, workdir)
+        if workdir.writable:
+            workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
+            _complete(config, shards, synthetic, workdir)
 
 
 def _train_fold(
@@ -101,13 +113,16 @@ def _train_fold(
 ) -> None:
     with sigterm_as_request() as stop_requested:
         surroundings = Surroundings(
-            strategy=strategy, folder=workdir.path, writable=True, stop_requested=stop_requested
+            strategy=strategy,
+            folder=workdir.path,
+            writable=workdir.writable,
+            stop_requested=on_any_worker(strategy, stop_requested),
         )
         training = FoldTraining(config, shards, synthetic, fold, surroundings, teacher)
         workdir.begin(inputs)
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
-    if stop_requested():
+    if surroundings.stop_requested():
         raise Preempted(f"stopped after the last step of fold {fold}; start the same command again to resume")
     training.complete()
 
@@ -142,12 +157,15 @@ class FoldTraining:
         self._folder.mkdir(exist_ok=True)
         self._driver = self._make_driver()
         start_step = self._driver.start_step
+        require_same_on_workers(self._surroundings.strategy, start_step, "the step of the newest checkpoint")
         if start_step and start_step not in [epoch.step for epoch in self._epochs()]:
             self._evaluate_epoch(start_step)  # killed between checkpoint and evaluation
         return self._driver
 
     def complete(self) -> None:
         """Writes the predictions of the best epoch."""
+        if not self._surroundings.writable:
+            return
         load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
         table = self._predict(self._config.test_time_views)
         write_table(self._folder / PREDICTIONS_FILE, table)
@@ -185,8 +203,8 @@ class FoldTraining:
 
     def _evaluate_epoch(self, step: int) -> None:
         """Evaluates the averaged weights on the validation fold, by one view, and keeps them if they are the best."""
-        if step % self._steps_per_epoch:
-            return  # a checkpoint on request, in mid-epoch
+        if step % self._steps_per_epoch or not self._surroundings.writable:
+            return  # a checkpoint on request, in mid-epoch; or another worker does it
         table = self._predict(views=1)
         metrics = classification_metrics(self._shards.classes)
         validation = {name: metric(*scores(table)) for name, metric in metrics.items()}

@@ -11,6 +11,7 @@ from melgan.metrics.intervals import Interval
 from melgan.training.weights import load_weights
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
+from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.errors import CommandError, DataError
@@ -23,7 +24,7 @@ BEST_WEIGHTS_FILE, OOF_FILE = "best.weights.h5", "oof.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
+class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, StrategySettings):
     """Settings of train_classifier: the recipe, and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", same_baseline=False, is_path=True)
@@ -49,7 +50,6 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings):
         "side in pixels that every image, also of the baseline, is reduced to and compressed at, where real and "
         "synthetic ones are stored in different sizes; 0: none",
     )
-    strategy: str = setting("one_device", "how to distribute", choices=("one_device", "mirrored"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,10 +16,10 @@ from melgan.gans.config import GanConfig
 from melgan.gans.sampler import LabelSampler
 from melgan.layers.box_table import BoxTable
 from melgan.metrics.extractors import EXTRACTORS
-from melgan.training.distribution import STRATEGIES
 from melgan.training.weights import load_weights
 from pipelines.artefacts.feature_store import require_known_features
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
+from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import read_document, stored, write_document
 from tfrecords_tools.foundation.errors import CommandError
@@ -43,7 +43,7 @@ _REMEDY = "train again, in a new folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
+class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, StrategySettings):
     """Settings of train_gan: the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)
@@ -56,10 +56,6 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
     fold: int = setting(0, "fold that is held out, with --num_folds")
     init_from: str = setting(
         "", "finished GAN run, of any classes, whose weights training starts from", formerly="resume_from", is_path=True
-    )
-    strategy: str = setting("one_device", "how to distribute", choices=tuple(STRATEGIES))
-    heartbeat_seconds: int = setting(
-        30, "with several workers: who is silent for so long is lost, and all end", changes_result=False
     )
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
@@ -99,7 +95,6 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings):
             raise CommandError(
                 f"--fold={self.fold} without --num_folds: all shards would be trained on; give --num_folds as well"
             )
-        require(self.heartbeat_seconds >= 10, "heartbeat_seconds", self.heartbeat_seconds, "at least 10")
 
 
 @dataclass(frozen=True, kw_only=True)

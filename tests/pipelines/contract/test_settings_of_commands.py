@@ -116,7 +116,7 @@ def test_every_setting_that_changes_no_result_is_known():
             "on_nonfinite",
             "eval_interval",
         },
-        "train_classifier": {"workdir", "cache_dir", "steps_per_call"},
+        "train_classifier": {"workdir", "cache_dir", "steps_per_call", "heartbeat_seconds"},
         "synthesize": {"output", "cache_dir"},
         "evaluate_gan": {"output", "cache_dir", "feature_dir"},
         "make_submission": {"output", "cache_dir"},
@@ -130,6 +130,7 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
         "workdir",
         "cache_dir",
         "steps_per_call",
+        "heartbeat_seconds",
         "deterministic",
         "shards",  # compared by digest
         "folds",
