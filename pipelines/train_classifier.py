@@ -176,8 +176,7 @@ class FoldTraining:
         if step % self._steps_per_epoch:
             return  # a checkpoint on request, in mid-epoch
         table = self._predict(views=1)
-        metrics = classification_metrics(self._shards.classes)
-        validation = {name: metric(*scores(table)) for name, metric in metrics.items()}
+        validation = classification_metrics(*scores(table), self._shards.classes)
         epoch = Epoch(number=step // self._steps_per_epoch, step=step, validation=validation)
         if best_epoch([*self._epochs(), epoch]) is epoch:
             with written_whole(self._folder / BEST_WEIGHTS_FILE) as unfinished:

@@ -1,6 +1,7 @@
 """Comparisons of classifiers with and without synthetic images, and the report that holds them."""
 
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from melgan.metrics.cross_validation import MEAN_AUC, cross_validation_metrics
+from melgan.metrics.classification import macro_auc
+from melgan.metrics.cross_validation import mean_over_folds
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.classifier_run import OOF_FILE, ClassifierRun, TrainClassifierConfig
 from pipelines.artefacts.predictions import read_predictions, scores
@@ -86,10 +88,10 @@ def auc_difference(
     first, second = (table.loc[images].reset_index() for table in tables)
     (labels, before), (_, after) = scores(first), scores(second)
     folds, groups = first["fold"].to_numpy(), patient_groups(first["patient_id"].to_numpy())
-    mean_auc = cross_validation_metrics(classes)[MEAN_AUC]
 
     def difference(rows: np.ndarray) -> float:
-        return mean_auc(labels[rows], after[rows], folds[rows]) - mean_auc(labels[rows], before[rows], folds[rows])
+        areas = (mean_over_folds(macro_auc, labels[rows], scored[rows], folds[rows]) for scored in (after, before))
+        return operator.sub(*areas)
 
     interval = bootstrap_interval(difference, groups, seed)
     return interval, len(images)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from melgan.classifiers.prediction import Predictor
+from melgan.metrics.classification import METRICS
 from melgan.metrics.cross_validation import cross_validation_metrics
-from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
+from melgan.metrics.intervals import Interval, bootstrap_intervals, draw_parts, jackknife_interval, patient_groups
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.shards import READ_BATCH, Shards
 from tfrecords_tools.csv_tables import read_table
@@ -78,10 +79,21 @@ def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evaluate_predictions(table: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Interval]:
-    """Returns every metric of out-of-fold predictions with its 95 % interval, patients drawn whole."""
+    """Returns every metric of out-of-fold predictions with its 95 % interval, patients whole.
+
+    It is of the bootstrap, or of the jackknife where repeated images would bias the metric.
+    """
+    table = table.sort_values(["fold", probability_columns(classes)[-1]])  # sorted scores need no sorting again
     labels, probabilities = scores(table)
     folds, groups = table["fold"].to_numpy(), patient_groups(table["patient_id"].to_numpy())
-    return {
-        name: bootstrap_interval(lambda rows, m=metric: m(labels[rows], probabilities[rows], folds[rows]), groups, seed)
-        for name, metric in cross_validation_metrics(classes).items()
-    }
+
+    def metrics(rows: np.ndarray) -> dict[str, float]:
+        return cross_validation_metrics(labels[rows], probabilities[rows], folds[rows], classes)
+
+    intervals = bootstrap_intervals(metrics, groups, seed)
+    parts = draw_parts(groups, most=len(np.unique(groups)), seed=seed)
+    left_out = [metrics(np.flatnonzero(parts != part)) for part in range(parts.max() + 1)]
+    for name in intervals:
+        if name in METRICS and not METRICS[name].allows_repetition:
+            intervals[name] = jackknife_interval(intervals[name].value, [each[name] for each in left_out])
+    return intervals

@@ -1,9 +1,16 @@
 """Tables of predictions: read as written, and refused by their name when damaged."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.artefacts.predictions import KEY_COLUMNS, probability_columns, read_predictions, scores
+from pipelines.artefacts.predictions import (
+    KEY_COLUMNS,
+    evaluate_predictions,
+    probability_columns,
+    read_predictions,
+    scores,
+)
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import DataError
 
@@ -46,3 +53,19 @@ def test_a_damaged_table_is_refused_by_its_name(tmp_path, text):
     (tmp_path / "oof.csv").write_text(text)
     with pytest.raises(DataError, match=f"^{tmp_path}/oof.csv: "):
         read_predictions(tmp_path / "oof.csv", ("benign", "malignant"))
+
+
+def test_intervals_hold_their_values_also_where_repeated_images_would_bias_a_metric():
+    """A bootstrap takes the calibration error of a calibrated model for larger than it is."""
+    rng = np.random.default_rng(0)
+    malignant = rng.random(400)
+    keys = {"image_name": [str(n) for n in range(400)], "patient_id": -1, "fold": np.arange(400) % 2}
+    table = pd.DataFrame(keys | {"label": (rng.random(400) < malignant).astype(int)})
+    table[probability_columns(("benign", "malignant"))] = np.stack([1 - malignant, malignant], axis=1)
+    intervals = evaluate_predictions(table, ("benign", "malignant"), seed=0)
+    assert all(interval.low <= interval.value <= interval.high for interval in intervals.values())
+    # Each of 15 bins of 13 images is off by about 0.8 x the standard error of its fraction.
+    assert intervals["calibration_error"].value == pytest.approx(0.8 * np.sqrt(1 / 6 / 13), abs=0.03)
+    shuffled = evaluate_predictions(table.sample(frac=1, random_state=1), ("benign", "malignant"), seed=0)
+    for name, interval in intervals.items():
+        assert shuffled[name].value == pytest.approx(interval.value), name
