@@ -78,6 +78,17 @@ def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return table["label"].to_numpy(), table.drop(columns=KEY_COLUMNS).to_numpy()
 
 
+def kaggle_table(table: pd.DataFrame, classes: Sequence[str], target: str) -> pd.DataFrame:
+    """Returns out-of-fold predictions of one class as public notebooks have them: `image_name,target,pred,fold`."""
+    columns = {
+        "image_name": table["image_name"],
+        "target": (table["label"] == list(classes).index(target)).astype(int),
+        "pred": table[probability_columns([target])[0]],
+        "fold": table["fold"],
+    }
+    return pd.DataFrame(columns)
+
+
 def evaluate_predictions(table: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Interval]:
     """Returns every metric of out-of-fold predictions with its 95 % interval, patients whole.
 

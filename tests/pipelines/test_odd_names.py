@@ -130,7 +130,7 @@ def test_predictions_are_those_of_their_class_and_image(root: Path):
 def test_no_table_holds_a_formula(root: Path):
     paths = [path for path in root.rglob("*.csv") if path.parent.name not in (".test", "_shards", "submission")]
     paths += [root / "_shards" / name for name in ("rejected.csv", "duplicates.csv")]
-    assert len(paths) == 8
+    assert len(paths) == 9
     for path in paths:
         with open(path, encoding="utf-8", newline="") as file:
             cells = [cell for row in csv.reader(file) for cell in row]
@@ -143,6 +143,8 @@ def test_a_submission_names_its_images_as_kaggle_does_and_is_filled(root: Path):
     predicted, filled = table["target"][:-1], table["target"].iloc[-1]
     assert filled == pytest.approx(predicted.mean())
     written = read_report(root / "submission", SubmissionReport)
+    (member,) = written.members
+    pd.testing.assert_frame_equal(pd.read_csv(root / "submission" / member.predictions, keep_default_na=False), table)
     assert (written.label, written.filled, written.filled_images) == ("label", 1, TEST_IMAGES[-1:])
 
 

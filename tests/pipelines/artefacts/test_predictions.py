@@ -7,6 +7,7 @@ import pytest
 from pipelines.artefacts.predictions import (
     KEY_COLUMNS,
     evaluate_predictions,
+    kaggle_table,
     probability_columns,
     read_predictions,
     scores,
@@ -69,3 +70,12 @@ def test_intervals_hold_their_values_also_where_repeated_images_would_bias_a_met
     shuffled = evaluate_predictions(table.sample(frac=1, random_state=1), ("benign", "malignant"), seed=0)
     for name, interval in intervals.items():
         assert shuffled[name].value == pytest.approx(interval.value), name
+
+
+def test_public_notebooks_find_the_columns_that_they_know(tmp_path):
+    (tmp_path / "oof.csv").write_text(TABLE)
+    classes = ("benign", "malignant")
+    table = kaggle_table(read_predictions(tmp_path / "oof.csv", classes), classes, "malignant")
+    assert table.to_dict("list") == {"image_name": ["NA", "007"], "target": [1, 0], "pred": [0.75, 0.5], "fold": [0, 0]}
+    other = kaggle_table(read_predictions(tmp_path / "oof.csv", classes), classes, "benign")
+    assert (other["target"].tolist(), other["pred"].tolist()) == ([0, 1], [0.25, 0.5])
