@@ -1,6 +1,7 @@
 """Tables of predictions: how they are made, read and evaluated."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -101,10 +102,11 @@ def evaluate_predictions(table: pd.DataFrame, classes: tuple[str, ...], seed: in
     def metrics(rows: np.ndarray) -> dict[str, float]:
         return cross_validation_metrics(labels[rows], probabilities[rows], folds[rows], classes)
 
-    intervals = bootstrap_intervals(metrics, groups, seed)
-    parts = draw_parts(groups, most=len(np.unique(groups)), seed=seed)
-    left_out = [metrics(np.flatnonzero(parts != part)) for part in range(parts.max() + 1)]
+    intervals, parts = bootstrap_intervals(metrics, groups, seed), draw_parts(groups, len(np.unique(groups)), seed)
+    # Of one patient nothing is left.
+    left_out = [metrics(np.flatnonzero(parts != part)) for part in range(parts.max() + 1)] if parts.any() else []
     for name in intervals:
         if name in METRICS and not METRICS[name].allows_repetition:
-            intervals[name] = jackknife_interval(intervals[name].value, [each[name] for each in left_out])
+            found = jackknife_interval(intervals[name].value, [each[name] for each in left_out])
+            intervals[name] = replace(found, low=float(np.maximum(found.low, 0)))
     return intervals

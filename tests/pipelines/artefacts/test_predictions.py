@@ -79,3 +79,23 @@ def test_public_notebooks_find_the_columns_that_they_know(tmp_path):
     assert table.to_dict("list") == {"image_name": ["NA", "007"], "target": [1, 0], "pred": [0.75, 0.5], "fold": [0, 0]}
     other = kaggle_table(read_predictions(tmp_path / "oof.csv", classes), classes, "benign")
     assert (other["target"].tolist(), other["pred"].tolist()) == ([0, 1], [0.25, 0.5])
+
+
+def test_images_of_one_patient_have_values_but_no_interval_of_their_calibration():
+    keys = {"image_name": list("abcd"), "patient_id": 7, "fold": 0, "label": [0, 1, 0, 1]}
+    table = pd.DataFrame(
+        keys | {"probability benign": [0.9, 0.1, 0.8, 0.4], "probability malignant": [0.1, 0.9, 0.2, 0.6]}
+    )
+    intervals = evaluate_predictions(table, ("benign", "malignant"), seed=0)
+    assert intervals["mean_auc"].value == 1.0
+    assert intervals["calibration_error"].value == pytest.approx((0.1 + 0.1 + 0.2 + 0.4) / 4)
+    assert np.isnan(intervals["calibration_error"].low)
+
+
+def test_no_error_is_below_nothing():
+    malignant = np.tile([0.25, 0.75], 40)
+    keys = {"image_name": [str(n) for n in range(80)], "patient_id": -1, "fold": 0}
+    table = pd.DataFrame(keys | {"label": np.tile([0, 1, 0, 1, 1, 0, 0, 1], 10)})
+    table[probability_columns(("benign", "malignant"))] = np.stack([1 - malignant, malignant], axis=1)
+    interval = evaluate_predictions(table, ("benign", "malignant"), seed=0)["calibration_error"]
+    assert (interval.value, interval.low) == (pytest.approx(0.0), 0.0)
