@@ -32,7 +32,7 @@ def calibration_error(positive: np.ndarray, probabilities: np.ndarray, num_bins:
 
 def equal_mass_bins(values: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
     """Returns the bin of every value `[N]`, from 0, as many in each as ties allow: equal values share one."""
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     ascending = values[order]
     starts = np.concatenate([[0], np.flatnonzero(ascending[1:] != ascending[:-1]) + 1])
     ends = np.concatenate([starts[1:], [len(values)]])

@@ -43,7 +43,7 @@ def roc_curve(positive: np.ndarray, scores: np.ndarray) -> RocCurve:
       positive: which images are of the class `[N]`, bool.
       scores: larger for the class `[N]`.
     """
-    order = np.argsort(scores, kind="stable")
+    order = np.argsort(scores)  # equal scores are one threshold, in whatever order
     ascending = scores[order]
     below = np.concatenate([[0], np.flatnonzero(ascending[1:] != ascending[:-1]) + 1, [len(scores)]])[::-1]
     positives_below = np.concatenate([[0], np.cumsum(positive[order])])[below]

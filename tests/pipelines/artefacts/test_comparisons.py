@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from melgan.metrics.delong import mean_area
 from melgan.metrics.intervals import Interval
 from pipelines import report
 from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig, read_classifier_run
@@ -202,3 +203,16 @@ def test_a_comparison_of_a_report_is_read_as_it_was_written(tmp_path):
     (comparison,) = read_report(tmp_path / "report", ReportReport).comparisons
     assert comparison == compare(runs_of(*folders))[0][0]
     assert replace(comparison, images=0).interval == Interval(comparison.value, comparison.low, comparison.high)
+
+
+def test_the_section_of_a_classifier_tells_what_chance_gives_and_how_sure_its_area_is(tmp_path):
+    (section,) = [
+        section
+        for section in make_sections([finish(tmp_path / "real", BASELINE)])[0]
+        if section.title == "Classifier: real"
+    ]
+    assert "0.333 are malignant" in section.text  # every third image
+    assert "0.02 of at most 0.20" in section.text
+    found = pair(*[predictions(1)] * 2)
+    area = mean_area(found.labels == 1, found.after[:, 1], folds=found.folds, groups=found.groups)
+    assert f"{area.standard_error:.3f}" in section.text
