@@ -48,6 +48,7 @@ from tfrecords_tools.foundation.files import AnyPath, as_path, write_atomically
 from tfrecords_tools.foundation.settings import require, setting
 
 FILLS = ("none", "mean")
+_WEIGHTS = "numbers of 0 or greater, one of them above 0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +118,6 @@ class MakeSubmissionConfig(CacheSettings):
             return (math.nan,)
 
 
-_WEIGHTS = "numbers of 0 or greater, one of them above 0"
-
-
 def run(config: MakeSubmissionConfig) -> None:
     """Writes the submission."""
     workdir = open_workdir(local_folder(config.output, "output"), "make_submission", config)
@@ -139,11 +137,12 @@ def run(config: MakeSubmissionConfig) -> None:
         workdir.begin(_inputs(config, runs, shards, sample_submission))
         of_runs = [fill_with_mean(each, filled) for each in _predict(calibrated, shards, label)]
         weights = fitted.weights if fitted else _weights(config)
-        columns = [arrange(each, wanted) for each in (*of_runs, *of_files)]
-        targets = ENSEMBLES[config.ensemble].combine(np.stack([column["target"] for column in columns]), weights)
         members = _members(config, calibrated, weights)
-        tables = {member.predictions: column for member, column in zip(members, columns, strict=True)}
-        tables[SUBMISSION_FILE] = arrange(pd.Series(targets.clip(0, 1), index=wanted), wanted)
+        columns = {
+            member.predictions: arrange(each, wanted)
+            for member, each in zip(members, (*of_runs, *of_files), strict=True)
+        }
+        tables = columns | {SUBMISSION_FILE: _combine(config, list(columns.values()), weights)}
         for name, table in tables.items():
             # As Kaggle compares the names, none is guarded from spreadsheets.
             write_atomically(workdir.path / name, table.to_csv(index=False))
@@ -237,6 +236,12 @@ def _predict(runs: Sequence[CalibratedRun], shards: Shards | None, label: str) -
     progress = Progress("prediction", sum(len(run.run.report.folds) for run in runs), "models")
     done = itertools.count(1)
     return [run.predict(shards, label, on_fold=lambda: progress.update(next(done))) for run in runs]
+
+
+def _combine(config: MakeSubmissionConfig, columns: Sequence[pd.DataFrame], weights: Weights) -> pd.DataFrame:
+    """Returns the submission, from the predictions of each model in the order of its rows."""
+    targets = ENSEMBLES[config.ensemble].combine(np.stack([column["target"] for column in columns]), weights)
+    return columns[0].assign(target=targets.clip(0, 1))  # a mean of ones may be above 1 by its rounding
 
 
 def _members(config: MakeSubmissionConfig, runs: Sequence[CalibratedRun], weights: Weights) -> tuple[Member, ...]:
