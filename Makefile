@@ -101,7 +101,7 @@ classifier: $(READY) ## shards -> classifier: SHARDS= WORKDIR= [BACKBONE= WEIGHT
 
 .PHONY: submission
 submission: ALIASES = CLASSIFIERS=runs
-submission: $(READY) ## classifiers -> submission.csv: CLASSIFIERS=a,b OUTPUT= [SAMPLE_SUBMISSION= ...]
+submission: $(READY) ## classifiers, CSV files -> submission.csv: CLASSIFIERS=a,b or CSV=a.csv,b.csv, OUTPUT= [ENSEMBLE= WEIGHTS= SAMPLE_SUBMISSION= ...]
 	@$(call command,make_submission) $(flags)
 
 .PHONY: report

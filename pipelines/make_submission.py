@@ -1,60 +1,121 @@
-"""Classifier runs + test shards -> submission.csv for Kaggle.
+"""Classifier runs + test shards, or CSV files of predictions -> submission.csv for Kaggle.
 
     python -m pipelines.make_submission --runs=BASELINE,MIXED --output=SUBMISSION
+    python -m pipelines.make_submission --runs=BASELINE --csv=OTHER.csv --ensemble=weighted --weights=0.8,0.2 \\
+        --output=SUBMISSION
+    python -m pipelines.make_submission --csv=A.csv,B.csv --ensemble=rank --sample_submission=SAMPLE.csv \\
+        --output=SUBMISSION
 
-Predicts the test split with every fold of every run, takes the mean of the probabilities, and writes
-`image_name,target` in the row order of sample_submission.csv. Missing, extra or repeated names and values that are
-not finite are refused. An image that could not be read is missing from the test shards: --fill=mean gives it the mean
-prediction of the others.
+Predicts the test split with every fold of every run, takes the mean over the folds, combines runs and CSV files, and
+writes `image_name,target` in the row order of sample_submission.csv; beside it the predictions of each run and CSV
+file. Missing, extra or repeated names and values that are not finite are refused. An image that could not be read is
+missing from the test shards: --fill=mean gives it the mean prediction of the others.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
-import io
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from absl import logging
 
-from melgan.classifiers.prediction import Predictor
+from melgan.classifiers.ensembles import ENSEMBLES, Weights, equal_weights
 from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_run
-from pipelines.artefacts.predictions import predictions_table, probability_columns
 from pipelines.artefacts.seen import require_same_classes
 from pipelines.artefacts.shards import Shards, open_shards
-from pipelines.artefacts.submission import SUBMISSION_FILE, SubmissionReport
-from pipelines.contract.inputs import Input, file_input
+from pipelines.artefacts.submission import SUBMISSION_FILE, Member, SubmissionReport, predictions_file
+from pipelines.contract.inputs import Input, absolute, file_input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import CacheSettings
 from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir
+from pipelines.submission.calibrated_run import AS_TRAINED, NONE, PRIORS, TEMPERATURES, CalibratedRun, calibrate_run
+from pipelines.submission.csv_predictions import read_csv_predictions
+from pipelines.submission.fitting import Fitted, fit_runs
+from pipelines.submission.wanted import (
+    arrange,
+    fill_with_mean,
+    missing_images,
+    read_wanted_names,
+    require_same_names,
+)
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, read_bytes, write_atomically
-from tfrecords_tools.foundation.settings import setting
-from tfrecords_tools.foundation.texts import first_names
+from tfrecords_tools.foundation.files import AnyPath, as_path, write_atomically
+from tfrecords_tools.foundation.settings import require, setting
 
 FILLS = ("none", "mean")
-_REMEDY = "rejected.csv of the shards tells which could not be read; --fill=mean gives them the mean of the others"
+_WEIGHTS = "numbers of 0 or greater, one of them above 0"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MakeSubmissionConfig(CacheSettings):
     """Settings of make_submission."""
 
-    runs: tuple[str, ...] = setting(help="folders that train_classifier wrote, separated by commas", is_path=True)
+    runs: tuple[str, ...] = setting((), "folders that train_classifier wrote, separated by commas", is_path=True)
     output: str = setting(help="folder of submission.csv", changes_result=False)
+    csv: tuple[str, ...] = setting(
+        (), "CSV files of anybody's predictions, image_name and a column of numbers, beside runs or alone", is_path=True
+    )
     shards: str = setting("", "folder that make_shards wrote (default: the one of the first run)", is_path=True)
     sample_submission: str = setting(
         "", "file with the rows wanted (default: sample_submission.csv of the shards)", is_path=True
     )
     label: str = setting("", "class whose probability is the target (default: the last class)")
+    ensemble: str = setting(
+        "mean",
+        "how runs, each the mean of its folds, and CSV files are combined; weighted is a mean by --weights, fitted a "
+        "sum of logits whose weights are fitted to out-of-fold predictions",
+        choices=tuple(ENSEMBLES),
+    )
+    weights: tuple[str, ...] = setting((), "of --ensemble=weighted: one of each run, then one of each CSV file")
+    temperature: str = setting(
+        NONE, "fitted divides the logits of each run by what suits its out-of-fold predictions", choices=TEMPERATURES
+    )
+    prior: str = setting(
+        AS_TRAINED,
+        "mix of classes that probabilities of runs are for: that of the training, which synthetic images and "
+        "--class_balance change, or of the real images",
+        choices=PRIORS,
+    )
     fill: str = setting(
         "none",
         "value of images that the test shards lack: none refuses them, mean is the mean of the predicted ones",
         choices=FILLS,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        members, wanted = len(self.runs) + len(self.csv), ENSEMBLES[self.ensemble].weights
+        if not members:
+            raise CommandError("nothing to submit: give --runs, --csv or both")
+        if not self.runs and not self.shards and not self.sample_submission:
+            raise CommandError("--csv without --runs: give --sample_submission, which tells the rows wanted")
+        if not self.runs and (self.temperature != NONE or self.prior != AS_TRAINED or self.fill != "none"):
+            raise CommandError("--temperature, --prior and --fill are of --runs, and there are none")
+        if wanted == "fitted" and (self.csv or len(self.runs) < 2):
+            raise CommandError(
+                f"--ensemble={self.ensemble}: give two or more --runs, and no --csv: a file of test predictions has "
+                "none that are out of fold"
+            )
+        if wanted == "given" and len(self.weights) != members:
+            raise CommandError(f"--weights: {len(self.weights)} for {members} runs and CSV files; give one of each")
+        if wanted != "given" and self.weights:
+            raise CommandError(f"--weights and --ensemble={self.ensemble}: give --ensemble=weighted, or no weights")
+        numbers = self.weight_numbers
+        is_right = all(math.isfinite(number) and number >= 0 for number in numbers)
+        require(is_right and (sum(numbers) > 0 or not numbers), "weights", ",".join(self.weights), _WEIGHTS)
+
+    @property
+    def weight_numbers(self) -> tuple[float, ...]:
+        """The weights given."""
+        try:
+            return tuple(map(float, self.weights))
+        except ValueError:
+            return (math.nan,)
 
 
 def run(config: MakeSubmissionConfig) -> None:
@@ -64,146 +125,141 @@ def run(config: MakeSubmissionConfig) -> None:
         return
     with workdir:
         runs = [open_classifier_run(path, "runs") for path in config.runs]
-        shards = open_shards(config.shards or runs[0].report.shards, "shards", config.cache_dir)
-        if not shards.manifest.split("test"):
-            raise CommandError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
-        label = config.label or shards.classes[-1]
-        for run in runs:
-            _require_class(run, label, shards)
-        wanted, filled = _wanted_images(config, shards)
-        workdir.begin(_inputs(runs, shards, _sample_submission(config, shards)))
-        predictions, models = _mean_predictions(runs, shards, label)
-        submission = arrange(fill_with_mean(predictions, filled), wanted)
-        # As Kaggle compares the names, none is guarded from spreadsheets.
-        write_atomically(workdir.path / SUBMISSION_FILE, submission.to_csv(index=False))
+        shards = _open_shards(config, runs)
+        label = config.label or (shards.classes[-1] if shards else "")
+        sample_submission = _sample_submission(config, shards)
+        wanted, filled = _wanted_images(config, shards, sample_submission)
+        of_files = [_read_csv(path, config, wanted) for path in config.csv]
+        calibrated = [
+            calibrate_run(_require_class(run, label, shards), config.temperature, config.prior) for run in runs
+        ]
+        fitted = _fit(config, calibrated, label, shards)
+        workdir.begin(_inputs(config, runs, shards, sample_submission))
+        of_runs = [fill_with_mean(each, filled) for each in _predict(calibrated, shards, label)]
+        weights = fitted.weights if fitted else _weights(config)
+        members = _members(config, calibrated, weights)
+        columns = {
+            member.predictions: arrange(each, wanted)
+            for member, each in zip(members, (*of_runs, *of_files), strict=True)
+        }
+        tables = columns | {SUBMISSION_FILE: _combine(config, list(columns.values()), weights)}
+        for name, table in tables.items():
+            # As Kaggle compares the names, none is guarded from spreadsheets.
+            write_atomically(workdir.path / name, table.to_csv(index=False))
         report = SubmissionReport(
-            rows=len(submission),
+            rows=len(wanted),
             label=label,
-            models=models,
+            models=sum(member.networks for member in members),
             runs={str(run.folder): digest(run.folder) for run in runs},
             filled=len(filled),
             filled_images=tuple(filled),
+            ensemble=config.ensemble,
+            members=members,
+            intercept=weights.intercept,
+            gain=fitted.gain if fitted else None,
+            prior=config.prior,
         )
-        workdir.complete(report, [SUBMISSION_FILE])
-    logging.info("%d rows, mean of %d models: %s", len(submission), models, workdir.path / SUBMISSION_FILE)
+        workdir.complete(report, tables)
+    logging.info("%d rows, %s of %d: %s", len(wanted), config.ensemble, len(members), workdir.path / SUBMISSION_FILE)
 
 
-def _inputs(runs: Sequence[ClassifierRun], shards: Shards, sample_submission: AnyPath) -> dict[str, Input]:
+def _open_shards(config: MakeSubmissionConfig, runs: Sequence[ClassifierRun]) -> Shards | None:
+    """Returns the shards with the test images; None where CSV files alone are combined, without shards."""
+    if not runs and not config.shards:
+        return None
+    shards = open_shards(config.shards or runs[0].report.shards, "shards", config.cache_dir)
+    if runs and not shards.manifest.split("test"):
+        raise CommandError(f"{shards.folder}: these shards have no test split, so there is nothing to submit")
+    return shards
+
+
+def _inputs(
+    config: MakeSubmissionConfig, runs: Sequence[ClassifierRun], shards: Shards | None, sample_submission: AnyPath
+) -> dict[str, Input]:
     inputs = {f"runs, {number}": folder_input(run.folder) for number, run in enumerate(runs, start=1)}
-    return inputs | {"shards": folder_input(shards.folder), "sample_submission": file_input(sample_submission)}
+    inputs |= {f"csv, {number}": file_input(path) for number, path in enumerate(config.csv, start=1)}
+    if shards is not None:
+        inputs["shards"] = folder_input(shards.folder)
+    return inputs | {"sample_submission": file_input(sample_submission)}
 
 
-def _wanted_images(config: MakeSubmissionConfig, shards: Shards) -> tuple[list[str], list[str]]:
+def _wanted_images(
+    config: MakeSubmissionConfig, shards: Shards | None, sample_submission: AnyPath
+) -> tuple[list[str], list[str]]:
     """Returns the images of the sample submission, and those of them to be filled; refuses before any work."""
-    wanted = read_wanted_names(_sample_submission(config, shards))
+    wanted = read_wanted_names(sample_submission)
+    if not config.runs:
+        require_same_names(list(dict.fromkeys(wanted)), wanted)
+        return wanted, []
     names = shards.image_names(shards.manifest.split("test"))
     filled = missing_images(names, wanted) if config.fill == "mean" else []
     require_same_names([*names, *filled], wanted)
     return wanted, filled
 
 
-def missing_images(names: Collection[str], wanted: Sequence[str]) -> list[str]:
-    """Returns those of the images wanted that are not among some names, each once, in their order."""
-    known = set(names)
-    return [name for name in dict.fromkeys(wanted) if name not in known]
-
-
-def fill_with_mean(predictions: pd.Series, images: Sequence[str]) -> pd.Series:
-    """Returns predictions, indexed by image name, and for other images, if there are any, their mean; says so."""
-    if not images:
-        return predictions
-    mean = predictions.mean()
-    logging.warning(
-        "%d images are missing from the test shards and get the mean of the %d predictions, %.6g: %s",
-        *(len(images), len(predictions), mean, first_names(images, 5)),
-    )
-    return pd.concat([predictions, pd.Series(mean, index=list(images))])
-
-
-def _require_class(run: ClassifierRun, label: str, shards: Shards) -> None:
-    require_same_classes(f"{run.folder}", run.report.classes, shards)
-    if label not in shards.classes:
-        raise CommandError(f"--label={label}: no class of {shards.folder}; it has {', '.join(shards.classes)}")
-
-
-def _sample_submission(config: MakeSubmissionConfig, shards: Shards) -> AnyPath:
+def _sample_submission(config: MakeSubmissionConfig, shards: Shards | None) -> AnyPath:
     if config.sample_submission:
         return as_path(config.sample_submission)
     return shards.folder / "sample_submission.csv"
 
 
-def read_wanted_names(path: AnyPath) -> list[str]:
-    """Returns the image names of a sample submission, in its order.
-
-    Raises:
-      CommandError: if there is no such file, it is no CSV table, or it has no column image_name.
-    """
-    if not is_file(path):
-        raise CommandError(f"{path}: no such file; give --sample_submission")
-    try:
-        table = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)  # an image may be called NA
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CommandError(
-            f"{path}: not a CSV table in UTF-8 ({str(error).strip()}); give --sample_submission"
-        ) from error
-    if "image_name" not in table:
-        raise CommandError(f"{path}: no column image_name; it has {', '.join(table.columns)}")
-    return table["image_name"].tolist()
+def _read_csv(path: str, config: MakeSubmissionConfig, wanted: Sequence[str]) -> pd.Series:
+    return read_csv_predictions(as_path(path), wanted, ENSEMBLES[config.ensemble].takes_any_scale)
 
 
-def require_same_names(names: Sequence[str], wanted: Sequence[str]) -> None:
-    """Does nothing if images are those of a sample submission, each once.
+def _require_class(run: ClassifierRun, label: str, shards: Shards) -> ClassifierRun:
+    require_same_classes(f"{run.folder}", run.report.classes, shards)
+    if label not in shards.classes:
+        raise CommandError(f"--label={label}: no class of {shards.folder}; it has {', '.join(shards.classes)}")
+    return run
 
-    Raises:
-      CommandError: naming missing, extra or repeated ones.
-    """
-    missing = missing_images(names, wanted)
-    _require_none(
-        {
-            "repeated in the test shards": [name for name, count in Counter(names).items() if count > 1],
-            "repeated in the sample submission": [name for name, count in Counter(wanted).items() if count > 1],
-            "missing from the test shards": missing,
-            "not in the sample submission": missing_images(wanted, names),
-        },
-        remedy=_REMEDY if missing else "",
+
+def _fit(
+    config: MakeSubmissionConfig, runs: Sequence[CalibratedRun], label: str, shards: Shards | None
+) -> Fitted | None:
+    if ENSEMBLES[config.ensemble].weights != "fitted":
+        return None
+    fitted = fit_runs(runs, label, shards.classes.index(label))
+    logging.info(
+        "weights fitted to %d images out of fold: AUC %+.4f against the mean (95 %% interval %+.4f to %+.4f)",
+        *(fitted.images, fitted.gain.value, fitted.gain.low, fitted.gain.high),
     )
+    return fitted
 
 
-def arrange(predictions: pd.Series, wanted: list[str]) -> pd.DataFrame:
-    """Returns the rows `image_name, target` in the order wanted.
-
-    Arguments:
-      predictions: targets indexed by image name.
-      wanted: image names of the sample submission.
-
-    Raises:
-      CommandError: naming missing, extra or repeated names, or values that are not finite.
-    """
-    require_same_names(predictions.index.tolist(), wanted)
-    not_finite = predictions.index[~np.isfinite(predictions.to_numpy())].tolist()
-    _require_none({"without a finite prediction": not_finite}, remedy="")
-    return pd.DataFrame({"image_name": wanted, "target": predictions.loc[wanted].to_numpy()})
+def _weights(config: MakeSubmissionConfig) -> Weights:
+    return Weights(np.array(config.weight_numbers)) if config.weights else equal_weights(len(config.runs + config.csv))
 
 
-def _require_none(problems: Mapping[str, Sequence[str]], remedy: str) -> None:
-    """Raises CommandError with the names that are wrong in some way, if there are any."""
-    found = [f"{len(bad)} {what}: {first_names(bad, 5)}" for what, bad in problems.items() if bad]
-    if found:
-        raise CommandError("the submission would be wrong; names " + "; ".join([*found, *filter(None, [remedy])]))
+def _predict(runs: Sequence[CalibratedRun], shards: Shards | None, label: str) -> list[pd.Series]:
+    """Returns the probabilities of a class by image name, of each run, and shows the progress over all folds."""
+    progress = Progress("prediction", sum(len(run.run.report.folds) for run in runs), "models")
+    done = itertools.count(1)
+    return [run.predict(shards, label, on_fold=lambda: progress.update(next(done))) for run in runs]
 
 
-def _mean_predictions(runs: Sequence[ClassifierRun], shards: Shards, label: str) -> tuple[pd.Series, int]:
-    """Returns the mean probability of a class over all folds of all runs, by image name, and how many there were."""
-    folds = [(run, fold) for run in runs for fold in run.report.folds]
-    progress = Progress("prediction", len(folds), "models")
-    total = None
-    for done, (run, fold) in enumerate(folds, start=1):
-        predictor = Predictor(run.load(fold), run.config.test_time_views)
-        table = predictions_table(predictor, run.config, shards, shards.manifest.split("test"), fold)
-        own = table.set_index("image_name")[probability_columns([label])[0]]
-        total = own if total is None else total + own
-        progress.update(done)
-    return total / len(folds), len(folds)
+def _combine(config: MakeSubmissionConfig, columns: Sequence[pd.DataFrame], weights: Weights) -> pd.DataFrame:
+    """Returns the submission, from the predictions of each model in the order of its rows."""
+    targets = ENSEMBLES[config.ensemble].combine(np.stack([column["target"] for column in columns]), weights)
+    return columns[0].assign(target=targets.clip(0, 1))  # a mean of ones may be above 1 by its rounding
+
+
+def _members(config: MakeSubmissionConfig, runs: Sequence[CalibratedRun], weights: Weights) -> tuple[Member, ...]:
+    described = [(run.run.name, str(run.run.folder), len(run.run.report.folds), run.temperature) for run in runs]
+    described += [(as_path(path).name.removesuffix(".csv"), absolute(path), 0, 1.0) for path in config.csv]
+    return tuple(
+        Member(
+            name=name,
+            path=path,
+            predictions=predictions_file(number, name),
+            networks=networks,
+            weight=float(weight),
+            temperature=temperature,
+        )
+        for number, ((name, path, networks, temperature), weight) in enumerate(
+            zip(described, weights.of_models, strict=True), start=1
+        )
+    )
 
 
 if __name__ == "__main__":

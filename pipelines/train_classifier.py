@@ -5,8 +5,9 @@
         --synthetic_fraction=0.3
 
 Writes fold<k>/best.weights.h5 (the epoch with the best validation AUC), fold<k>/predictions.csv, oof.csv (all
-out-of-fold predictions), metrics.jsonl and tensorboard/. Synthetic images never enter validation, and a synthetic
-shard whose generator saw a shard of the validation fold is refused.
+out-of-fold predictions), oof_kaggle.csv (those of one class, as image_name,target,pred,fold), metrics.jsonl and
+tensorboard/. Synthetic images never enter validation, and a synthetic shard whose generator saw a shard of the
+validation fold is refused.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -24,6 +25,7 @@ from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.backbones import BACKBONES
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.mixing import MIXINGS
+from melgan.classifiers.targets import balancing_weights
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
@@ -41,8 +43,10 @@ from pipelines.artefacts.classifier_run import (
     BEST_WEIGHTS_FILE,
     COMMAND,
     OOF_FILE,
+    OOF_KAGGLE_FILE,
     ClassifierReport,
     ClassifierRun,
+    Priors,
     SyntheticSet,
     TrainClassifierConfig,
     open_classifier_run,
@@ -50,7 +54,13 @@ from pipelines.artefacts.classifier_run import (
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.mixing import require_stored_alike
-from pipelines.artefacts.predictions import evaluate_predictions, predictions_table, read_predictions, scores
+from pipelines.artefacts.predictions import (
+    evaluate_predictions,
+    kaggle_table,
+    predictions_table,
+    read_predictions,
+    scores,
+)
 from pipelines.artefacts.seen import require_no_leak, require_same_classes, require_unseen
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
 from pipelines.contract.inputs import Input, absolute, file_input
@@ -89,6 +99,8 @@ def _train(config: TrainClassifierConfig, workdir: Workdir, strategy: tf.distrib
         if config.train_layers != "all" and config.weights == "none":
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         shards = open_shards(config.shards, "shards", config.cache_dir)
+        if config.target not in ("", *shards.classes):
+            raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(shards.classes)}")
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
         teacher = _open_teacher(config, shards) if config.teacher else None
         inputs = _inputs(config, shards, synthetic)
@@ -206,8 +218,7 @@ class FoldTraining:
         if step % self._steps_per_epoch or not self._surroundings.writable:
             return  # a checkpoint on request, in mid-epoch; or another worker does it
         table = self._predict(views=1)
-        metrics = classification_metrics(self._shards.classes)
-        validation = {name: metric(*scores(table)) for name, metric in metrics.items()}
+        validation = classification_metrics(*scores(table), self._shards.classes)
         epoch = Epoch(number=step // self._steps_per_epoch, step=step, validation=validation)
         if best_epoch([*self._epochs(), epoch]) is epoch:
             with written_whole(self._folder / BEST_WEIGHTS_FILE) as unfinished:
@@ -286,6 +297,18 @@ def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRu
     return teacher
 
 
+def trained_fractions(config: TrainClassifierConfig, shown: np.ndarray) -> np.ndarray:
+    """Returns which fraction of the loss is of each class `[num_classes]`, from the fractions that are shown."""
+    counted = shown * balancing_weights(shown, config.class_balance)
+    return counted / counted.sum()
+
+
+def _priors(config: TrainClassifierConfig, shards: Shards, synthetic: Sequence[Shards], fold: int) -> Priors:
+    real = shards.class_counts(split_fold(shards.manifest, config.num_folds, fold)[0])
+    trained = trained_fractions(config, class_fractions(config, real, synthetic))
+    return Priors(trained=tuple(trained.tolist()), real=tuple((np.array(real) / sum(real)).tolist()))
+
+
 def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
     """Returns the synthetic shards of a fold, stored like the real ones, whose generators saw no validation image."""
     validation = split_fold(shards.manifest, config.num_folds, fold)[1]
@@ -305,6 +328,7 @@ def _complete(
     tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, shards.classes) for fold in folds]
     oof = pd.concat(tables)
     write_table(workdir.path / OOF_FILE, oof)
+    write_table(workdir.path / OOF_KAGGLE_FILE, kaggle_table(oof, shards.classes, config.target or shards.classes[-1]))
     metrics = evaluate_predictions(oof, shards.classes, config.seed)
     best = {str(fold): best_epoch(read_epochs(workdir.path, fold)) for fold in folds}
     workdir.complete(
@@ -320,8 +344,14 @@ def _complete(
             folds_fingerprint=shards.manifest.folds_fingerprint,
             source_fingerprint=shards.manifest.source_fingerprint,
             synthetic={str(fold): tuple(map(_describe, sets)) for fold, sets in synthetic.items()},
+            priors={str(fold): _priors(config, shards, sets, fold) for fold, sets in synthetic.items()},
         ),
-        files=[OOF_FILE, METRICS_FILE, *(f"fold{fold}/{name}" for fold in folds for name in _FILES_OF_A_FOLD)],
+        files=[
+            OOF_FILE,
+            OOF_KAGGLE_FILE,
+            METRICS_FILE,
+            *(f"fold{fold}/{name}" for fold in folds for name in _FILES_OF_A_FOLD),
+        ],
     )
     for name, interval in metrics.items():
         logging.info("%s %.3f (95 %% interval %.3f to %.3f)", name, interval.value, interval.low, interval.high)

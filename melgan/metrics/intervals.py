@@ -5,7 +5,7 @@ Resamples are the same for equal groups and seed, so the difference of two class
 one. Jackknife: chapter 11, for metrics that repeated images would bias, such as distances between distributions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +35,29 @@ def bootstrap_interval(
       seed: of the resamples.
       num_resamples: how many.
     """
-    value = metric(np.arange(len(groups)))
-    drawn = np.array([metric(rows) for rows in _resamples(groups, seed, num_resamples)])
+    return bootstrap_intervals(lambda rows: {"": metric(rows)}, groups, seed, num_resamples)[""]
+
+
+def bootstrap_intervals(
+    metrics: Callable[[np.ndarray], Mapping[str, float]],
+    groups: np.ndarray,
+    seed: int,
+    num_resamples: int = NUM_RESAMPLES,
+) -> dict[str, Interval]:
+    """Returns metrics of all rows, by name, with their 95 % percentile intervals, all from the same resamples.
+
+    Arguments:
+      metrics: maps row numbers `[M]`, ascending and with repetitions, to values by name; see `bootstrap_interval`.
+      groups, seed, num_resamples: see there.
+    """
+    values = metrics(np.arange(len(groups)))
+    drawn = [metrics(rows) for rows in _resamples(groups, seed, num_resamples)]
+    return {
+        name: _percentile_interval(value, np.array([each[name] for each in drawn])) for name, value in values.items()
+    }
+
+
+def _percentile_interval(value: float, drawn: np.ndarray) -> Interval:
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(value) or not len(drawn):
         return Interval(value, float("nan"), float("nan"))
@@ -113,12 +134,10 @@ def patient_groups(patient_ids: np.ndarray) -> np.ndarray:
 
 
 def _resamples(groups: np.ndarray, seed: int, num_resamples: int) -> Iterator[np.ndarray]:
+    """Yields ascending row numbers: every row as often as its group is drawn."""
     rng = np.random.default_rng(seed)
-    order = np.argsort(groups, kind="stable")
-    sizes = np.unique(groups, return_counts=True)[1]
-    starts = np.cumsum(sizes) - sizes
+    codes = np.unique(groups, return_inverse=True)[1]
+    count = codes.max(initial=-1) + 1
     for _ in range(num_resamples):
-        drawn = rng.integers(0, len(sizes), size=len(sizes))
-        lengths = sizes[drawn]
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        yield order[np.repeat(starts[drawn], lengths) + within]
+        times = np.bincount(rng.integers(0, count, size=count), minlength=count)
+        yield np.repeat(np.arange(len(codes)), times[codes])

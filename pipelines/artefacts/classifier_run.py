@@ -1,6 +1,6 @@
 """The run of train_classifier: its settings, its report, and the classifiers of its folds with their best weights."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import keras
 
@@ -20,7 +20,7 @@ from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed, SyntheticProvenance
 
 COMMAND = "train_classifier"
-BEST_WEIGHTS_FILE, OOF_FILE = "best.weights.h5", "oof.csv"
+BEST_WEIGHTS_FILE, OOF_FILE, OOF_KAGGLE_FILE = "best.weights.h5", "oof.csv", "oof_kaggle.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Str
         "side in pixels that every image, also of the baseline, is reduced to and compressed at, where real and "
         "synthetic ones are stored in different sizes; 0: none",
     )
+    target: str = setting("", "class that is 1 in oof_kaggle.csv (default: the last class)", same_baseline=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,8 +83,16 @@ class SyntheticSet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Priors:
+    """The fraction of each class in a training, by what each image counted, and among its real images alone."""
+
+    trained: tuple[float, ...]
+    real: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassifierReport:
-    """The report of train_classifier; of folds by their number, as text."""
+    """The report of train_classifier; of folds by their number, as text. Earlier versions have no `priors`."""
 
     classes: tuple[str, ...]
     folds: tuple[int, ...]
@@ -96,6 +105,7 @@ class ClassifierReport:
     folds_fingerprint: str
     source_fingerprint: str = ""
     synthetic: dict[str, tuple[SyntheticSet, ...]]
+    priors: dict[str, Priors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Comparisons of classifiers with and without synthetic images, and the report that holds them."""
 
 import json
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from melgan.metrics.cross_validation import MEAN_AUC, cross_validation_metrics
+from melgan.metrics.classification import macro_auc
+from melgan.metrics.cross_validation import mean_over_folds
+from melgan.metrics.delong import Area, mean_area
 from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
 from pipelines.artefacts.classifier_run import OOF_FILE, ClassifierRun, TrainClassifierConfig
 from pipelines.artefacts.predictions import read_predictions, scores
@@ -20,7 +24,8 @@ from tfrecords_tools.foundation.settings import baseline_settings, differences
 class Comparison:
     """The difference in AUC, mean of the folds, of a classifier with synthetic images from its baseline without.
 
-    It is of the images of both.
+    It is of the images of both. Standard error and p-value are those of DeLong, with the images of a patient as a
+    cluster; NaN for more than two classes.
     """
 
     baseline: str = stored("without")
@@ -30,6 +35,8 @@ class Comparison:
     low: float
     high: float
     images: int
+    standard_error: float = math.nan
+    p_value: float = math.nan
 
     @property
     def interval(self) -> Interval:
@@ -74,25 +81,41 @@ def compare(runs: Sequence[ClassifierRun]) -> tuple[list[Comparison], list[NotCo
     return compared, left_out
 
 
-def auc_difference(
-    first: pd.DataFrame, second: pd.DataFrame, classes: tuple[str, ...], seed: int
-) -> tuple[Interval, int]:
-    """Returns the mean AUC of the folds of `second` less that of `first`, with its paired interval.
+@dataclass(frozen=True)
+class Pair:
+    """Two tables of out-of-fold predictions of the same images, in one order."""
 
-    Returns also how many images there are in both.
-    """
+    labels: np.ndarray
+    folds: np.ndarray
+    groups: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+    def auc_difference(self, seed: int) -> Interval:
+        """Returns the mean AUC of the folds of the second less that of the first, with its paired interval."""
+
+        def difference(rows: np.ndarray) -> float:
+            labels, folds = self.labels[rows], self.folds[rows]
+            areas = (mean_over_folds(macro_auc, labels, scored[rows], folds) for scored in (self.after, self.before))
+            return operator.sub(*areas)
+
+        return bootstrap_interval(difference, self.groups, seed)
+
+    def delong(self) -> Area:
+        """Returns the same difference with the standard error of DeLong; NaN for more than two classes."""
+        if self.after.shape[1] != 2:
+            return Area(math.nan, math.nan)
+        scored = {"scores": self.after[:, 1], "baseline": self.before[:, 1]}
+        return mean_area(self.labels == 1, folds=self.folds, groups=self.groups, **scored)
+
+
+def pair(first: pd.DataFrame, second: pd.DataFrame) -> Pair:
+    """Returns the predictions of the images that are in both of two tables."""
     tables = [table.set_index(["image_name", "label", "fold"]) for table in (first, second)]
     images = tables[0].index.intersection(tables[1].index, sort=False)
     first, second = (table.loc[images].reset_index() for table in tables)
     (labels, before), (_, after) = scores(first), scores(second)
-    folds, groups = first["fold"].to_numpy(), patient_groups(first["patient_id"].to_numpy())
-    mean_auc = cross_validation_metrics(classes)[MEAN_AUC]
-
-    def difference(rows: np.ndarray) -> float:
-        return mean_auc(labels[rows], after[rows], folds[rows]) - mean_auc(labels[rows], before[rows], folds[rows])
-
-    interval = bootstrap_interval(difference, groups, seed)
-    return interval, len(images)
+    return Pair(labels, first["fold"].to_numpy(), patient_groups(first["patient_id"].to_numpy()), before, after)
 
 
 def out_of_fold(run: ClassifierRun) -> pd.DataFrame:
@@ -102,8 +125,17 @@ def out_of_fold(run: ClassifierRun) -> pd.DataFrame:
 
 def _compare(baseline: ClassifierRun, treated: ClassifierRun) -> Comparison:
     classes = treated.report.classes
-    interval, images = auc_difference(out_of_fold(baseline), out_of_fold(treated), classes, seed=treated.config.seed)
-    return Comparison(baseline=baseline.name, treated=treated.name, classes=classes, **asdict(interval), images=images)
+    both = pair(out_of_fold(baseline), out_of_fold(treated))
+    interval, delong = both.auc_difference(treated.config.seed), both.delong()
+    return Comparison(
+        baseline=baseline.name,
+        treated=treated.name,
+        classes=classes,
+        **asdict(interval),
+        images=len(both.labels),
+        standard_error=delong.standard_error,
+        p_value=delong.p_value,
+    )
 
 
 def _differences(baseline: ClassifierRun, treated: ClassifierRun) -> str:

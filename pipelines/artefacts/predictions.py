@@ -1,13 +1,15 @@
 """Tables of predictions: how they are made, read and evaluated."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from melgan.classifiers.prediction import Predictor
+from melgan.metrics.classification import METRICS
 from melgan.metrics.cross_validation import cross_validation_metrics
-from melgan.metrics.intervals import Interval, bootstrap_interval, patient_groups
+from melgan.metrics.intervals import Interval, bootstrap_intervals, draw_parts, jackknife_interval, patient_groups
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.shards import READ_BATCH, Shards
 from tfrecords_tools.csv_tables import read_table
@@ -77,11 +79,34 @@ def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return table["label"].to_numpy(), table.drop(columns=KEY_COLUMNS).to_numpy()
 
 
+def kaggle_table(table: pd.DataFrame, classes: Sequence[str], target: str) -> pd.DataFrame:
+    """Returns out-of-fold predictions of one class as public notebooks have them: `image_name,target,pred,fold`."""
+    columns = {
+        "image_name": table["image_name"],
+        "target": (table["label"] == list(classes).index(target)).astype(int),
+        "pred": table[probability_columns([target])[0]],
+        "fold": table["fold"],
+    }
+    return pd.DataFrame(columns)
+
+
 def evaluate_predictions(table: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Interval]:
-    """Returns every metric of out-of-fold predictions with its 95 % interval, patients drawn whole."""
+    """Returns every metric of out-of-fold predictions with its 95 % interval, patients whole.
+
+    It is of the bootstrap, or of the jackknife where repeated images would bias the metric.
+    """
+    table = table.sort_values(["fold", probability_columns(classes)[-1]])  # sorted scores need no sorting again
     labels, probabilities = scores(table)
     folds, groups = table["fold"].to_numpy(), patient_groups(table["patient_id"].to_numpy())
-    return {
-        name: bootstrap_interval(lambda rows, m=metric: m(labels[rows], probabilities[rows], folds[rows]), groups, seed)
-        for name, metric in cross_validation_metrics(classes).items()
-    }
+
+    def metrics(rows: np.ndarray) -> dict[str, float]:
+        return cross_validation_metrics(labels[rows], probabilities[rows], folds[rows], classes)
+
+    intervals, parts = bootstrap_intervals(metrics, groups, seed), draw_parts(groups, len(np.unique(groups)), seed)
+    # Of one patient nothing is left.
+    left_out = [metrics(np.flatnonzero(parts != part)) for part in range(parts.max() + 1)] if parts.any() else []
+    for name in intervals:
+        if name in METRICS and not METRICS[name].allows_repetition:
+            found = jackknife_interval(intervals[name].value, [each[name] for each in left_out])
+            intervals[name] = replace(found, low=float(np.maximum(found.low, 0)))
+    return intervals

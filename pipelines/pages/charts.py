@@ -32,7 +32,10 @@ _COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#
 _LONGEST_NAME = 20  # letters
 _MOST_IN_PANEL = 10  # names of a legend; more stand below all panels
 _COLUMNS_BELOW = 4
+_MOST_COUNTED = 12  # classes of a confusion matrix whose cells have room for numbers
+_DARK = 0.55  # fraction of a cell from which on white letters can be read
 Bars = Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]
+Calibrated = Mapping[str, Sequence[tuple[float, float, float, float]]]
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -119,6 +122,49 @@ def roc_and_precision_recall(scored: Scored) -> str:
     )
     _add_legend(figure, [roc], loc="lower right")
     return _data_uri(figure)
+
+
+def calibration_and_confusion(bins: Calibrated, counts: np.ndarray, classes: Sequence[str]) -> str:
+    """Returns a reliability diagram beside a confusion matrix.
+
+    Arguments:
+      bins: name -> rows of mean probability, fraction of the class, and the bounds of its interval.
+      counts: images of each class by their most probable class `[classes, classes]`.
+      classes: their names.
+    """
+    figure, (calibration, confusion) = _figure(2, height=max(3.6, 0.4 * len(classes) + 0.8))
+    _draw_calibration(calibration, bins)
+    _draw_confusion(confusion, counts, list(map(literal, classes)))
+    _add_legend(figure, [calibration], loc="lower right")
+    return _data_uri(figure)
+
+
+def _draw_calibration(axes: Axes, bins: Calibrated) -> None:
+    for colour, (name, rows) in zip(_cycle(len(bins)), bins.items(), strict=True):
+        mean, fraction, low, high = np.array(rows).T
+        reach = np.maximum([fraction - low, high - fraction], 0)
+        style = {"marker": "o", "markersize": 3.5, "linewidth": 1.2, "elinewidth": 0.8}
+        axes.errorbar(mean, fraction, reach, color=colour, label=literal(name), **style)
+    highest = max(max(mean, high) for rows in bins.values() for mean, _, _, high in rows)
+    limits = (-0.02 * highest, min(1.05 * highest, 1.02))
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
+    axes.set(title="Calibration", xlabel="probability, mean of a bin", ylabel="fraction of the class")
+    axes.set(xlim=limits, ylim=limits)
+
+
+def _draw_confusion(axes: Axes, counts: np.ndarray, names: Sequence[str]) -> None:
+    """Draws the fractions of each row as colours and, unless there are too many classes, the counts with them."""
+    fractions, size = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), 8 if len(names) < 7 else 6
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts) if len(names) <= _MOST_COUNTED else ():
+        text, ink = f"{count}\n{fractions[row, column]:.0%}", "white" if fractions[row, column] > _DARK else "black"
+        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
+    axes.set_xticks(
+        range(len(names)), names, rotation=0 if len(names) < 3 else 45 if len(names) < 7 else 90, fontsize=size
+    )
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set(title="Confusion", xlabel="most probable class", ylabel="class")
+    axes.grid(visible=False)
 
 
 def literal(name: str) -> str:

@@ -2,15 +2,28 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from sklearn.metrics import confusion_matrix
 
+from melgan.metrics.calibration import equal_mass_bins
+from melgan.metrics.classification import PARTIAL_AUC_ABOVE
 from melgan.metrics.cross_validation import ranks_within_folds
+from melgan.metrics.delong import mean_area
+from melgan.metrics.intervals import fraction_interval, patient_groups
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
-from pipelines.artefacts.predictions import scores
+from pipelines.artefacts.predictions import probability_columns, scores
 from pipelines.pages import charts
-from pipelines.pages.page import Picture, Section, Table, interval_text
+from pipelines.pages.page import Picture, Section, Table, interval_text, number_text
+
+_BINS_DRAWN = 10
+_CALIBRATION_AND_CONFUSION = (
+    f"Left: how often images are of the class, in {_BINS_DRAWN} bins of equally many, over all folds, with 95 % "
+    "intervals; dotted: as often as the probability says. Right: images of each class by their most probable class, "
+    "and the fraction of the row"
+)
 
 
 def classifier_section(run: ClassifierRun) -> Section:
@@ -21,7 +34,13 @@ def classifier_section(run: ClassifierRun) -> Section:
     table = Table(("out-of-fold metric", "value (95 % interval)"), rows)
     caption = "ROC and precision-recall over the ranks within the folds; dotted: a classifier that guesses"
     pictures = (
-        Picture(charts.roc_and_precision_recall(_scored(predictions, run.report.classes)), caption),
+        Picture(charts.roc_and_precision_recall(_scored(predictions, classes)), caption),
+        Picture(
+            charts.calibration_and_confusion(
+                _calibrated(predictions, classes), _confusion(predictions, classes), classes
+            ),
+            _CALIBRATION_AND_CONFUSION,
+        ),
         Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
     )
     matched = {"steps": "as many steps as without", "real": "as many passes over real images as without"}[config.match]
@@ -33,8 +52,24 @@ def classifier_section(run: ClassifierRun) -> Section:
         f"{reduced if config.match_resolution else ''}"
         "Metrics are means of the folds, whose models are calibrated differently. The pooled AUC is over the ranks of "
         "scores within their fold. For recall, the most probable class counts as the prediction."
+        f"{_on_chance(predictions, classes)}"
     )
     return Section(f"Classifier: {run.name}", text, (table, _fold_table(run, predictions), *pictures))
+
+
+def _on_chance(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Returns what metrics of two classes are without any skill, and how sure the AUC is, as sentences."""
+    if len(classes) != 2:
+        return ""
+    positive, folds = predictions["label"].to_numpy() == 1, predictions["fold"].to_numpy()
+    own = predictions[probability_columns(classes)[1]].to_numpy()
+    area = mean_area(positive, own, folds=folds, groups=patient_groups(predictions["patient_id"].to_numpy()))
+    return (
+        f" Of the images {positive.mean():.3f} are {classes[1]}: so much average precision has a classifier that "
+        f"guesses, and a partial AUC of {(1 - PARTIAL_AUC_ABOVE) ** 2 / 2:.2f} of at most {1 - PARTIAL_AUC_ABOVE:.2f}. "
+        f"Standard error of the mean AUC by DeLong, the images of a patient as a cluster: "
+        f"{number_text(area.standard_error)}."
+    )
 
 
 def synthetic_fraction(run: ClassifierRun) -> str:
@@ -64,6 +99,31 @@ def _scored(predictions: pd.DataFrame, classes: tuple[str, ...]) -> charts.Score
     ranks = ranks_within_folds(probabilities, predictions["fold"].to_numpy())
     wanted = [1] if len(classes) == 2 else range(len(classes))
     return {classes[label]: (labels == label, ranks[:, label]) for label in wanted}
+
+
+def _calibrated(predictions: pd.DataFrame, classes: tuple[str, ...]) -> charts.Calibrated:
+    """Returns the bins of two classes' second, or of each of more, with the interval of the fraction in each."""
+    labels, probabilities = scores(predictions)
+    groups = patient_groups(predictions["patient_id"].to_numpy())
+    wanted = [1] if len(classes) == 2 else range(len(classes))
+    return {classes[label]: _bins(labels == label, probabilities[:, label], groups) for label in wanted}
+
+
+def _bins(
+    positive: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
+) -> list[tuple[float, float, float, float]]:
+    bins, found = equal_mass_bins(probabilities, _BINS_DRAWN), []
+    for number in np.unique(bins):
+        own = bins == number
+        interval = fraction_interval(positive[own], groups[own])
+        found.append((float(probabilities[own].mean()), interval.value, interval.low, interval.high))
+    return found
+
+
+def _confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Returns the images of each class by their most probable class `[classes, classes]`."""
+    labels, probabilities = scores(predictions)
+    return confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(classes)))
 
 
 def _epoch_curves(run: ClassifierRun) -> str:

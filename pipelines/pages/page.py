@@ -1,5 +1,6 @@
 """A page of tables and pictures that needs nothing from outside."""
 
+import math
 from dataclasses import dataclass
 
 import jinja2
@@ -49,6 +50,11 @@ def interval_text(interval: Interval, signed: bool = False) -> str:
     """Returns a value with its 95 % interval as text."""
     sign = "+" if signed else ""
     return f"{interval.value:{sign}.3f} ({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"
+
+
+def number_text(value: float) -> str:
+    """Returns a number as text; a dash where it is not known."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def sentences(*texts: str) -> str:

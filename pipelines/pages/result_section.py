@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import Comparison, NotCompared
 from pipelines.pages.classifier_section import synthetic_fraction
-from pipelines.pages.page import Section, Table, interval_text, sentences
+from pipelines.pages.page import Section, Table, interval_text, number_text, sentences
 
 
 def result_section(
@@ -33,13 +33,28 @@ def comparison_section(comparisons: Sequence[Comparison]) -> list[Section]:
     """Returns classifiers with and without synthetic images, on the same images, with the paired interval."""
     if not comparisons:
         return []
-    header = ("without", "with", "images", "AUC difference (95 % interval)")
+    header = ("without", "with", "images", "AUC difference (95 % interval)", "standard error", "p")
     rows = tuple(
-        (each.baseline, each.treated, str(each.images), interval_text(each.interval, signed=True))
+        (
+            each.baseline,
+            each.treated,
+            str(each.images),
+            interval_text(each.interval, signed=True),
+            number_text(each.standard_error),
+            _p_text(each.p_value),
+        )
         for each in comparisons
     )
-    text = "The same baseline with and without synthetic images; patients are resampled whole, both classifiers alike."
+    text = (
+        "The same baseline with and without synthetic images. Interval: patients are resampled whole, both classifiers "
+        "alike. Standard error and p-value of no difference: DeLong, for two classes, the images of a patient as a "
+        "cluster. Neither knows how much a classifier changes when it is trained anew."
+    )
     return [Section("With and without synthetic images", text, (Table(header, rows),))]
+
+
+def _p_text(value: float) -> str:
+    return "< 0.001" if value < 0.001 else number_text(value)
 
 
 def _verdict(comparison: Comparison) -> str:

@@ -110,7 +110,9 @@ def test_classes_keep_their_names_in_every_document(root: Path):
     assert read_manifest(root / "_shards").classes == CLASSES
     assert read_report(root / "evaluation", EvaluationReport).scopes == ("all classes", *CLASSES)
     metrics = read_report(root / "real", ClassifierReport).metrics
-    assert set(metrics) == {"auc"} | {f"{metric}_{name}" for metric in ("auc", "recall") for name in CLASSES}
+    named = {f"{metric}_{name}" for metric in ("auc", "recall") for name in CLASSES}
+    of_all = {"mean_auc", "pooled_rank_auc", "average_precision", "brier_score", "calibration_error"}
+    assert set(metrics) == of_all | named
     assert set(read_curves(root / "$gan")["kid"]) == {"all classes", *CLASSES}
     embedded = read_embedding(root / "evaluation")
     assert set(embedded["class"]) == set(CLASSES)
@@ -128,7 +130,7 @@ def test_predictions_are_those_of_their_class_and_image(root: Path):
 def test_no_table_holds_a_formula(root: Path):
     paths = [path for path in root.rglob("*.csv") if path.parent.name not in (".test", "_shards", "submission")]
     paths += [root / "_shards" / name for name in ("rejected.csv", "duplicates.csv")]
-    assert len(paths) == 8
+    assert len(paths) == 9
     for path in paths:
         with open(path, encoding="utf-8", newline="") as file:
             cells = [cell for row in csv.reader(file) for cell in row]
@@ -141,6 +143,8 @@ def test_a_submission_names_its_images_as_kaggle_does_and_is_filled(root: Path):
     predicted, filled = table["target"][:-1], table["target"].iloc[-1]
     assert filled == pytest.approx(predicted.mean())
     written = read_report(root / "submission", SubmissionReport)
+    (member,) = written.members
+    pd.testing.assert_frame_equal(pd.read_csv(root / "submission" / member.predictions, keep_default_na=False), table)
     assert (written.label, written.filled, written.filled_images) == ("label", 1, TEST_IMAGES[-1:])
 
 

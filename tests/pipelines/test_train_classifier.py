@@ -6,13 +6,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipelines import train_classifier
-from pipelines.artefacts.classifier_run import TrainClassifierConfig
-from pipelines.train_classifier import class_fractions
+from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig
+from pipelines.contract.workdir import read_report
+from pipelines.train_classifier import class_fractions, trained_fractions
 from tests.pipelines.artefacts.made_up_shards import SHARDS
-from tfrecords_tools.foundation.errors import Preempted
+from tfrecords_tools.foundation.errors import CommandError, Preempted
 
 CONFIG = TrainClassifierConfig(shards="shards", workdir="run", synthetic=("synthetic",), synthetic_fraction=0.25)
 
@@ -24,6 +26,37 @@ def test_classes_weigh_by_all_images_that_are_shown_by_hand():
     np.testing.assert_allclose(class_fractions(CONFIG, (30, 10), [synthetic]), [9 / 16, 7 / 16])
     np.testing.assert_allclose(class_fractions(CONFIG, (30, 10), [SHARDS, synthetic]), [22.5 / 36, 13.5 / 36], atol=0.1)
     np.testing.assert_allclose(class_fractions(CONFIG, (30, 10), []), [0.75, 0.25])
+
+
+def test_the_mix_of_a_training_is_written_down_with_that_of_its_real_images(classifier, mixed_classifier):
+    """A fifth of what the mixed one sees are malignant synthetic images."""
+    plain, mixed = (read_report(folder, ClassifierReport).priors for folder in (classifier, mixed_classifier))
+    assert set(plain) == {"0", "1"}
+    assert plain["0"].trained == pytest.approx(plain["0"].real)
+    assert sum(plain["0"].real) == pytest.approx(1)
+    assert mixed["0"].real == plain["0"].real
+    assert mixed["0"].trained == pytest.approx([0.8 * plain["0"].real[0], 0.8 * plain["0"].real[1] + 0.2])
+
+
+def test_public_notebooks_find_out_of_fold_predictions_as_they_know_them(classifier):
+    own, known = (pd.read_csv(classifier / name) for name in ("oof.csv", "oof_kaggle.csv"))
+    assert known.columns.tolist() == ["image_name", "target", "pred", "fold"]
+    assert known["pred"].tolist() == own["probability malignant"].tolist()
+    assert known["target"].tolist() == own["label"].tolist()
+
+
+def test_a_target_that_is_no_class_is_refused_before_any_work(shards, tmp_path):
+    config = TrainClassifierConfig(shards=str(shards), workdir=str(tmp_path / "run"), target="cancer")
+    with pytest.raises(CommandError, match="--target=cancer.*benign, malignant"):
+        train_classifier.run(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_classes_change_the_mix_of_a_training():
+    """3 : 1 with class_balance 1 counts as 1 : 1, with 1/2 as the roots."""
+    for balance, expected in ((0.0, [0.75, 0.25]), (1.0, [0.5, 0.5]), (0.5, np.sqrt([0.75, 0.25]) / (0.75**0.5 + 0.5))):
+        config = TrainClassifierConfig(shards="shards", workdir="run", class_balance=balance)
+        np.testing.assert_allclose(trained_fractions(config, np.array([0.75, 0.25])), expected)
 
 
 @pytest.mark.parametrize("sent", [False, True])

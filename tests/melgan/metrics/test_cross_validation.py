@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from melgan.metrics.classification import AUC, classification_metrics
+from melgan.metrics.classification import AUC, classification_metrics, macro_auc
 from melgan.metrics.cross_validation import (
     MEAN_AUC,
     POOLED_RANK_AUC,
@@ -21,7 +21,7 @@ SCORES = np.stack([1 - MALIGNANT, MALIGNANT], axis=1)
 
 
 def value(name: str, labels=LABELS, scores=SCORES, folds=FOLDS) -> float:
-    return cross_validation_metrics(CLASSES)[name](labels, scores, folds)
+    return cross_validation_metrics(labels, scores, folds, CLASSES)[name]
 
 
 def test_the_mean_area_is_that_of_the_folds_by_hand():
@@ -35,9 +35,9 @@ def test_the_pooled_area_is_over_ranks_by_hand():
 
 
 def test_the_scores_of_a_fold_may_be_of_any_scale():
-    plain = classification_metrics(CLASSES)[AUC](LABELS, SCORES)
+    plain = macro_auc(LABELS, SCORES)
     shifted = np.where(FOLDS[:, None] == 1, SCORES + [[-0.5, 0.5]], SCORES)
-    assert classification_metrics(CLASSES)[AUC](LABELS, shifted) != pytest.approx(plain)
+    assert macro_auc(LABELS, shifted) != pytest.approx(plain)
     for name in (MEAN_AUC, POOLED_RANK_AUC, "sensitivity_at_0.80_specificity"):
         assert value(name, scores=shifted) == pytest.approx(value(name))
 
@@ -50,17 +50,23 @@ def test_a_fold_without_a_class_does_not_count():
 
 def test_folds_count_alike_whatever_their_size():
     folds = np.array([0, 0, 1, 1, 1, 1, 1, 1])
-    mean = mean_over_folds(lambda labels, scores: float(scores[0, 1]))
-    assert mean(LABELS, SCORES, folds) == pytest.approx((0.6 + 0.7) / 2)
+    mean = mean_over_folds(lambda labels, scores: float(scores[0, 1]), LABELS, SCORES, folds)
+    assert mean == pytest.approx((0.6 + 0.7) / 2)
+
+
+def test_calibration_is_that_of_each_model():
+    """Two models of which one says too much and the other too little are not calibrated together."""
+    scores = np.where(FOLDS == 0, 0.7, 0.3)
+    assert value("calibration_error", scores=np.stack([1 - scores, scores], axis=1)) == pytest.approx(0.2)
+    assert value("brier_score", scores=np.stack([1 - scores, scores], axis=1)) == pytest.approx((0.49 + 0.09) / 2)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ("ring", "trophozoite", "schizont")])
 def test_one_fold_has_the_metrics_of_its_predictions(classes):
     rng = np.random.default_rng(0)
     labels, scores = rng.integers(0, len(classes), 50), rng.dirichlet(np.ones(len(classes)), 50)
-    expected = {name: metric(labels, scores) for name, metric in classification_metrics(classes).items()}
-    metrics = cross_validation_metrics(classes)
-    assert next(iter(metrics)) == MEAN_AUC
-    found = {name: metric(labels, scores, np.zeros(50, int)) for name, metric in metrics.items()}
-    assert found.pop(MEAN_AUC) == found.pop(POOLED_RANK_AUC) == pytest.approx(expected.pop(AUC))
+    expected = classification_metrics(labels, scores, classes)
+    found = cross_validation_metrics(labels, scores, np.zeros(50, int), classes)
+    assert next(iter(found)) == MEAN_AUC
+    assert found.pop(MEAN_AUC) == pytest.approx(found.pop(POOLED_RANK_AUC)) == pytest.approx(expected.pop(AUC))
     assert found == expected

@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from melgan.metrics.delong import mean_area
 from melgan.metrics.intervals import Interval
 from pipelines import report
 from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig, read_classifier_run
-from pipelines.artefacts.comparisons import NotCompared, ReportReport, auc_difference, compare
+from pipelines.artefacts.comparisons import Comparison, NotCompared, ReportReport, compare, pair
 from pipelines.artefacts.epochs import Epoch, series_of_fold
 from pipelines.artefacts.metrics_file import MetricsWriter
 from pipelines.contract.workdir import open_workdir, read_report
+from pipelines.pages.result_section import comparison_section
 from pipelines.report import ReportConfig, make_sections
+from tfrecords_tools.foundation.documents import as_plain, from_plain
 
 CLASSES = ("benign", "malignant")
 BASELINE = {"shards": "shards", "num_folds": 2, "folds": ("0",), "epochs": 1}
@@ -150,13 +153,18 @@ def test_a_run_from_before_a_setting_came_is_compared_with_one_that_has_its_defa
 
 def test_the_difference_is_that_of_the_areas_on_the_images_of_both():
     first, second = predictions(1), predictions(3)
-    interval, images = auc_difference(first, second.iloc[10:], CLASSES, seed=0)
-    assert images == 50
+    both = pair(first, second.iloc[10:])
+    interval = both.auc_difference(seed=0)
+    assert len(both.labels) == 50
     areas = [_area(table.iloc[10:]) for table in (first, second)]
     assert interval.value == pytest.approx(areas[1] - areas[0], abs=1e-9)
     assert interval.low <= interval.value <= interval.high
-    same, _ = auc_difference(first, first, CLASSES, seed=0)
-    assert same == Interval(0.0, 0.0, 0.0)
+    assert both.delong().value == pytest.approx(interval.value)
+    # A normal interval is as wide as that of the bootstrap.
+    assert 2 * 1.96 * both.delong().standard_error == pytest.approx(interval.high - interval.low, rel=0.15)
+    same = pair(first, first)
+    assert same.auc_difference(seed=0) == Interval(0.0, 0.0, 0.0)
+    assert same.delong().p_value == 1.0
 
 
 def test_a_class_may_be_called_like_another_with_an_ending():
@@ -164,7 +172,23 @@ def test_a_class_may_be_called_like_another_with_an_ending():
     columns = {"probability benign": "probability a", "probability malignant": "probability a_second"}
     first, second = predictions(1), predictions(3)
     renamed = [table.rename(columns=columns) for table in (first, second)]
-    assert auc_difference(*renamed, ("a", "a_second"), seed=0) == auc_difference(first, second, CLASSES, seed=0)
+    assert pair(*renamed).auc_difference(seed=0) == pair(first, second).auc_difference(seed=0)
+
+
+def test_of_more_than_two_classes_there_is_no_standard_error(tmp_path):
+    tables = [predictions(seed).assign(**{"probability other": 0.1}) for seed in (1, 3)]
+    assert np.isnan(pair(*tables).delong().p_value)
+    unknown = Comparison(baseline="a", treated="b", classes=(), value=0.1, low=0.0, high=0.2, images=5)
+    ((row,),) = [section.items[0].rows for section in comparison_section([unknown])]
+    assert row[-2:] == ("-", "-")
+
+
+def test_a_comparison_without_a_p_value_is_of_an_earlier_version_and_read(tmp_path):
+    folders = [finish(tmp_path / "real", BASELINE), finish(tmp_path / "mixed", MIXED, seed=3)]
+    (made,) = make_sections(folders)[1].comparisons
+    assert 0 < made.p_value < 1
+    plain = {name: value for name, value in as_plain(made).items() if name not in ("standard_error", "p_value")}
+    assert np.isnan(from_plain(Comparison, plain).p_value)
 
 
 def _area(table: pd.DataFrame) -> float:
@@ -179,3 +203,16 @@ def test_a_comparison_of_a_report_is_read_as_it_was_written(tmp_path):
     (comparison,) = read_report(tmp_path / "report", ReportReport).comparisons
     assert comparison == compare(runs_of(*folders))[0][0]
     assert replace(comparison, images=0).interval == Interval(comparison.value, comparison.low, comparison.high)
+
+
+def test_the_section_of_a_classifier_tells_what_chance_gives_and_how_sure_its_area_is(tmp_path):
+    (section,) = [
+        section
+        for section in make_sections([finish(tmp_path / "real", BASELINE)])[0]
+        if section.title == "Classifier: real"
+    ]
+    assert "0.333 are malignant" in section.text  # every third image
+    assert "0.02 of at most 0.20" in section.text
+    found = pair(*[predictions(1)] * 2)
+    area = mean_area(found.labels == 1, found.after[:, 1], folds=found.folds, groups=found.groups)
+    assert f"{area.standard_error:.3f}" in section.text

@@ -52,7 +52,12 @@ def _roc(names):
     return charts.roc_and_precision_recall(dict.fromkeys(names, scored))
 
 
-DRAWINGS = pytest.mark.parametrize("draw", [_bars, _curves, _intervals, _embedding, _roc])
+def _calibration(names):
+    bins = {name: [(0.1, 0.2, 0.1, 0.3), (0.5, 0.4, 0.3, 0.5)] for name in names}
+    return charts.calibration_and_confusion(bins, np.eye(len(names), dtype=int), names)
+
+
+DRAWINGS = pytest.mark.parametrize("draw", [_bars, _curves, _intervals, _embedding, _roc, _calibration])
 
 
 @DRAWINGS
@@ -66,3 +71,9 @@ def test_long_and_many_names_leave_room_for_the_chart(draw, recwarn):
     found = texts(draw([*(f"class {number}" for number in range(30)), "y" * 250]))
     assert {f"class {number}" for number in range(30)} | {"y" * 10 + "…" + "y" * 10} <= set(found)
     assert not recwarn.list
+
+
+def test_cells_of_a_confusion_tell_images_and_the_fraction_of_their_class():
+    counts = np.array([[3, 1], [0, 0]])
+    found = texts(charts.calibration_and_confusion({"b": [(0.1, 0.2, 0.1, 0.3)]}, counts, ("a", "b")))
+    assert {"3", "75%", "1", "25%", "0", "0%"} <= {word for text in found for word in text.split()}

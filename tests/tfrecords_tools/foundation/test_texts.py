@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfrecords_tools.foundation.texts import first_names, has_control_characters, in_one_line
+from tfrecords_tools.foundation.texts import as_file_name, first_names, has_control_characters, in_one_line
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,23 @@ def test_marks_of_the_direction_of_writing_are_no_control_characters():
 def test_of_many_names_the_first_are_listed():
     assert first_names(["a", "b", "c"], 3) == "a, b, c"
     assert first_names(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("real_only-2", "real_only-2"),
+        ("../../etc/passwd", "______etc_passwd"),
+        ("..", "__"),
+        ("a\\b:c*?\n\x00", "a_b_c____"),
+        ("Läsion 黒色腫", "Läsion_黒色腫"),
+        ("l\udce9sion", "l_sion"),
+        ("", ""),
+    ],
+)
+def test_a_file_name_leads_nowhere(text, name):
+    assert as_file_name(text) == name
+
+
+def test_a_file_name_is_short_enough_for_a_file_system(tmp_path):
+    (tmp_path / f"predictions_100_{as_file_name('𠀀' * 300)}.csv").touch()
