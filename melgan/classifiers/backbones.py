@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 from melgan.classifiers.efficientnet import efficientnet
-from melgan.classifiers.efficientnet_lite import LITE0, LITE1, LITE2, efficientnet_lite
+from melgan.pretrained.efficientnet_lite import LITE0, LITE1, LITE2, efficientnet_lite
 from tfrecords_tools.foundation.errors import ConfigError
 
 # Keras ships a momentum of 0.99, with which moving statistics lag hundreds of steps behind the weights.

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.classifiers.efficientnet_lite import LITE0, imagenet_classifier
+from melgan.pretrained.efficientnet_lite import LITE0, imagenet_classifier
 from tfrecords_tools.foundation.errors import ConfigError
 
 _PIXEL_SIDE = 32

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from melgan.classifiers.torch_file import read_torch_file
+from melgan.pretrained.torch_file import read_torch_file
 from tfrecords_tools.foundation.errors import DataError
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -93,7 +93,7 @@ def test_a_file_with_another_digest_is_not_parsed(tmp_path, monkeypatch):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    monkeypatch.setattr("melgan.classifiers.torch_file._Unpickler", None)
+    monkeypatch.setattr("melgan.pretrained.torch_file._Unpickler", None)
     with pytest.raises(DataError, match=f"{path}.*{hashlib.sha256(content).hexdigest()}.*{sha256}"):
         read_torch_file(path, sha256)
 

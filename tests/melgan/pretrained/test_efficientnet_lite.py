@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from melgan.classifiers import efficientnet_lite as lites
-from melgan.classifiers.efficientnet_lite import LITE0, LITE1, LITE2, efficientnet_lite, imagenet_classifier
 from melgan.metrics.extractors import EXTRACTORS, resize
+from melgan.pretrained import efficientnet_lite as lites
+from melgan.pretrained.efficientnet_lite import LITE0, LITE1, LITE2, efficientnet_lite, imagenet_classifier
 from tfrecords_tools.foundation.errors import ConfigError
 
 PALACE, DAISY, UNIFORM = 698, 985, 652  # of the 1,000 classes

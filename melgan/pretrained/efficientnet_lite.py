@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from melgan.classifiers.torch_file import read_torch_file
+from melgan.pretrained.torch_file import read_torch_file
 from tfrecords_tools.foundation.errors import ConfigError, DataError
 
 _VERSION = "0.1.0"  # of the wheels
