@@ -5,11 +5,11 @@ kept; auxiliary targets; dihedral views averaged in prediction. He et al. 2019, 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.auxiliary import auxiliary_losses, auxiliary_targets
@@ -20,13 +20,13 @@ from melgan.classifiers.network import build_classifier
 from melgan.classifiers.prediction import Predictor
 from melgan.classifiers.targets import balancing_weights, class_losses
 from melgan.training.averaging import update_average, warmed_up_decay
-from melgan.training.compiling import compiles, reason_not_to_compile
+from melgan.training.compiling import can_compile, compiles
 from melgan.training.distribution import per_replica_batch_size
 from melgan.training.precision import adam_of, apply_gradients, layers_computing_in, loss_scale_of, resolve_precision
 from melgan.training.randomness import draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.stepping import Metrics, Program, make_program
-from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.errors import look_up
 from tfrecords_tools.foundation.metadata import MISSING, PROPERTIES
 from tfrecords_tools.foundation.settings import require
 
@@ -143,13 +143,8 @@ class ClassifierTrainer:
         batch |= {"targets": tf.zeros([size, len(self._class_weights)])}
         variables = [variable.value for of in (self._model, self._optimizer) for variable in of.variables]
         take_step = tf.function(self._take_step, autograph=False, jit_compile=True)
-        reason = reason_not_to_compile(
-            lambda: self._strategy.run(take_step, args=(batch, tf.zeros([], tf.int64))), variables
-        )
-        if reason and self._config.xla == "on":
-            raise ConfigError(f"xla is 'on', but XLA cannot compile this training ({reason}); use auto or off")
-        if reason:
-            logging.warning("XLA cannot compile this training (%s); it goes on without", reason)
+        run = partial(self._strategy.run, take_step, args=(batch, tf.zeros([], tf.int64)))
+        if not can_compile(run, variables, self._config.xla):
             self._compiles = False
             self._program = self._make_program()
 

@@ -28,7 +28,7 @@ from melgan.gans.step import GanStep
 from melgan.layers.box_map import MAX_BOXES
 from melgan.layers.spectral import advance_power_iterations
 from melgan.training.averaging import copy_values, update_average
-from melgan.training.compiling import compiles, reason_not_to_compile
+from melgan.training.compiling import can_compile, compiles
 from melgan.training.distribution import per_replica_batch_size
 from melgan.training.precision import (
     adam_of,
@@ -43,7 +43,6 @@ from melgan.training.randomness import Draws, draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.schedules import Schedules
 from melgan.training.stepping import Metrics, Program, make_program
-from tfrecords_tools.foundation.errors import ConfigError
 
 # Gradients, and this replica's part of each term.
 Gradients = tuple[list[tf.Tensor], Metrics]
@@ -224,11 +223,7 @@ class GanTrainer:
             batch["boxes"] = tf.zeros([size, MAX_BOXES, 4])
         batches = [batch] * self.batches_per_step
         take_step = partial(self._replica_step, number, batches, tf.zeros([], tf.int64))
-        reason = reason_not_to_compile(lambda: self._strategy.run(take_step), self._assigned_in_steps)
-        if reason and self.config.xla == "on":
-            raise ConfigError(f"xla is 'on', but XLA cannot compile this training ({reason}); use auto or off")
-        if reason:
-            logging.warning("XLA cannot compile this training (%s); it goes on without", reason)
+        if not can_compile(lambda: self._strategy.run(take_step), self._assigned_in_steps, self.config.xla):
             self._compiles = False
             self._levels = self._make_levels()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from absl import logging
 
 from tfrecords_tools.foundation.errors import ConfigError
 
@@ -28,6 +29,25 @@ def compiles(xla: str, strategy: tf.distribute.Strategy) -> bool:
     if xla == "auto":
         return one_device and bool(tf.config.list_physical_devices("GPU"))
     return xla == "on"
+
+
+def can_compile(run: Callable[[], object], variables: Sequence[tf.Variable], xla: str) -> bool:
+    """Runs compiled functions once; returns whether XLA can compile them, and warns if it cannot.
+
+    Arguments:
+      run: see `reason_not_to_compile`.
+      variables: see there.
+      xla: the setting; `on` insists.
+
+    Raises:
+      ConfigError: if it cannot, and the user insists.
+    """
+    reason = reason_not_to_compile(run, variables)
+    if reason and xla == "on":
+        raise ConfigError(f"xla is 'on', but XLA cannot compile this training ({reason}); use auto or off")
+    if reason:
+        logging.warning("XLA cannot compile this training (%s); it goes on without", reason)
+    return not reason
 
 
 def reason_not_to_compile(run: Callable[[], object], variables: Sequence[tf.Variable]) -> str:
