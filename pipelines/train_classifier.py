@@ -4,10 +4,10 @@
     python -m pipelines.train_classifier --shards=SHARDS --workdir=MIXED --synthetic='SYNTHETIC_{fold}' \\
         --synthetic_fraction=0.3
 
-Writes fold<k>/best.weights.h5 (the epoch with the best validation AUC), fold<k>/predictions.csv, oof.csv (all
-out-of-fold predictions), oof_kaggle.csv (those of one class, as image_name,target,pred,fold), metrics.jsonl and
-tensorboard/. Synthetic images never enter validation, and a synthetic shard whose generator saw a shard of the
-validation fold is refused.
+Writes fold<k>/best.weights.h5 (of the epoch with the best validation AUC, or of the last: --select),
+fold<k>/predictions.csv, oof.csv (all out-of-fold predictions), oof_kaggle.csv (those of one class, as
+image_name,target,pred,fold), metrics.jsonl and tensorboard/. Synthetic images never enter validation, and a synthetic
+shard whose generator saw a shard of the validation fold is refused.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -25,7 +25,6 @@ from melgan.classifiers.augmentation import AUGMENTATIONS
 from melgan.classifiers.backbones import BACKBONES
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.mixing import MIXINGS
-from melgan.classifiers.targets import balancing_weights
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
@@ -51,9 +50,9 @@ from pipelines.artefacts.classifier_run import (
     TrainClassifierConfig,
     open_classifier_run,
 )
-from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, series_of_fold
+from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, selected_epoch, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.artefacts.mixing import require_stored_alike
+from pipelines.artefacts.mixing import class_fractions, require_stored_alike, trained_fractions
 from pipelines.artefacts.predictions import (
     evaluate_predictions,
     kaggle_table,
@@ -158,10 +157,12 @@ class FoldTraining:
         images_per_epoch = self._streams[0].shards.num_records * config.images_per_real_image
         self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
-        class_counts = images_per_epoch * class_fractions(config, shards.class_counts(training), synthetic)
+        shown = class_fractions(shards.class_counts(training), synthetic, config.synthetic_fraction)
         with surroundings.strategy.scope():
             network = None if teacher is None else teacher.load(fold)
-        self._trainer = ClassifierTrainer(config, class_counts, self._total_steps, surroundings.strategy, network)
+        self._trainer = ClassifierTrainer(
+            config, images_per_epoch * shown, self._total_steps, surroundings.strategy, network
+        )
         self._driver: Driver | None = None
 
     def start(self) -> Driver:
@@ -175,7 +176,7 @@ class FoldTraining:
         return self._driver
 
     def complete(self) -> None:
-        """Writes the predictions of the best epoch."""
+        """Writes the predictions of the epoch that was selected."""
         if not self._surroundings.writable:
             return
         load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
@@ -214,13 +215,13 @@ class FoldTraining:
         )
 
     def _evaluate_epoch(self, step: int) -> None:
-        """Evaluates the averaged weights on the validation fold, by one view, and keeps them if they are the best."""
+        """Evaluates the averaged weights on the validation fold, by one view, and keeps those that are selected."""
         if step % self._steps_per_epoch or not self._surroundings.writable:
             return  # a checkpoint on request, in mid-epoch; or another worker does it
         table = self._predict(views=1)
         validation = classification_metrics(*scores(table), self._shards.classes)
         epoch = Epoch(number=step // self._steps_per_epoch, step=step, validation=validation)
-        if best_epoch([*self._epochs(), epoch]) is epoch:
+        if selected_epoch([*self._epochs(), epoch], self._config.select) is epoch:
             with written_whole(self._folder / BEST_WEIGHTS_FILE) as unfinished:
                 self._trainer.average_model.save_weights(unfinished)
         self._driver.write(step, epoch.as_metrics())
@@ -257,24 +258,6 @@ def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shar
     return [Stream(shards=real, fraction=1 - fraction), Stream(shards=shards, fraction=fraction)]
 
 
-def class_fractions(
-    config: TrainClassifierConfig, real_counts: Sequence[int], synthetic: Sequence[Shards]
-) -> np.ndarray:
-    """Returns which fraction of the images that are shown in training is of each class `[num_classes]`.
-
-    Arguments:
-      config: has the fraction of synthetic images.
-      real_counts: real training images of each class `[num_classes]`.
-      synthetic: the synthetic shards.
-    """
-    fractions = np.asarray(real_counts) / sum(real_counts)
-    if not synthetic:
-        return fractions
-    counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in synthetic], axis=0)
-    fraction = config.synthetic_fraction
-    return (1 - fraction) * fractions + fraction * counts / counts.sum()
-
-
 def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRun:
     """Returns the run whose classifiers teach, of which none has seen an image that the one it teaches is validated on.
 
@@ -297,15 +280,10 @@ def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRu
     return teacher
 
 
-def trained_fractions(config: TrainClassifierConfig, shown: np.ndarray) -> np.ndarray:
-    """Returns which fraction of the loss is of each class `[num_classes]`, from the fractions that are shown."""
-    counted = shown * balancing_weights(shown, config.class_balance)
-    return counted / counted.sum()
-
-
 def _priors(config: TrainClassifierConfig, shards: Shards, synthetic: Sequence[Shards], fold: int) -> Priors:
     real = shards.class_counts(split_fold(shards.manifest, config.num_folds, fold)[0])
-    trained = trained_fractions(config, class_fractions(config, real, synthetic))
+    shown = class_fractions(real, synthetic, config.synthetic_fraction)
+    trained = trained_fractions(shown, config.class_balance)
     return Priors(trained=tuple(trained.tolist()), real=tuple((np.array(real) / sum(real)).tolist()))
 
 
@@ -330,15 +308,15 @@ def _complete(
     write_table(workdir.path / OOF_FILE, oof)
     write_table(workdir.path / OOF_KAGGLE_FILE, kaggle_table(oof, shards.classes, config.target or shards.classes[-1]))
     metrics = evaluate_predictions(oof, shards.classes, config.seed)
-    best = {str(fold): best_epoch(read_epochs(workdir.path, fold)) for fold in folds}
+    selected = {str(fold): selected_epoch(read_epochs(workdir.path, fold), config.select) for fold in folds}
     workdir.complete(
         ClassifierReport(
             classes=shards.classes,
             folds=folds,
             images=len(oof),
             metrics=metrics,
-            best_epochs={fold: epoch.number for fold, epoch in best.items()},
-            fold_auc={fold: epoch.auc for fold, epoch in best.items()},
+            best_epochs={fold: epoch.number for fold, epoch in selected.items()},
+            fold_auc={fold: epoch.auc for fold, epoch in selected.items()},
             shards=absolute(shards.folder),
             shards_digest=digest(shards.folder),
             folds_fingerprint=shards.manifest.folds_fingerprint,

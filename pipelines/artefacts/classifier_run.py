@@ -9,6 +9,7 @@ from melgan.classifiers.network import build_classifier
 from melgan.metrics.cross_validation import MEAN_AUC
 from melgan.metrics.intervals import Interval
 from melgan.training.weights import load_weights
+from pipelines.artefacts.epochs import SELECTIONS
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
 from pipelines.contract.strategy_settings import StrategySettings
@@ -37,6 +38,11 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Str
     synthetic_fraction: float = setting(0.0, "fraction of synthetic images in every batch", same_baseline=False)
     teacher: str = setting(
         "", "classifier run, on the same folds, from whose predictions each fold's classifier learns too", is_path=True
+    )
+    select: str = setting(
+        "best",
+        "epoch that is kept: best by the validation AUC, which flatters it a little, or the last",
+        choices=tuple(SELECTIONS),
     )
     match: str = setting(
         "steps",

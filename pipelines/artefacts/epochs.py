@@ -1,7 +1,7 @@
 """Evaluations of a classifier after each epoch, as lines of metrics.jsonl."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,14 @@ def read_epochs(folder: Path, fold: int) -> list[Epoch]:
     ]
 
 
+def selected_epoch(epochs: Sequence[Epoch], select: str) -> Epoch:
+    """Returns the epoch that is kept, `best` or `last`; no choice by the validation images flatters the last."""
+    return SELECTIONS[select](epochs)
+
+
 def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
     """Returns the epoch with the highest AUC, the first of equals; one without an AUC is worse than any with one."""
     return max(epochs, key=lambda epoch: -math.inf if math.isnan(epoch.auc) else epoch.auc)
+
+
+SELECTIONS: dict[str, Callable[[Sequence[Epoch]], Epoch]] = {"best": best_epoch, "last": lambda epochs: epochs[-1]}

@@ -6,6 +6,9 @@ A classifier would else tell synthetic images by their sharpness, or by the trac
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
+
+from melgan.classifiers.targets import balancing_weights
 from pipelines.artefacts.shards import Shards
 from tfrecords_tools import example
 from tfrecords_tools.foundation.errors import CommandError
@@ -41,6 +44,27 @@ def require_stored_alike(real: Shards, synthetic: Sequence[Shards], match_resolu
                 f"--match_resolution={side} to this run and to its baseline, which brings all images through that "
                 "size and one compression, or make both sets with the same --image_size"
             )
+
+
+def class_fractions(real_counts: Sequence[int], synthetic: Sequence[Shards], synthetic_fraction: float) -> np.ndarray:
+    """Returns which fraction of the images that are shown in training is of each class `[num_classes]`.
+
+    Arguments:
+      real_counts: real training images of each class `[num_classes]`.
+      synthetic: the synthetic shards.
+      synthetic_fraction: of the images that are shown.
+    """
+    fractions = np.asarray(real_counts) / sum(real_counts)
+    if not synthetic:
+        return fractions
+    counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in synthetic], axis=0)
+    return (1 - synthetic_fraction) * fractions + synthetic_fraction * counts / counts.sum()
+
+
+def trained_fractions(shown: np.ndarray, class_balance: float) -> np.ndarray:
+    """Returns which fraction of the loss is of each class `[num_classes]`, from the fractions that are shown."""
+    counted = shown * balancing_weights(shown, class_balance)
+    return counted / counted.sum()
 
 
 def _require_same_quality(real: Shards, synthetic: Shards) -> None:

@@ -2,30 +2,18 @@
 
 import os
 import signal
-from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines import train_classifier
 from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig
 from pipelines.contract.workdir import read_report
-from pipelines.train_classifier import class_fractions, trained_fractions
 from tests.pipelines.artefacts.made_up_shards import SHARDS
 from tfrecords_tools.foundation.errors import CommandError, Preempted
 
 CONFIG = TrainClassifierConfig(shards="shards", workdir="run", synthetic=("synthetic",), synthetic_fraction=0.25)
-
-
-def test_classes_weigh_by_all_images_that_are_shown_by_hand():
-    """3 : 1 of the real three quarters; of the synthetic quarter all are of the second class."""
-    entries = tuple(replace(shard, class_counts=(0, 9)) for shard in SHARDS.manifest.shards)
-    synthetic = replace(SHARDS, manifest=replace(SHARDS.manifest, shards=entries))
-    np.testing.assert_allclose(class_fractions(CONFIG, (30, 10), [synthetic]), [9 / 16, 7 / 16])
-    np.testing.assert_allclose(class_fractions(CONFIG, (30, 10), [SHARDS, synthetic]), [22.5 / 36, 13.5 / 36], atol=0.1)
-    np.testing.assert_allclose(class_fractions(CONFIG, (30, 10), []), [0.75, 0.25])
 
 
 def test_the_mix_of_a_training_is_written_down_with_that_of_its_real_images(classifier, mixed_classifier):
@@ -50,13 +38,6 @@ def test_a_target_that_is_no_class_is_refused_before_any_work(shards, tmp_path):
     with pytest.raises(CommandError, match="--target=cancer.*benign, malignant"):
         train_classifier.run(config)
     assert not (tmp_path / "run").exists()
-
-
-def test_weights_of_classes_change_the_mix_of_a_training():
-    """3 : 1 with class_balance 1 counts as 1 : 1, with 1/2 as the roots."""
-    for balance, expected in ((0.0, [0.75, 0.25]), (1.0, [0.5, 0.5]), (0.5, np.sqrt([0.75, 0.25]) / (0.75**0.5 + 0.5))):
-        config = TrainClassifierConfig(shards="shards", workdir="run", class_balance=balance)
-        np.testing.assert_allclose(trained_fractions(config, np.array([0.75, 0.25])), expected)
 
 
 @pytest.mark.parametrize("sent", [False, True])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs
+from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, selected_epoch
 from pipelines.artefacts.metrics_file import METRICS_FILE, MetricsLine
 
 
@@ -27,6 +27,13 @@ def test_the_first_of_the_highest_aucs_is_the_best_and_one_that_is_no_number_the
     assert best_epoch(epochs(*aucs)).number == best
     kept = [own[-1].number for end in range(1, len(aucs) + 1) if best_epoch(own := epochs(*aucs[:end])) is own[-1]]
     assert kept[-1] == best
+
+
+def test_the_last_epoch_is_selected_whatever_its_auc():
+    for end in range(1, 4):
+        own = epochs(0.9, 0.5, math.nan)[:end]
+        assert selected_epoch(own, "last") is own[-1]
+        assert selected_epoch(own, "best") is own[0]
 
 
 def test_an_auc_that_is_no_number_is_written_as_json_and_read_again(tmp_path):
