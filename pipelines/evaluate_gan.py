@@ -78,7 +78,10 @@ class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, Cache
     shards: str = setting(help="real shards that the generator was trained on, all folds of them", is_path=True)
     output: str = setting(help="folder of the metrics and pictures", changes_result=False)
     features: str = setting(
-        "inception", f"what turns images into features: {', '.join(EXTRACTORS)} or classifier:RUN", is_path=True
+        "inception",
+        f"what turns images into features: {', '.join(EXTRACTORS)} or classifier:RUN",
+        is_path=True,
+        words=tuple(EXTRACTORS),
     )
     metrics: tuple[str, ...] = setting((), f"of {', '.join(METRICS)}; all by default")
     images_per_class: int = setting(

@@ -75,6 +75,7 @@ class MakeShardsConfig(JpegSettings):
         None,
         "boxes of lesions: CSV of image_name, x_min, y_min, x_max, y_max in pixels; auto: looked for in the images",
         is_path=True,
+        words=(FIND_BOXES,),
     )
     num_shards: int = setting(15, "shards of each split; a fold is a set of whole shards")
     duplicates: str = setting(

@@ -38,7 +38,7 @@ from pipelines.submission.csv_predictions import read_csv_predictions
 from pipelines.submission.fitting import Fitted, fit_runs
 from pipelines.submission.wanted import (
     arrange,
-    fill_with_mean,
+    fill_with_means,
     missing_images,
     read_wanted_names,
     require_same_names,
@@ -135,7 +135,7 @@ def run(config: MakeSubmissionConfig) -> None:
         ]
         fitted = _fit(config, calibrated, label, shards)
         workdir.begin(_inputs(config, runs, shards, sample_submission))
-        of_runs = [fill_with_mean(each, filled) for each in _predict(calibrated, shards, label)]
+        of_runs = fill_with_means(_predict(calibrated, shards, label), filled)
         weights = fitted.weights if fitted else _weights(config)
         members = _members(config, calibrated, weights)
         columns = {

@@ -61,7 +61,10 @@ class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheS
     )
     shards: str = setting("", "real shards, for --reject_copies (default: the shards of the GAN run)", is_path=True)
     features: str = setting(
-        "pixels", f"where copies are looked for, beside pixels: {', '.join(EXTRACTORS)} or classifier:RUN", is_path=True
+        "pixels",
+        f"where copies are looked for, beside pixels: {', '.join(EXTRACTORS)} or classifier:RUN",
+        is_path=True,
+        words=tuple(EXTRACTORS),
     )
     shard_size: int = setting(1000, "images per shard")
 

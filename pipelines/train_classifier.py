@@ -64,7 +64,8 @@ from pipelines.artefacts.seen import require_no_leak, require_same_classes, requ
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
 from pipelines.contract.inputs import Input, absolute, file_input
 from pipelines.contract.main import main, sigterm_as_request
-from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
+from pipelines.contract.workdir import Workdir, digest, folder_input, is_completed, local_folder, open_workdir
+from pipelines.training.agreement import require_same_work
 from pipelines.training.driver import Driver, Surroundings
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import CommandError, Preempted, look_up
@@ -85,11 +86,20 @@ def run(config: TrainClassifierConfig) -> None:
         strategy = make_strategy(config.strategy)
         folder = local_folder(config.workdir, "workdir")
         workdir = open_workdir(folder, COMMAND, config, writable=is_chief(strategy))
+        folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(folder, fold)]
+        require_same_work(strategy, config, [workdir is None, *folds])
         if workdir is not None:
-            _train(config, workdir, strategy)
+            _train(config, folds, workdir, strategy)
 
 
-def _train(config: TrainClassifierConfig, workdir: Workdir, strategy: tf.distribute.Strategy) -> None:
+def _is_trained(folder: Path, fold: int) -> bool:
+    return (folder / f"fold{fold}" / PREDICTIONS_FILE).is_file()
+
+
+def _train(
+    config: TrainClassifierConfig, folds: Sequence[int], workdir: Workdir, strategy: tf.distribute.Strategy
+) -> None:
+    """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
         look_up(BACKBONES, config.backbone, "backbone")
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
@@ -102,11 +112,11 @@ def _train(config: TrainClassifierConfig, workdir: Workdir, strategy: tf.distrib
             raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(shards.classes)}")
         synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
         teacher = _open_teacher(config, shards) if config.teacher else None
+        _require_weights_without_leak(config, shards)
         inputs = _inputs(config, shards, synthetic)
-        for fold in config.fold_numbers:
-            if not (workdir.path / f"fold{fold}" / PREDICTIONS_FILE).is_file():
-                _train_fold(config, shards, synthetic[fold], fold, teacher, strategy, workdir, inputs)
-                tf.keras.backend.clear_session()
+        for fold in folds:
+            _train_fold(config, shards, synthetic[fold], fold, teacher, strategy, workdir, inputs)
+            tf.keras.backend.clear_session()
         if workdir.writable:
             workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
             _complete(config, shards, synthetic, workdir)
@@ -167,7 +177,8 @@ class FoldTraining:
 
     def start(self) -> Driver:
         """Returns the driver of this fold, which resumes where a killed run stopped."""
-        self._folder.mkdir(exist_ok=True)
+        if self._surroundings.writable:
+            self._folder.mkdir(exist_ok=True)
         self._driver = self._make_driver()
         start_step = self._driver.start_step
         require_same_on_workers(self._surroundings.strategy, start_step, "the step of the newest checkpoint")
@@ -256,6 +267,18 @@ def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shar
     shards = join([opened.read(opened.manifest.shards) for opened in synthetic])
     fraction = config.synthetic_fraction
     return [Stream(shards=real, fraction=1 - fraction), Stream(shards=shards, fraction=fraction)]
+
+
+def _require_weights_without_leak(config: TrainClassifierConfig, shards: Shards) -> None:
+    """Raises CommandError if the first weights are of a classifier that has seen an image which a fold validates."""
+    path = Path(config.weights)
+    number = path.parent.name.removeprefix("fold")
+    if path.name != BEST_WEIGHTS_FILE or not number.isdecimal() or not is_completed(path.parent.parent):
+        return  # of no run of ours: what it has seen is unknown
+    run = open_classifier_run(str(path.parent.parent), "weights")
+    for fold in config.fold_numbers:
+        validation = split_fold(shards.manifest, config.num_folds, fold)[1]
+        require_unseen(run.seen(int(number), shards), shards, validation, f"--weights={config.weights}")
 
 
 def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRun:

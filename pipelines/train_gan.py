@@ -60,6 +60,7 @@ from pipelines.contract.inputs import Input
 from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, folder_input, is_completed, open_workdir
 from pipelines.training import transfer
+from pipelines.training.agreement import require_same_work
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.watches.diversity import IMAGES_PER_CLASS, DiversityWatch
@@ -111,6 +112,7 @@ def run(config: TrainGanConfig) -> None:
     with watched_workers(config.strategy, config.heartbeat_seconds):
         strategy = make_strategy(config.strategy)
         workdir = open_workdir(as_path(config.workdir), COMMAND, config, writable=is_chief(strategy))
+        require_same_work(strategy, config, [workdir is None])
         if workdir is None:
             return
         with workdir, sigterm_as_request() as stop_requested:

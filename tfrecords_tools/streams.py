@@ -22,9 +22,13 @@ _CYCLE_LENGTH = 16
 
 @dataclass(frozen=True)
 class ShardSet:
-    """Shards to read together: paths, how many records there are, and side in pixels and JPEG quality of the images.
+    """Shards to read together.
 
-    A `stored_size` of 0 stands for several.
+    Attributes:
+      paths: of the files.
+      num_records: in all of them.
+      stored_size: side of the images in pixels; 0 for several.
+      quality: of the JPEGs, 1 to 100.
     """
 
     paths: tuple[str, ...]
@@ -61,7 +65,7 @@ def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry])
 
 
 def join(sets: Sequence[ShardSet]) -> ShardSet:
-    """Returns the shards of one or more sets as one, of the lowest quality of any."""
+    """Returns the shards of one or more sets as one; of several qualities it has the lowest."""
     sizes = {shards.stored_size for shards in sets}
     paths = tuple(path for shards in sets for path in shards.paths)
     return ShardSet(

@@ -20,6 +20,7 @@ class ClassifierConfig(ComputingSettings):
         "none",
         "none, imagenet, or the path of a file: .weights.h5 of the same backbone, or .h5 of EfficientNet from Keras 2",
         is_path=True,
+        words=("none", "imagenet"),
     )
     train_layers: str = setting(
         "all",
@@ -31,7 +32,7 @@ class ClassifierConfig(ComputingSettings):
     batch_size: int = setting(32, "images per step over all replicas")
     accumulation: int = setting(
         1,
-        "parts that a replica takes its batch in, one after the other, where memory is short",
+        "parts into which a replica divides its batch, computed one after the other to save memory",
     )
     learning_rate: float = setting(2e-3, "peak of the AdamW schedule: linear warm-up, then cosine to zero")
     warmup_fraction: float = setting(0.1, "fraction of the steps in which the learning rate rises")

@@ -15,11 +15,12 @@ import scipy.stats
 import tensorflow as tf
 
 from melgan.training.randomness import Draws
+from tfrecords_tools.foundation.metadata import PROPERTIES
 
 # (images [B, H, W, C], partners [B], coefficients [B], draws) -> (mixed images, fractions of themselves [B])
 Mixing = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Draws], tuple[tf.Tensor, tf.Tensor]]
 
-_BLOCK = 8  # partners are of one block of a batch, so that they do not depend on how replicas share it
+_BLOCK = 8  # partners are of one block of a batch: they do not depend on how many replicas share it in blocks
 _QUANTILES = 1025
 
 
@@ -96,7 +97,7 @@ def mix(images: tf.Tensor, batch: dict[str, tf.Tensor], mixing: Mixing, alpha: f
     """
     partners = draw_partners(draws)
     mixed, fractions = mixing(images, partners, draw_coefficients(draws, alpha), draws)
-    theirs = {name: tf.gather(values, partners) for name, values in batch.items()}
+    theirs = {name: tf.gather(values, partners) for name, values in batch.items() if name in ("targets", *PROPERTIES)}
     return Mixture(mixed, ((fractions, batch), (1 - fractions, theirs)))
 
 

@@ -74,6 +74,7 @@ class ClassifierTrainer:
         self.average_model.set_weights(self._model.get_weights())
         self._averaged = _averaged_weights(self.average_model, self._model)
         self._predictors: dict[int, Predictor] = {}
+        self._compiled_step = tf.function(self._take_step, autograph=False, jit_compile=True)
         self._program = self._make_program()
 
     @property
@@ -118,18 +119,20 @@ class ClassifierTrainer:
         return gradients, {"loss": loss, "auxiliary_loss": auxiliary}
 
     def _make_program(self) -> Program:
-        take_step = self._take_step
-        if self._compiles:
-            take_step = tf.function(take_step, autograph=False, jit_compile=True)
+        take_step = self._compiled_step if self._compiles else self._take_step
         return make_program(
             self._strategy, lambda batches, step: take_step(*batches, step), after_step=self._update_average
         )
 
     def _take_step(self, batch: dict[str, tf.Tensor], step: tf.Tensor) -> Metrics:
         """Takes a step on this replica; returns its part of every metric."""
-        parts = [self.gradients(part) for part in self.mixture(batch, step).split(self._config.accumulation)]
-        gradients = [tf.add_n(of_variable) for of_variable in zip(*(part for part, _ in parts), strict=True)]
-        metrics = {name: tf.add_n([losses[name] for _, losses in parts]) for name in parts[0][1]}
+        first, *others = self.mixture(batch, step).split(self._config.accumulation)
+        gradients, metrics = self.gradients(first)
+        for part in others:
+            with tf.control_dependencies(gradients):  # not side by side, which would take the memory of all at once
+                more, losses = self.gradients(part)
+            gradients = [one + other for one, other in zip(gradients, more, strict=True)]
+            metrics = {name: value + losses[name] for name, value in metrics.items()}
         applied = apply_gradients(self._optimizer, gradients, self._model.trainable_variables)
         skipped = applied.skipped / self._strategy.num_replicas_in_sync
         return metrics | ({"skipped_steps": skipped} if self._precision == "float16" else {})
@@ -142,8 +145,7 @@ class ClassifierTrainer:
         batch |= {"image": tf.zeros([size, side, side, 3], tf.uint8)}
         batch |= {"targets": tf.zeros([size, len(self._class_weights)])}
         variables = [variable.value for of in (self._model, self._optimizer) for variable in of.variables]
-        take_step = tf.function(self._take_step, autograph=False, jit_compile=True)
-        run = partial(self._strategy.run, take_step, args=(batch, tf.zeros([], tf.int64)))
+        run = partial(self._strategy.run, self._compiled_step, args=(batch, tf.zeros([], tf.int64)))
         if not can_compile(run, variables, self._config.xla):
             self._compiles = False
             self._program = self._make_program()

@@ -1,6 +1,7 @@
 """Strategies by name; STRATEGIES table; and what the workers of a multi-worker run agree on."""
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
@@ -116,6 +117,19 @@ def require_same_on_workers(strategy: tf.distribute.Strategy, value: int, meanin
     values = _exchange(strategy)(value)
     if len(set(values)) > 1:
         raise ConfigError(f"{meaning} is {values} on the workers; give all of them the same, shared folder")
+
+
+def require_agreement(strategy: tf.distribute.Strategy, text: str, remedy: str) -> None:
+    """Compares a text among the workers; all must call this.
+
+    Raises:
+      ConfigError: on every worker, if they differ; the message ends with the remedy.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    number = int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)  # fits an int64
+    if len(set(_exchange(strategy)(number))) > 1:
+        raise ConfigError(f"the workers do not do the same; {remedy}")
 
 
 def _exchange(strategy: tf.distribute.Strategy) -> Callable[[int], list[int]]:

@@ -1,4 +1,4 @@
-"""The workers of a run meet before TensorFlow starts, and keep the connections for `melgan/peers.py`.
+"""The workers of a run meet before TensorFlow starts, and keep the connections for `melgan/training/peers.py`.
 
 They meet at the leader's port of TF_CONFIG, which TensorFlow uses afterwards: no other port need be open. Left
 to itself TensorFlow waits for absent workers for ever, deaf to signals and without a word. Others may find the port

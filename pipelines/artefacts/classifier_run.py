@@ -66,8 +66,10 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Str
             raise CommandError("--teacher and --distillation_weight go together: give both, or neither")
         if bool(self.synthetic) != bool(self.synthetic_fraction):
             raise CommandError("--synthetic and --synthetic_fraction go together: give both, or neither")
-        if not all(fold.isdigit() and int(fold) < self.num_folds for fold in self.folds):
-            raise CommandError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {self.num_folds - 1}")
+        require(self.num_folds >= 2, "num_folds", self.num_folds, "at least 2")
+        known = [str(fold) for fold in range(self.num_folds)]
+        if len(set(self.folds)) < len(self.folds) or not set(self.folds) <= set(known):
+            raise CommandError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {known[-1]}, each once")
 
     @property
     def images_per_real_image(self) -> float:
@@ -137,7 +139,7 @@ class ClassifierRun:
         if MEAN_AUC not in self.report.metrics:
             raise DataError(
                 f"{self.folder}: its metrics are those of an earlier version; remove {COMPLETED_FILE} there and start "
-                "the same train_classifier again: it evaluates anew, and trains nothing"
+                "the same train_classifier with --match=real again: it evaluates anew, and trains nothing"
             )
         return self.report.metrics[MEAN_AUC]
 

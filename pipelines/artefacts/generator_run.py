@@ -76,7 +76,10 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, StrategySettings)
         choices=("held_out", "training"),
     )
     eval_features: str = setting(
-        "pixels", f"features of these evaluations: {', '.join(EXTRACTORS)} or classifier:RUN", is_path=True
+        "pixels",
+        f"features of these evaluations: {', '.join(EXTRACTORS)} or classifier:RUN",
+        is_path=True,
+        words=tuple(EXTRACTORS),
     )
     eval_weights: str = setting("", "file of InceptionV3's ImageNet weights for them", is_path=True)
 

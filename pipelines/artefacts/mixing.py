@@ -12,7 +12,7 @@ from melgan.classifiers.targets import balancing_weights
 from pipelines.artefacts.shards import Shards
 from tfrecords_tools import example
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.images import JpegCoding, jpeg_coding
+from tfrecords_tools.images import JPEG_QUALITY, JpegCoding, jpeg_coding
 from tfrecords_tools.records import read_records
 
 _LOOKED_AT = 16  # images of each shard whose JPEG headers are read
@@ -68,8 +68,8 @@ def trained_fractions(shown: np.ndarray, class_balance: float) -> np.ndarray:
 
 
 def _require_same_quality(real: Shards, synthetic: Shards) -> None:
-    wanted, found = (opened.manifest.encoder.get("quality") for opened in (real, synthetic))
-    if wanted is not None and found != wanted:
+    wanted, found = (opened.manifest.encoder.get("quality", JPEG_QUALITY) for opened in (real, synthetic))
+    if found != wanted:
         raise CommandError(
             f"--synthetic={synthetic.folder}: stored with JPEG quality {found}, {real.folder} with {wanted}; a "
             f"classifier could tell synthetic images by it; synthesize them again with --quality={wanted}"

@@ -28,22 +28,23 @@ def absolute(path: str | AnyPath) -> str:
     return str(path) if is_remote(as_path(str(path))) else os.path.abspath(path)
 
 
-def as_stored(value: str | Sequence[str] | None) -> str | list[str]:
+def as_stored(value: str | Sequence[str] | None, words: Sequence[str] = ()) -> str | list[str]:
     """Returns the value of a setting that is a path, or several, with paths of this machine absolute.
 
-    What names nothing that is there, nor looks like a path, is kept, such as `imagenet`; so is what stands before a
-    path, such as `classifier:`.
+    Arguments:
+      value: the setting; what stands before a path, such as `classifier:`, is kept.
+      words: values that are no path, such as `imagenet`.
     """
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [as_stored(each) for each in value]
+        return [as_stored(each, words) for each in value]
     prefix, path = _split(value or "")
-    is_local = not is_remote(as_path(path)) and (os.sep in path or os.path.exists(path))
-    return prefix + (os.path.abspath(path) if path and is_local else path)
+    return prefix + (absolute(path) if path and path not in words else path)
 
 
 def is_path(stored: str | Sequence[str]) -> bool:
     """Returns whether a value of `as_stored` is a path, or some, and no word such as `imagenet`."""
-    return bool(stored) and all(os.sep in each for each in ([stored] if isinstance(stored, str) else stored))
+    values = [stored] if isinstance(stored, str) else stored
+    return bool(values) and all(os.sep in each for each in values)
 
 
 def path_of(name: str, value: str | Sequence[str]) -> str:

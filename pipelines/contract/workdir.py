@@ -45,6 +45,7 @@ from tfrecords_tools.foundation.settings import (
     path_settings,
     read_settings,
     result_settings,
+    setting_of,
 )
 
 CONFIG_FILE, REPORT_FILE, COMPLETED_FILE = "config.json", "report.json", "COMPLETED"
@@ -158,7 +159,7 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
       CommandError: if the folder belongs to another command, other settings or, if it is complete, other inputs.
       DataError: if another run is at work in it, or something that it is complete with is damaged or gone.
     """
-    paths = {name: as_stored(getattr(config, name)) for name in path_settings(type(config))}
+    paths = {name: _as_stored(type(config), name, getattr(config, name)) for name in path_settings(type(config))}
     settings = {_COMMAND: command, **json.loads(json.dumps(asdict(config) | paths))}
     if not writable:
         return None if is_completed(path) else Workdir(path, settings, None)
@@ -304,9 +305,15 @@ def _require_same_run(path: AnyPath, config_class: type, wanted: Mapping[str, An
             f"{path}: a folder of {found.get(_COMMAND)!r}, not of {wanted[_COMMAND]!r}; choose an empty or new one"
         )
     found = current_names(config_class, found)
+    found |= {name: _as_stored(config_class, name, found.get(name)) for name in path_settings(config_class)}
     found |= {name: wanted[name] for name in path_settings(config_class) if _is_same_input(path, name, found, wanted)}
     free = {name for name in wanted if name not in {_COMMAND, *result_settings(config_class)}}
     require_same_settings(path, *({name: of[name] for name in of if name not in free} for of in (found, wanted)))
+
+
+def _as_stored(config_class: type, name: str, value: Any) -> str | list[str]:
+    """Returns the value of a setting that is a path as config.json holds it."""
+    return as_stored(value, setting_of(config_class, name).words)
 
 
 def _is_same_input(path: AnyPath, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -314,7 +321,7 @@ def _is_same_input(path: AnyPath, name: str, found: Mapping[str, Any], wanted: M
 
     While a folder is not complete, its command compares the contents, see `Workdir.begin`.
     """
-    before, now = as_stored(found.get(name)), wanted[name]
+    before, now = found[name], wanted[name]
     if before == now or not is_completed(path):
         return before == now or (is_path(before) and is_path(now))
     inputs = {each: at for each, at in (_recorded_inputs(path) or {}).items() if is_of_setting(each, name)}

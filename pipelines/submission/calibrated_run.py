@@ -80,8 +80,8 @@ def calibrate_run(run: ClassifierRun, temperature: str, prior: str) -> Calibrate
     if prior == REAL and not run.report.priors:
         raise DataError(
             f"{run.folder}: an earlier version did not write down the mix of classes of its training, which "
-            f"--prior={REAL} needs; remove {COMPLETED_FILE} there and start the same train_classifier again: it "
-            "evaluates anew, and trains nothing"
+            f"--prior={REAL} needs; remove {COMPLETED_FILE} there and start the same train_classifier again (of a "
+            "version without that setting: with --match=real): it evaluates anew, and trains nothing"
         )
     calibrated = CalibratedRun(run, run.report.priors if prior == REAL else {})
     if temperature == NONE:

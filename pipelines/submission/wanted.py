@@ -34,16 +34,15 @@ def missing_images(names: Collection[str], wanted: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(wanted) if name not in known]
 
 
-def fill_with_mean(predictions: pd.Series, images: Sequence[str]) -> pd.Series:
-    """Returns predictions, indexed by image name, and for other images, if there are any, their mean; says so."""
+def fill_with_means(predictions: Sequence[pd.Series], images: Sequence[str]) -> list[pd.Series]:
+    """Returns predictions of runs, indexed by image name, and for other images the mean of each run; says so once."""
     if not images:
-        return predictions
-    mean = predictions.mean()
+        return list(predictions)
     logging.warning(
-        "%d images are missing from the test shards and get the mean of the %d predictions, %.6g: %s",
-        *(len(images), len(predictions), mean, first_names(images, 5)),
+        "%d images are missing from the test shards, and get the mean of the predictions of each run: %s",
+        *(len(images), first_names(images, 5)),
     )
-    return pd.concat([predictions, pd.Series(mean, index=list(images))])
+    return [pd.concat([each, pd.Series(each.mean(), index=list(images))]) for each in predictions]
 
 
 def require_same_names(names: Sequence[str], wanted: Sequence[str], place: str = TEST_SHARDS) -> None:

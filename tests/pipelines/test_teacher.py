@@ -8,6 +8,7 @@ import pytest
 
 from pipelines import train_classifier
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
+from pipelines.artefacts.shards import open_shards
 from tests.pipelines.conftest import CLASSIFIER, PHANTOM, succeed
 from tfrecords_tools.foundation.errors import CommandError
 
@@ -16,10 +17,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def config(shards: Path, classifier: Path, tmp_path) -> TrainClassifierConfig:
-    taught = {"teacher": str(classifier), "distillation_weight": 0.5, "folds": ("0",), "mixing": "mixup", "epochs": 1}
-    return TrainClassifierConfig(
-        **{**CLASSIFIER, "shards": str(shards), "workdir": str(tmp_path / "student"), **taught}
-    )
+    folders = {"shards": str(shards), "workdir": str(tmp_path / "student"), "teacher": str(classifier)}
+    student = {"distillation_weight": 0.5, "folds": ("0",), "mixing": "mixup", "epochs": 1, "deterministic": False}
+    return TrainClassifierConfig(**{**CLASSIFIER, **folders, **student})
 
 
 def test_a_student_is_trained_and_predicts_the_images_held_out(config, classifier):
@@ -52,3 +52,11 @@ def test_a_weight_without_a_teacher_is_refused_and_so_is_a_teacher_without_a_wei
     for others in ({"teacher": ""}, {"distillation_weight": 0.0}):
         with pytest.raises(CommandError, match="--teacher and --distillation_weight"):
             replace(config, **others)
+
+
+def test_first_weights_that_have_seen_the_validation_images_are_refused(config, classifier):
+    """Of fold 1, whose classifier was trained on the images of fold 0."""
+    started = replace(config, teacher="", distillation_weight=0.0, weights=f"{classifier}/fold1/best.weights.h5")
+    with pytest.raises(CommandError, match="--weights=.*train0"):
+        train_classifier.run(started)
+    train_classifier._require_weights_without_leak(replace(started, folds=("1",)), open_shards(config.shards, "shards"))

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
+from pipelines.local_workers import _environments
+from tests.conftest import ROOT, command_line
 from tests.pipelines.conftest import CLASSIFIER
 from tfrecords_tools.csv_tables import read_table
 
@@ -27,6 +28,22 @@ def run_workers(shards: Path, workdir: Path) -> subprocess.CompletedProcess:
 
 def predictions(folder: Path) -> pd.DataFrame:
     return read_table(folder / "oof.csv", ["image_name"])
+
+
+def test_workers_that_would_not_do_the_same_all_end_before_they_train(shards: Path, tmp_path: Path):
+    """Of one, fold 0 is trained already in a folder of its own."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    (folders[1] / "fold0").mkdir(parents=True)
+    (folders[1] / "fold0" / "predictions.csv").write_text("")
+    processes = []
+    for folder, environment in zip(folders, _environments(2), strict=True):
+        settings = {**SETTINGS, "shards": shards, "workdir": folder, "strategy": "multi_worker"}
+        command = command_line("train_classifier", **settings)
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True))
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], errors
+    assert all("--workdir that they share" in error for error in errors), errors
 
 
 def test_two_workers_train_the_classifiers_of_one_process(shards: Path, launch, tmp_path: Path):

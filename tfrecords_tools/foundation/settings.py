@@ -34,6 +34,7 @@ class Setting:
       changes_result: False for settings such as the number of workers, which may differ when a run resumes.
       same_baseline: False where two runs that differ in it still are the same baseline, and may be compared.
       is_path: True for the path of something that is read: it is told by its contents, wherever it lies.
+      words: values of such a setting that are no path.
       formerly: the name of this setting in earlier versions.
       earlier: what versions without this setting did, where that is not its default.
     """
@@ -43,6 +44,7 @@ class Setting:
     changes_result: bool = True
     same_baseline: bool = True
     is_path: bool = False
+    words: tuple[str, ...] = ()
     formerly: str = ""
     earlier: Any = MISSING
 
@@ -55,6 +57,7 @@ def setting(
     changes_result: bool = True,
     same_baseline: bool = True,
     is_path: bool = False,
+    words: Sequence[str] = (),
     formerly: str = "",
     earlier: Any = MISSING,
 ) -> Any:
@@ -62,7 +65,7 @@ def setting(
 
     Arguments:
       default: its value unless the user gives another; without one the setting is required.
-      help, choices, changes_result, same_baseline, is_path, formerly, earlier: see `Setting`.
+      help, choices, changes_result, same_baseline, is_path, words, formerly, earlier: see `Setting`.
     """
     declared = Setting(
         help=help,
@@ -70,6 +73,7 @@ def setting(
         changes_result=changes_result,
         same_baseline=same_baseline and changes_result,
         is_path=is_path,
+        words=tuple(words),
         formerly=formerly,
         earlier=default if earlier is MISSING else earlier,
     )
@@ -79,6 +83,11 @@ def setting(
 def declaration(of: Field) -> Setting:
     """Returns the declaration of a field."""
     return of.metadata[_DECLARATION]
+
+
+def setting_of(config_class: type, name: str) -> Setting:
+    """Returns the declaration of the setting of a name."""
+    return next(declaration(each) for each in fields(config_class) if each.name == name)
 
 
 def is_required(of: Field) -> bool:

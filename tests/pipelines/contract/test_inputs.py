@@ -7,6 +7,7 @@ import pytest
 from pipelines.contract.inputs import as_stored, is_of_setting, is_path, path_of
 
 HERE = os.getcwd()
+WORDS = ("none", "imagenet")
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,8 @@ HERE = os.getcwd()
         ("imagenet", "imagenet"),
         ("", ""),
         (None, ""),
-        ("tests", f"{HERE}/tests"),  # which is there
+        ("shards", f"{HERE}/shards"),
+        ("SYNTHETIC_{fold}", f"{HERE}/SYNTHETIC_{{fold}}"),
         ("classifier:runs/real", f"classifier:{HERE}/runs/real"),
         ("classifier:gs://bucket/real", "classifier:gs://bucket/real"),
         ("runs/synthetic{fold}", f"{HERE}/runs/synthetic{{fold}}"),
@@ -27,8 +29,14 @@ HERE = os.getcwd()
     ],
 )
 def test_paths_are_written_down_absolute_and_words_as_they_are(value, stored):
-    assert as_stored(value) == stored
-    assert as_stored(stored) == stored
+    assert as_stored(value, WORDS) == stored
+    assert as_stored(stored, WORDS) == stored
+
+
+def test_a_word_is_no_path_even_if_a_folder_has_its_name(tmp_path, monkeypatch):
+    (tmp_path / "imagenet").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert as_stored("imagenet", WORDS) == "imagenet"
 
 
 def test_words_are_no_paths():

@@ -176,22 +176,22 @@ def test_the_old_name_of_a_setting_is_accepted_with_a_warning_and_refused_beside
 
 def test_a_config_of_an_older_version_is_read_and_resumed(tmp_path):
     """Its --resume_from is --init_from today; settings that came later have their defaults; one is gone."""
-    config = TrainGanConfig(shards="shards", workdir=str(tmp_path), init_from="runs/gan", seed=3, width=0.5)
+    config = TrainGanConfig(shards="/shards", workdir=str(tmp_path), init_from="/runs/gan", seed=3, width=0.5)
     with open_workdir(tmp_path, "train_gan", config) as workdir:
         workdir.begin()
     stored = json.loads((tmp_path / "config.json").read_text())
     newer = ("on_nonfinite", "eval_by", "regulariser", "regulariser_weight", "batch_sampling")
     older = {name: value for name, value in stored.items() if name not in (*newer, "init_from")}
-    (tmp_path / "config.json").write_text(json.dumps(older | {"resume_from": "runs/gan"}))
+    (tmp_path / "config.json").write_text(json.dumps(older | {"resume_from": "/runs/gan"}))
     assert read_config(tmp_path, TrainGanConfig) == config
-    assert read_raw_settings(tmp_path)["resume_from"] == "runs/gan"
+    assert read_raw_settings(tmp_path)["resume_from"] == "/runs/gan"
     with open_workdir(tmp_path, "train_gan", config) as workdir:
         workdir.begin()
     assert json.loads((tmp_path / "config.json").read_text()) == stored
 
 
 def test_a_config_of_a_command_that_shares_settings_is_read_as_that_of_the_command(tmp_path):
-    config = TrainClassifierConfig(shards="shards", workdir=str(tmp_path), folds=("0", "1"), seed=4)
+    config = TrainClassifierConfig(shards="/shards", workdir=str(tmp_path), folds=("0", "1"), seed=4)
     with open_workdir(tmp_path, "train_classifier", config) as workdir:
         workdir.begin()
     assert read_config(tmp_path, TrainClassifierConfig) == config

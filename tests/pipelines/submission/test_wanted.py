@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.submission.wanted import (
     arrange,
-    fill_with_mean,
+    fill_with_means,
     missing_images,
     read_wanted_names,
     require_same_names,
@@ -51,12 +51,12 @@ def test_missing_images_get_the_mean_of_the_predictions_and_are_named(caplog):
     wanted = ["d", "a", "c", "b"]
     predictions = _predictions(a=0.1, b=0.4)
     assert missing_images(predictions.index, wanted) == ["d", "c"]
-    table = arrange(fill_with_mean(predictions, ["d", "c"]), wanted)
+    table = arrange(fill_with_means([predictions], ["d", "c"])[0], wanted)
     assert table["image_name"].tolist() == wanted
     assert table["target"].tolist() == pytest.approx([0.25, 0.1, 0.25, 0.4])
     assert "d, c" in caplog.text
     caplog.clear()
-    assert fill_with_mean(predictions, []) is predictions
+    assert fill_with_means([predictions], [])[0] is predictions
     assert not caplog.text
 
 
