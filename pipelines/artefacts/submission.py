@@ -37,7 +37,7 @@ class SubmissionReport:
       rows, label: of the submission; the label is empty where CSV files alone were combined.
       models: how many networks predicted.
       runs: folder -> digest.
-      filled: how many images, named by `filled_images`, no model could predict; they hold the mean of each run's others.
+      filled: how many images, named by `filled_images`, no model could predict; they hold each run's mean of others.
       ensemble: how members were combined.
       members: the models; none in reports of earlier versions.
       intercept: that was added to the weighted logits, where weights were fitted.
