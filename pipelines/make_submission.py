@@ -27,13 +27,13 @@ from melgan.classifiers.ensembles import ENSEMBLES, Weights, equal_weights
 from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_run
 from pipelines.artefacts.seen import require_same_classes
 from pipelines.artefacts.shards import Shards, open_shards
-from pipelines.artefacts.submission import SUBMISSION_FILE, Member, SubmissionReport, predictions_file
+from pipelines.artefacts.submission import AS_TRAINED, SUBMISSION_FILE, Member, SubmissionReport, predictions_file
 from pipelines.contract.inputs import Input, absolute, file_input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import CacheSettings
 from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir
-from pipelines.submission.calibrated_run import AS_TRAINED, NONE, PRIORS, TEMPERATURES, CalibratedRun, calibrate_run
+from pipelines.submission.calibrated_run import NONE, PRIORS, TEMPERATURES, CalibratedRun, calibrate_run
 from pipelines.submission.csv_predictions import read_csv_predictions
 from pipelines.submission.fitting import Fitted, fit_runs
 from pipelines.submission.wanted import (

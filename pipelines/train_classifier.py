@@ -22,9 +22,7 @@ import tensorflow as tf
 from absl import logging
 
 from melgan.classifiers.augmentation import AUGMENTATIONS
-from melgan.classifiers.backbones import BACKBONES
 from melgan.classifiers.config import ClassifierConfig
-from melgan.classifiers.mixing import MIXINGS
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
@@ -44,15 +42,13 @@ from pipelines.artefacts.classifier_run import (
     OOF_FILE,
     OOF_KAGGLE_FILE,
     ClassifierReport,
-    ClassifierRun,
     Priors,
     SyntheticSet,
     TrainClassifierConfig,
-    open_classifier_run,
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, selected_epoch, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.artefacts.mixing import class_fractions, require_stored_alike, trained_fractions
+from pipelines.artefacts.mixing import class_fractions, trained_fractions
 from pipelines.artefacts.predictions import (
     evaluate_predictions,
     kaggle_table,
@@ -60,15 +56,15 @@ from pipelines.artefacts.predictions import (
     read_predictions,
     scores,
 )
-from pipelines.artefacts.seen import require_no_leak, require_same_classes, require_unseen
-from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
-from pipelines.contract.inputs import Input, absolute, file_input
+from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.contract.inputs import absolute
 from pipelines.contract.main import main, sigterm_as_request
-from pipelines.contract.workdir import Workdir, digest, folder_input, is_completed, local_folder, open_workdir
+from pipelines.contract.workdir import Workdir, digest, local_folder, open_workdir
 from pipelines.training.agreement import require_same_work
+from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.driver import Driver, Surroundings
 from tfrecords_tools.csv_tables import write_table
-from tfrecords_tools.foundation.errors import CommandError, Preempted, look_up
+from tfrecords_tools.foundation.errors import Preempted
 from tfrecords_tools.foundation.files import written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
@@ -101,36 +97,23 @@ def _train(
 ) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
-        look_up(BACKBONES, config.backbone, "backbone")
-        look_up(AUGMENTATIONS, config.augmentation, "augmentation")
-        if config.mixing != "none":
-            look_up(MIXINGS, config.mixing, "mixing")
         if config.train_layers != "all" and config.weights == "none":
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
-        shards = open_shards(config.shards, "shards", config.cache_dir)
-        if config.target not in ("", *shards.classes):
-            raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(shards.classes)}")
-        synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
-        teacher = _open_teacher(config, shards) if config.teacher else None
-        _require_weights_without_leak(config, shards)
-        inputs = _inputs(config, shards, synthetic)
+        inputs = open_inputs(config)
         for fold in folds:
-            _train_fold(config, shards, synthetic[fold], fold, teacher, strategy, workdir, inputs)
+            _train_fold(config, inputs, fold, strategy, workdir)
             tf.keras.backend.clear_session()
         if workdir.writable:
-            workdir.begin(inputs)  # not yet, where an earlier run has trained all folds
-            _complete(config, shards, synthetic, workdir)
+            workdir.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
+            _complete(config, inputs, workdir)
 
 
 def _train_fold(
     config: TrainClassifierConfig,
-    shards: Shards,
-    synthetic: list[Shards],
+    inputs: ClassifierInputs,
     fold: int,
-    teacher: ClassifierRun | None,
     strategy: tf.distribute.Strategy,
     workdir: Workdir,
-    inputs: dict[str, Input],
 ) -> None:
     with sigterm_as_request() as stop_requested:
         surroundings = Surroundings(
@@ -139,8 +122,8 @@ def _train_fold(
             writable=workdir.writable,
             stop_requested=on_any_worker(strategy, stop_requested),
         )
-        training = FoldTraining(config, shards, synthetic, fold, surroundings, teacher)
-        workdir.begin(inputs)
+        training = FoldTraining(config, inputs, fold, surroundings)
+        workdir.begin(inputs.digests)
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
     if surroundings.stop_requested():
@@ -154,12 +137,11 @@ class FoldTraining:
     def __init__(
         self,
         config: TrainClassifierConfig,
-        shards: Shards,
-        synthetic: list[Shards],
+        inputs: ClassifierInputs,
         fold: int,
         surroundings: Surroundings,
-        teacher: ClassifierRun | None = None,
     ) -> None:
+        shards, synthetic = inputs.shards, inputs.synthetic[fold]
         self._config, self._shards, self._fold, self._surroundings = config, shards, fold, surroundings
         self._folder = surroundings.folder / f"fold{fold}"
         training, self._validation = split_fold(shards.manifest, config.num_folds, fold)
@@ -169,9 +151,9 @@ class FoldTraining:
         self._total_steps = self._steps_per_epoch * config.epochs
         shown = class_fractions(shards.class_counts(training), synthetic, config.synthetic_fraction)
         with surroundings.strategy.scope():
-            network = None if teacher is None else teacher.load(fold)
+            teacher = inputs.teacher.load(fold) if inputs.teacher else None
         self._trainer = ClassifierTrainer(
-            config, images_per_epoch * shown, self._total_steps, surroundings.strategy, network
+            config, images_per_epoch * shown, self._total_steps, surroundings.strategy, teacher
         )
         self._driver: Driver | None = None
 
@@ -249,17 +231,6 @@ class FoldTraining:
         return predictions_table(predictor, self._config, self._shards, self._validation, self._fold)
 
 
-def _inputs(config: TrainClassifierConfig, shards: Shards, synthetic: dict[int, list[Shards]]) -> dict[str, Input]:
-    inputs = {"shards": folder_input(shards.folder)}
-    for fold, sets in synthetic.items():
-        inputs |= {f"synthetic of fold {fold}, {n}": folder_input(each.folder) for n, each in enumerate(sets, start=1)}
-    if config.teacher:
-        inputs["teacher"] = folder_input(config.teacher)
-    if Path(config.weights).is_file():
-        inputs["weights"] = file_input(config.weights)
-    return inputs
-
-
 def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shards]) -> list[Stream]:
     """Returns the stream of real images and, if there are any, the stream of synthetic ones."""
     if not synthetic:
@@ -269,40 +240,6 @@ def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shar
     return [Stream(shards=real, fraction=1 - fraction), Stream(shards=shards, fraction=fraction)]
 
 
-def _require_weights_without_leak(config: TrainClassifierConfig, shards: Shards) -> None:
-    """Raises CommandError if the first weights are of a classifier that has seen an image which a fold validates."""
-    path = Path(config.weights)
-    number = path.parent.name.removeprefix("fold")
-    if path.name != BEST_WEIGHTS_FILE or not number.isdecimal() or not is_completed(path.parent.parent):
-        return  # of no run of ours: what it has seen is unknown
-    run = open_classifier_run(str(path.parent.parent), "weights")
-    for fold in config.fold_numbers:
-        validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-        require_unseen(run.seen(int(number), shards), shards, validation, f"--weights={config.weights}")
-
-
-def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRun:
-    """Returns the run whose classifiers teach, of which none has seen an image that the one it teaches is validated on.
-
-    Raises:
-      CommandError: if it has, or if the teacher has other classes, images or folds.
-    """
-    teacher = open_classifier_run(config.teacher, "teacher")
-    require_same_classes(f"--teacher={config.teacher}", teacher.report.classes, shards)
-    for name in ("image_size", "match_resolution", "num_folds"):
-        theirs, own = getattr(teacher.config, name), getattr(config, name)
-        if theirs != own:
-            raise CommandError(f"--teacher={config.teacher}: trained with --{name}={theirs}, not {own}; give the same")
-    for fold in config.fold_numbers:
-        if fold not in teacher.report.folds:
-            raise CommandError(
-                f"--teacher={config.teacher}: has no classifier of fold {fold}; train it, or leave it out"
-            )
-        validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-        require_unseen(teacher.seen(fold, shards), shards, validation, f"--teacher={config.teacher}")
-    return teacher
-
-
 def _priors(config: TrainClassifierConfig, shards: Shards, synthetic: Sequence[Shards], fold: int) -> Priors:
     real = shards.class_counts(split_fold(shards.manifest, config.num_folds, fold)[0])
     shown = class_fractions(real, synthetic, config.synthetic_fraction)
@@ -310,22 +247,9 @@ def _priors(config: TrainClassifierConfig, shards: Shards, synthetic: Sequence[S
     return Priors(trained=tuple(trained.tolist()), real=tuple((np.array(real) / sum(real)).tolist()))
 
 
-def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
-    """Returns the synthetic shards of a fold, stored like the real ones, whose generators saw no validation image."""
-    validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-    paths = [path.replace("{fold}", str(fold)) for path in config.synthetic]
-    opened = [open_synthetic(path, "synthetic", config.cache_dir) for path in paths]
-    for synthetic in opened:
-        require_no_leak(synthetic, shards, validation)
-    require_stored_alike(shards, opened, config.match_resolution)
-    return opened
-
-
-def _complete(
-    config: TrainClassifierConfig, shards: Shards, synthetic: dict[int, list[Shards]], workdir: Workdir
-) -> None:
+def _complete(config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: Workdir) -> None:
     """Joins the predictions of the folds, evaluates them and writes the report."""
-    folds = config.fold_numbers
+    shards, synthetic, folds = inputs.shards, inputs.synthetic, config.fold_numbers
     tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, shards.classes) for fold in folds]
     oof = pd.concat(tables)
     write_table(workdir.path / OOF_FILE, oof)

@@ -106,6 +106,11 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, classe
     return values | {f"recall_{name}": _recall(labels, predicted, label) for label, name in enumerate(classes)}
 
 
+def scored_classes(num_classes: int) -> Sequence[int]:
+    """Returns the classes that are looked at against the rest: the second of two, or every one of more."""
+    return [1] if num_classes == 2 else range(num_classes)
+
+
 def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the area of the second of two classes, or the mean of the areas of more that occur.
 
@@ -133,8 +138,8 @@ def mean_of_known(values: Iterable[float]) -> float:
 
 
 def _against_rest(labels: np.ndarray, probabilities: np.ndarray) -> list[OneAgainstRest]:
-    count = probabilities.shape[1]
-    return [OneAgainstRest(labels == label, probabilities[:, label]) for label in ([1] if count == 2 else range(count))]
+    scored = scored_classes(probabilities.shape[1])
+    return [OneAgainstRest(labels == label, probabilities[:, label]) for label in scored]
 
 
 def _recall(labels: np.ndarray, predicted: np.ndarray, label: int) -> float:

@@ -60,7 +60,7 @@ def read_epochs(folder: Path, fold: int) -> list[Epoch]:
 
 
 def selected_epoch(epochs: Sequence[Epoch], select: str) -> Epoch:
-    """Returns the epoch that is kept, `best` or `last`; no choice by the validation images flatters the last."""
+    """Returns the epoch that is kept, by an entry of SELECTIONS; the last owes nothing to the validation images."""
     return SELECTIONS[select](epochs)
 
 

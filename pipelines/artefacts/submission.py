@@ -6,6 +6,7 @@ from melgan.metrics.intervals import Interval
 from tfrecords_tools.foundation.texts import as_file_name
 
 SUBMISSION_FILE = "submission.csv"
+AS_TRAINED = "as_trained"  # the mix of classes of the training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class SubmissionReport:
     members: tuple[Member, ...] = ()
     intercept: float = 0.0
     gain: Interval | None = None
-    prior: str = "as_trained"
+    prior: str = AS_TRAINED
 
 
 def predictions_file(number: int, name: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from melgan.metrics.calibration import equal_mass_bins
-from melgan.metrics.classification import PARTIAL_AUC_ABOVE
+from melgan.metrics.classification import PARTIAL_AUC_ABOVE, scored_classes
 from melgan.metrics.cross_validation import ranks_within_folds
 from melgan.metrics.delong import mean_area
 from melgan.metrics.intervals import fraction_interval, patient_groups
@@ -97,16 +97,17 @@ def _scored(predictions: pd.DataFrame, classes: tuple[str, ...]) -> charts.Score
     """Returns one curve for two classes, else one curve a class against the rest."""
     labels, probabilities = scores(predictions)
     ranks = ranks_within_folds(probabilities, predictions["fold"].to_numpy())
-    wanted = [1] if len(classes) == 2 else range(len(classes))
-    return {classes[label]: (labels == label, ranks[:, label]) for label in wanted}
+    return {classes[label]: (labels == label, ranks[:, label]) for label in scored_classes(len(classes))}
 
 
 def _calibrated(predictions: pd.DataFrame, classes: tuple[str, ...]) -> charts.Calibrated:
     """Returns the bins of two classes' second, or of each of more, with the interval of the fraction in each."""
     labels, probabilities = scores(predictions)
     groups = patient_groups(predictions["patient_id"].to_numpy())
-    wanted = [1] if len(classes) == 2 else range(len(classes))
-    return {classes[label]: _bins(labels == label, probabilities[:, label], groups) for label in wanted}
+    return {
+        classes[label]: _bins(labels == label, probabilities[:, label], groups)
+        for label in scored_classes(len(classes))
+    }
 
 
 def _bins(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipelines.artefacts.submission import SUBMISSION_FILE, SubmissionReport
+from pipelines.artefacts.submission import AS_TRAINED, SUBMISSION_FILE, SubmissionReport
 from pipelines.pages.page import Section, Table, interval_text, sentences
 from tfrecords_tools.foundation.texts import first_names
 
@@ -23,7 +23,7 @@ def submission_section(folder: Path, report: SubmissionReport) -> Section:
 def _combined(report: SubmissionReport) -> str:
     if not report.members:
         return ""  # of an earlier version
-    mix = "" if report.prior == "as_trained" else " Probabilities of runs are for the mix of the real images."
+    mix = "" if report.prior == AS_TRAINED else " Probabilities of runs are for the mix of the real images."
     gain = ""
     if report.gain is not None:
         gain = (

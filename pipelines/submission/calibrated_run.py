@@ -12,11 +12,12 @@ from pipelines.artefacts.classifier_run import ClassifierRun, Priors
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.predictions import KEY_COLUMNS, predictions_table, probability_columns, scores
 from pipelines.artefacts.shards import Shards
+from pipelines.artefacts.submission import AS_TRAINED
 from pipelines.contract.workdir import COMPLETED_FILE
 from tfrecords_tools.foundation.errors import DataError
 
 NONE, FITTED = "none", "fitted"
-AS_TRAINED, REAL = "as_trained", "real"
+REAL = "real"
 TEMPERATURES, PRIORS = (NONE, FITTED), (AS_TRAINED, REAL)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipelines.submission.texts_table import IMAGE_NAME, read_texts
+from pipelines.submission.texts_table import read_texts
 from pipelines.submission.wanted import require_same_names
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath
@@ -27,9 +27,9 @@ def read_csv_predictions(path: AnyPath, wanted: Sequence[str], takes_any_scale: 
       CommandError: naming the file, and the images that are missing, extra, repeated or have a wrong value.
     """
     table = read_texts(path, _REMEDY)
-    require_same_names(table[IMAGE_NAME].tolist(), wanted, place=str(path))
+    require_same_names(table["image_name"].tolist(), wanted, place=str(path))
     column = _number_column(path, table)
-    values = pd.Series(_numbers(table[column]).to_numpy(), index=table[IMAGE_NAME])
+    values = pd.Series(_numbers(table[column]).to_numpy(), index=table["image_name"])
     _require(path, np.isfinite(values), table[column], "are no finite numbers", _REMEDY)
     if not takes_any_scale:
         remedy = "--ensemble=rank takes numbers of any scale"
@@ -39,7 +39,7 @@ def read_csv_predictions(path: AnyPath, wanted: Sequence[str], takes_any_scale: 
 
 def _number_column(path: AnyPath, table: pd.DataFrame) -> str:
     """Returns the one other column, or, of several, the one that holds nothing but numbers."""
-    others = [name for name in table.columns if name != IMAGE_NAME and not name.startswith(_INDEX)]
+    others = [name for name in table.columns if name != "image_name" and not name.startswith(_INDEX)]
     if len(others) == 1:
         return others[0]
     numeric = [name for name in others if _numbers(table[name]).notna().all()]

@@ -95,6 +95,15 @@ def draw_folder(root: Path, count: int = 24) -> Path:
     return root
 
 
+def parsed(folder: Path, split: str) -> list[dict]:
+    """The rows of all shards of a split."""
+    return [
+        example.parse(record)
+        for shard in read_manifest(folder).split(split)
+        for record in read_records(folder / shard.file)
+    ]
+
+
 def artefacts(folder: Path) -> dict[str, bytes]:
     """What must be the same however a folder of shards was made."""
     names = ("manifest.json", "rejected.csv", "blank.csv", "values.csv", "duplicates.csv")

@@ -2,12 +2,9 @@
 
 import csv
 import hashlib
-import io
 import json
 import re
 import shutil
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, draw_folder, jpeg, only_error, picture, succeed
+from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, draw_folder, jpeg, only_error, parsed, picture, succeed
 from tfrecords_tools import example
 from tfrecords_tools.csv_tables import read_table
 from tfrecords_tools.manifest import read_manifest
@@ -28,17 +25,9 @@ def images(shards: Path) -> Path:
     return shards.with_name("shards_images")
 
 
-def _parsed(folder: Path, split: str) -> list[dict]:
-    return [
-        example.parse(record)
-        for shard in read_manifest(folder).split(split)
-        for record in read_records(folder / shard.file)
-    ]
-
-
 def test_every_row_of_the_tables_is_in_one_shard(shards: Path, images: Path):
     for split in ("train", "test"):
-        names = [row["image_name"][0].decode() for row in _parsed(shards, split)]
+        names = [row["image_name"][0].decode() for row in parsed(shards, split)]
         assert sorted(names) == sorted(pd.read_csv(images / f"{split}.csv")["image_name"])
 
 
@@ -50,7 +39,7 @@ def test_shards_are_named_as_the_public_ones_with_their_record_count(shards: Pat
 
 def test_metadata_and_target_are_those_of_the_table(shards: Path, images: Path):
     table = pd.read_csv(images / "train.csv").set_index("image_name")
-    for row in _parsed(shards, "train"):
+    for row in parsed(shards, "train"):
         known = table.loc[row["image_name"][0].decode()]
         assert row["target"] == [known["target"]]
         assert row["age_approx"] == [-1 if pd.isna(known["age_approx"]) else int(known["age_approx"])]
@@ -201,7 +190,7 @@ def test_a_path_that_leaves_the_input_folder_is_refused(images: Path, launch, tm
 
 
 def boxes_of(folder: Path) -> dict[str, list[float]]:
-    return {row["image_name"][0].decode(): row.get("boxes", []) for row in _parsed(folder, "train")}
+    return {row["image_name"][0].decode(): row.get("boxes", []) for row in parsed(folder, "train")}
 
 
 def test_the_boxes_of_a_csv_are_stored_and_told_in_the_manifest(shards: Path, images: Path, launch, tmp_path):
@@ -215,7 +204,7 @@ def test_the_boxes_of_a_csv_are_stored_and_told_in_the_manifest(shards: Path, im
     found = boxes_of(tmp_path / "out")
     expected = {row[0]: [corner / 128 for corner in row[1:]] for row in table.itertuples(index=False)}
     assert found == {name: expected.get(name, []) for name in labels.index}
-    assert not any("boxes" in row for row in _parsed(tmp_path / "out", "test"))
+    assert not any("boxes" in row for row in parsed(tmp_path / "out", "test"))
     manifest = read_manifest(tmp_path / "out")
     sha256 = hashlib.sha256((tmp_path / "boxes.csv").read_bytes()).hexdigest()
     assert manifest.boxes == BoxesOrigin(origin="boxes.csv", sha256=sha256)
@@ -282,123 +271,6 @@ def test_the_real_cells_become_shards(real_data: Path, launch, tmp_path):
     assert counts == {"red blood cell": 1000, "ring": 292, "schizont": 106, "trophozoite": 887}
 
 
-SIDE = 64
-GREY_16_BIT = np.repeat(np.array([[40 * 257, 200 * 257]], np.uint16), SIDE // 2, axis=1).repeat(SIDE, axis=0)
-LEFT_BLACK = np.repeat(np.array([[0, 255]], np.uint8), SIDE // 2, axis=1).repeat(SIDE, axis=0)
-
-
-def plain(mode: str, colour: object) -> Image.Image:
-    return Image.new(mode, (SIDE, SIDE), colour)
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def rotated_by_tag() -> bytes:
-    """Black on the left; orientation 6 asks for a quarter turn clockwise, which brings the left side to the top."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return jpeg(Image.fromarray(LEFT_BLACK).convert("RGB"), exif=exif)
-
-
-def half_transparent() -> Image.Image:
-    """Half covering on the left, transparent on the right."""
-    image = plain("RGBA", (200, 100, 50, 128))
-    image.paste((255, 255, 255, 0), (SIDE // 2, 0, SIDE, SIDE))
-    return image
-
-
-def bomb() -> bytes:
-    """A PNG of 20,000 x 20,000 pixels, one bit each, all black."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(20_000 * (1 + 20_000 // 8)), 9)  # a filter byte, then the bits
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-# File -> its bytes, and the colours that its shard must hold: left and right, or above and below.
-HANDLED = {
-    # Cyan 0, magenta and yellow full, black 51 of 255: red at 204.
-    "cmyk.jpg": (jpeg(plain("CMYK", (0, 255, 255, 51)), quality=95), "sides", (204, 0, 0), (204, 0, 0)),
-    "16 bit.png": (png(Image.fromarray(GREY_16_BIT)), "sides", (40, 40, 40), (200, 200, 200)),
-    # 128 / 255 of the colour over black.
-    "alpha.png": (png(half_transparent()), "sides", (100, 50, 25), (0, 0, 0)),
-    "grey.jpg": (jpeg(plain("L", 90)), "sides", (90, 90, 90), (90, 90, 90)),
-    "grey.png": (png(plain("L", 130)), "sides", (130, 130, 130), (130, 130, 130)),
-    "turned.jpg": (rotated_by_tag(), "heights", (0, 0, 0), (255, 255, 255)),
-    "progressive.jpg": (
-        jpeg(plain("RGB", (20, 120, 220)), progressive=True, subsampling=0),
-        "sides",
-        (20, 120, 220),
-        (20, 120, 220),
-    ),
-    "UPPER.JPG": (jpeg(plain("RGB", (60, 60, 200)), subsampling=0), "sides", (60, 60, 200), (60, 60, 200)),
-    "UPPER.PNG": (png(plain("RGB", (9, 200, 9))), "sides", (9, 200, 9), (9, 200, 9)),
-    "größe 皮膚.jpeg": (jpeg(plain("RGB", (200, 150, 100)), subsampling=0), "sides", (200, 150, 100), (200, 150, 100)),
-}
-REFUSED = {
-    "zero.jpg": (b"", "empty"),
-    "cut.jpg": (jpeg(picture(1))[:-600], "damaged"),
-    "cut.png": (png(picture(2))[:-600], "damaged"),
-    "text.jpg": (b"no picture", "not an image"),
-    "bomb.png": (bomb(), "too many pixels"),
-}
-
-
-@pytest.fixture(scope="module")
-def hard_cases(tmp_path_factory: pytest.TempPathFactory, launch) -> Path:
-    """The shards of a folder in which every file is a hard case of its own."""
-    root = tmp_path_factory.mktemp("hard")
-    (root / "images" / "handled").mkdir(parents=True)
-    (root / "images" / "refused").mkdir()
-    for name, (data, *_) in HANDLED.items():
-        (root / "images" / "handled" / name).write_bytes(data)
-    for name, (data, _) in REFUSED.items():
-        (root / "images" / "refused" / name).write_bytes(data)
-    (root / "images" / "refused" / "whole.jpg").write_bytes(jpeg(picture(4)))  # a class needs an image
-    (root / "outside.jpg").write_bytes(jpeg(picture(3)))
-    (root / "images" / "refused" / "link.jpg").symlink_to(root / "outside.jpg")
-    succeed(launch("make_shards", input=root / "images", output=root / "shards", **{**FOLDER, "num_shards": 2}))
-    return root / "shards"
-
-
-def test_the_hard_cases_are_what_they_claim_to_be():
-    for name, modes in (("cmyk.jpg", "CMYK"), ("16 bit.png", "I;16"), ("alpha.png", "RGBA"), ("grey.jpg", "L")):
-        assert Image.open(io.BytesIO(HANDLED[name][0])).mode == modes
-    assert b"\xff\xc2" in HANDLED["progressive.jpg"][0]  # SOF2
-    assert len(REFUSED["bomb.png"][0]) < 50_000
-
-
-@pytest.mark.parametrize("name", HANDLED)
-def test_images_of_every_kind_become_what_they_show(name: str, hard_cases: Path):
-    _, halves, first, second = HANDLED[name]
-    rows = {row["image_name"][0].decode(): row for row in _parsed(hard_cases, "train")}
-    image = np.asarray(Image.open(io.BytesIO(rows[f"handled/{name}"]["image"][0])))
-    assert image.shape == (32, 32, 3)
-    if halves == "heights":
-        image = image.transpose(1, 0, 2)
-    np.testing.assert_allclose(image[:, :12].reshape(-1, 3), np.tile(first, (32 * 12, 1)), atol=4)
-    np.testing.assert_allclose(image[:, -12:].reshape(-1, 3), np.tile(second, (32 * 12, 1)), atol=4)
-
-
-def test_what_is_no_whole_image_of_the_folder_is_refused_and_listed_with_the_reason(hard_cases: Path):
-    images = hard_cases.with_name("images")
-    with open(hard_cases / "rejected.csv", encoding="utf-8") as file:
-        reasons = {row["file"]: row["reason"] for row in csv.DictReader(file)}
-    expected = {name: reason for name, (_, reason) in REFUSED.items()}
-    expected["link.jpg"] = str(images)
-    assert sorted(reasons) == sorted(str(images / "refused" / name) for name in expected)
-    for name, reason in expected.items():
-        assert reason in reasons[str(images / "refused" / name)]
-    assert len(_parsed(hard_cases, "train")) == len(HANDLED) + 1
-
-
 @pytest.fixture(scope="module")
 def two_sources(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Settings for a SIIM-ISIC and an ISIC 2019 folder; ISIC_1 of the one is there again, encoded anew and smaller,
@@ -448,7 +320,7 @@ def test_sources_are_merged_and_what_both_hold_is_in_one_shard(two_sources: dict
     ]
     assert sum(map(len, names)) == 11
     assert any({"ISIC_0", "ISIC_1", "ISIC_9"} <= shard for shard in names)  # ISIC_0 is of the patient of ISIC_1
-    rows = {row["image_name"][0].decode(): row for row in _parsed(tmp_path / "out", "train")}
+    rows = {row["image_name"][0].decode(): row for row in parsed(tmp_path / "out", "train")}
     assert {name: row["source"][0] for name, row in rows.items() if row["source"] != [0]} == dict.fromkeys(
         ("ISIC_9", "ISIC_10", "ISIC_11"), 1
     )
@@ -463,19 +335,22 @@ def test_the_second_of_two_duplicates_can_be_dropped(two_sources: dict, launch, 
     result = launch("make_shards", output=tmp_path / "out", duplicates="drop", **two_sources)
     succeed(result)
     assert re.search(f" 2 images .*1 group .*1 dropped.*{tmp_path}/out/duplicates.csv", result.stderr)
-    names = {row["image_name"][0].decode() for row in _parsed(tmp_path / "out", "train")}
+    names = {row["image_name"][0].decode() for row in parsed(tmp_path / "out", "train")}
     assert names == {f"ISIC_{number}" for number in (*range(8), 10, 11)}
     found = pd.read_csv(tmp_path / "out" / "duplicates.csv")
     assert dict(zip(found["image_name"], found["action"], strict=True)) == {"ISIC_1": "kept", "ISIC_9": "dropped"}
 
 
-def test_sources_and_inputs_come_in_pairs_of_the_same_classes(two_sources: dict, hard_cases: Path, launch, tmp_path):
+def test_sources_and_inputs_come_in_pairs_of_the_same_classes(two_sources: dict, launch, tmp_path):
     one_input = {**two_sources, "input": two_sources["input"].split(",")[0]}
     error = only_error(launch("make_shards", output=tmp_path / "out", **one_input))
     assert error.startswith("error: --input names 1 ")
     assert "--source 2" in error
+    for number, of_class in enumerate(("handled", "refused")):
+        (tmp_path / "images" / of_class).mkdir(parents=True)
+        (tmp_path / "images" / of_class / "1.jpg").write_bytes(jpeg(picture(number)))
     other = {**two_sources, "source": "siim_isic,image_folder"}
-    other["input"] = f"{two_sources['input'].split(',')[0]},{hard_cases.with_name('images')}"
+    other["input"] = f"{two_sources['input'].split(',')[0]},{tmp_path / 'images'}"
     error = only_error(launch("make_shards", output=tmp_path / "out2", **other))
     assert "handled, refused" in error
     assert re.search("siim_isic .*benign, malignant", error)

@@ -12,8 +12,9 @@ from absl import logging
 
 from tfrecords_tools.engines import dask_quiet
 from tfrecords_tools.engines.dask_security import read_security
-from tfrecords_tools.engines.jobs import AnyJob, EngineOptions, Result, deadly_jobs, few_names
+from tfrecords_tools.engines.jobs import MOST_NAMES, AnyJob, EngineOptions, Result, deadly_jobs
 from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.texts import first_names
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -98,7 +99,7 @@ def _wait_for_any(ended: SimpleQueue, client: "Client", jobs: Collection[AnyJob]
         try:
             return ended.get(timeout=options.notice_seconds)
         except Empty:
-            names = few_names([job.name for job in jobs])
+            names = first_names([job.name for job in jobs], MOST_NAMES)
             state = _state(client)
             logging.info("nothing was finished for %g s: %s; waiting for %s", options.notice_seconds, state, names)
 

@@ -1,13 +1,13 @@
 """What all engines share: jobs, options, and the words for a wait and for jobs that end their workers."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from tfrecords_tools.foundation.errors import DataError
 
-_MOST_NAMES = 5
+MOST_NAMES = 5  # of jobs, in a message
 
 
 class Job(Protocol):
@@ -42,12 +42,6 @@ class EngineOptions:
     def num_workers(self) -> int:
         """Returns the number of processes."""
         return self.workers or os.cpu_count() or 1
-
-
-def few_names(names: Sequence[str]) -> str:
-    """Returns the first names, and how many others there are."""
-    others = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {others} others" if others > 0 else "")
 
 
 def deadly_jobs(jobs: Iterable[Job], times: str) -> DataError:

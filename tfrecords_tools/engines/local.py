@@ -13,8 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 from absl import logging
 
-from tfrecords_tools.engines.jobs import AnyJob, EngineOptions, Result, deadly_jobs, few_names
+from tfrecords_tools.engines.jobs import MOST_NAMES, AnyJob, EngineOptions, Result, deadly_jobs
 from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.texts import first_names
 
 MAX_STRIKES = 3
 
@@ -121,7 +122,7 @@ def _require_handles(num_workers: int) -> None:
 def _wait_for_any(running: dict[Future, tuple[_Worker, AnyJob]], options: EngineOptions) -> set[Future]:
     """Returns the jobs that have ended, once there is one; says now and then which are waited for."""
     while not (ended := wait(running, timeout=options.notice_seconds, return_when=FIRST_COMPLETED).done):
-        jobs = few_names([f"{job.name} ({worker})" for worker, job in running.values()])
+        jobs = first_names([f"{job.name} ({worker})" for worker, job in running.values()], MOST_NAMES)
         logging.info("nothing was finished for %g s; waiting for %s", options.notice_seconds, jobs)
     return ended
 

@@ -12,7 +12,7 @@ from absl import logging
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import MISSING_SIZE, AnyPath, ListedFile, is_file, list_files, read_bytes
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, METADATA, MISSING, PATIENT
-from tfrecords_tools.foundation.texts import has_control_characters
+from tfrecords_tools.foundation.texts import first_names, has_control_characters
 from tfrecords_tools.sources.listing import is_of_the_system
 from tfrecords_tools.sources.table import UnknownValue, file_columns
 
@@ -94,9 +94,8 @@ def _unknown_values(path: AnyPath, column: str, values: pd.Series) -> list[Unkno
     values = values[values.astype("string").str.strip().str.lower() != "unknown"]
     found = [UnknownValue(str(path), column, str(value), count) for value, count in values.value_counts().items()]
     if found:
-        counts = ", ".join(f"{each.value!r} ({each.images})" for each in found[:_SHOWN])
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        logging.warning("%s: %s is not understood and counts as missing: %s%s", path, column, counts, more)
+        counts = first_names([f"{each.value!r} ({each.images})" for each in found], _SHOWN)
+        logging.warning("%s: %s is not understood and counts as missing: %s", path, column, counts)
     return found
 
 

@@ -19,7 +19,7 @@ from absl import flags
 import pipelines.contract.quiet_tensorflow
 import tensorflow as tf
 from pipelines.contract.main import main
-from tests.pipelines.contract.small_config import SmallConfig
+from tests.pipelines.contract.small_run import SmallConfig
 
 def run(config):
     {body}

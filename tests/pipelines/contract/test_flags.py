@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 
 from pipelines.contract.flags import config_from_flags, define_flags
-from tests.pipelines.contract.small_config import SmallConfig
+from tests.pipelines.contract.small_run import SmallConfig
 from tfrecords_tools.foundation.errors import CommandError
 
 

@@ -14,7 +14,7 @@ from pipelines.synthesis import samplers
 from pipelines.synthesis.samplers import SAMPLERS, OpenedSampler, open_sampler
 from pipelines.synthesize import SynthesizeConfig, plan_labels
 from tests.pipelines.conftest import records_of
-from tests.pipelines.contract.small_config import SmallConfig
+from tests.pipelines.contract.small_run import SmallConfig
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
