@@ -118,13 +118,17 @@ def test_fields_of_one_side_only_count_as_different(folder, position):
         position(model=Model(replace(SETTINGS, beta_1=None, width=0.5), MODEL.classes))
 
 
-def test_settings_that_came_later_had_their_defaults(folder, position):
+def test_settings_that_came_later_are_as_it_was_before_them(folder, position):
+    """Most had their defaults; nothing was compiled and all was float32, which `auto` is not on every device."""
     change_model_file(
         folder, lambda stored: {name: stored[name] for name in ("method", "image_size", "beta_1", "classes")}
     )
-    assert position(model=MODEL) == (8, 80.0)
+    before = replace(SETTINGS, xla="off", precision="float32")
+    assert position(model=Model(before, MODEL.classes)) == (8, 80.0)
     with pytest.raises(ConfigError, match=r"\(width.* 1.0.* 0.5\)"):
-        position(model=Model(replace(SETTINGS, width=0.5), MODEL.classes))
+        position(model=Model(replace(before, width=0.5), MODEL.classes))
+    with pytest.raises(ConfigError, match=r"\(xla.* 'off'.* 'auto'; precision.* 'float32'.* 'auto'\)"):
+        position(model=MODEL)
 
 
 @dataclass(frozen=True, kw_only=True)
