@@ -154,7 +154,7 @@ def run(config: EvaluateGanConfig) -> None:
     with workdir:
         shards = open_shards(config.shards, "shards", config.cache_dir)
         subject = _open_subject(config)
-        require_same_classes("the generator", subject.classes, shards)
+        require_same_classes("the generator", subject.classes, shards.folder, shards.classes)
         real = split_seen(subject.seen, shards, "shards")
         require_large_images(shards, subject.image_size)
         extractor = make_extractor(config.features, config.weights, shards, real.held_out)

@@ -36,6 +36,7 @@ from pipelines.contract.workdir import digest, folder_input, local_folder, open_
 from pipelines.submission.calibrated_run import NONE, PRIORS, TEMPERATURES, CalibratedRun, calibrate_run
 from pipelines.submission.csv_predictions import read_csv_predictions
 from pipelines.submission.fitting import Fitted, fit_runs
+from pipelines.submission.positives import require_same_positives
 from pipelines.submission.wanted import (
     arrange,
     fill_with_means,
@@ -64,7 +65,7 @@ class MakeSubmissionConfig(CacheSettings):
     sample_submission: str = setting(
         "", "file with the rows wanted (default: sample_submission.csv of the shards)", is_path=True
     )
-    label: str = setting("", "class whose probability is the target (default: the last class)")
+    label: str = setting("", "class whose probability is the target (default: the --target of each run)")
     ensemble: str = setting(
         "mean",
         "how runs, each the mean of its folds, and CSV files are combined; weighted is a mean by --weights, fitted a "
@@ -126,16 +127,15 @@ def run(config: MakeSubmissionConfig) -> None:
     with workdir:
         runs = [open_classifier_run(path, "runs") for path in config.runs]
         shards = _open_shards(config, runs)
-        label = config.label or (shards.classes[-1] if shards else "")
+        labels = [_label(config, run, shards) for run in runs]
+        require_same_positives(runs, labels)
         sample_submission = _sample_submission(config, shards)
         wanted, filled = _wanted_images(config, shards, sample_submission)
         of_files = [_read_csv(path, config, wanted) for path in config.csv]
-        calibrated = [
-            calibrate_run(_require_class(run, label, shards), config.temperature, config.prior) for run in runs
-        ]
-        fitted = _fit(config, calibrated, label, shards)
+        calibrated = [calibrate_run(run, config.temperature, config.prior) for run in runs]
+        fitted = _fit(config, calibrated, labels)
         workdir.begin(_inputs(config, runs, shards, sample_submission))
-        of_runs = fill_with_means(_predict(calibrated, shards, label), filled)
+        of_runs = fill_with_means(_predict(calibrated, shards, labels), filled)
         weights = fitted.weights if fitted else _weights(config)
         members = _members(config, calibrated, weights)
         columns = {
@@ -148,7 +148,7 @@ def run(config: MakeSubmissionConfig) -> None:
             write_atomically(workdir.path / name, table.to_csv(index=False))
         report = SubmissionReport(
             rows=len(wanted),
-            label=label,
+            label=", ".join(dict.fromkeys(labels)),
             models=sum(member.networks for member in members),
             runs={str(run.folder): digest(run.folder) for run in runs},
             filled=len(filled),
@@ -207,19 +207,19 @@ def _read_csv(path: str, config: MakeSubmissionConfig, wanted: Sequence[str]) ->
     return read_csv_predictions(as_path(path), wanted, ENSEMBLES[config.ensemble].takes_any_scale)
 
 
-def _require_class(run: ClassifierRun, label: str, shards: Shards) -> ClassifierRun:
-    require_same_classes(f"{run.folder}", run.report.classes, shards)
-    if label not in shards.classes:
-        raise CommandError(f"--label={label}: no class of {shards.folder}; it has {', '.join(shards.classes)}")
-    return run
+def _label(config: MakeSubmissionConfig, run: ClassifierRun, shards: Shards) -> str:
+    """Returns the class of a run whose probability is the target."""
+    if not run.config.diagnoses:
+        require_same_classes(f"{run.folder}", run.report.classes, shards.folder, shards.classes)
+    if config.label not in ("", *run.report.classes):
+        raise CommandError(f"--label={config.label}: no class of {run.folder}; it has {', '.join(run.report.classes)}")
+    return config.label or run.target
 
 
-def _fit(
-    config: MakeSubmissionConfig, runs: Sequence[CalibratedRun], label: str, shards: Shards | None
-) -> Fitted | None:
+def _fit(config: MakeSubmissionConfig, runs: Sequence[CalibratedRun], labels: Sequence[str]) -> Fitted | None:
     if ENSEMBLES[config.ensemble].weights != "fitted":
         return None
-    fitted = fit_runs(runs, label, shards.classes.index(label))
+    fitted = fit_runs(runs, labels)
     logging.info(
         "weights fitted to %d images out of fold: AUC %+.4f against the mean (95 %% interval %+.4f to %+.4f)",
         *(fitted.images, fitted.gain.value, fitted.gain.low, fitted.gain.high),
@@ -231,11 +231,14 @@ def _weights(config: MakeSubmissionConfig) -> Weights:
     return Weights(np.array(config.weight_numbers)) if config.weights else equal_weights(len(config.runs + config.csv))
 
 
-def _predict(runs: Sequence[CalibratedRun], shards: Shards | None, label: str) -> list[pd.Series]:
+def _predict(runs: Sequence[CalibratedRun], shards: Shards | None, labels: Sequence[str]) -> list[pd.Series]:
     """Returns the probabilities of a class by image name, of each run, and shows the progress over all folds."""
     progress = Progress("prediction", sum(len(run.run.report.folds) for run in runs), "models")
     done = itertools.count(1)
-    return [run.predict(shards, label, on_fold=lambda: progress.update(next(done))) for run in runs]
+    return [
+        run.predict(shards, label, on_fold=lambda: progress.update(next(done)))
+        for run, label in zip(runs, labels, strict=True)
+    ]
 
 
 def _combine(config: MakeSubmissionConfig, columns: Sequence[pd.DataFrame], weights: Weights) -> pd.DataFrame:

@@ -12,11 +12,11 @@ shard whose generator saw a shard of the validation fold is refused.
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
+import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 from absl import logging
@@ -31,6 +31,7 @@ from melgan.training.distribution import (
     is_chief,
     make_strategy,
     on_any_worker,
+    per_replica_batch_size,
     require_same_on_workers,
     watched_workers,
 )
@@ -41,6 +42,7 @@ from pipelines.artefacts.classifier_run import (
     COMMAND,
     OOF_FILE,
     OOF_KAGGLE_FILE,
+    TEST,
     ClassifierReport,
     Priors,
     SyntheticSet,
@@ -48,7 +50,7 @@ from pipelines.artefacts.classifier_run import (
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, selected_epoch, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.artefacts.mixing import class_fractions, trained_fractions
+from pipelines.artefacts.mixing import trained_fractions
 from pipelines.artefacts.predictions import (
     evaluate_predictions,
     kaggle_table,
@@ -63,12 +65,13 @@ from pipelines.contract.workdir import Workdir, digest, local_folder, open_workd
 from pipelines.training.agreement import require_same_work
 from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.driver import Driver, Surroundings
+from pipelines.training.fold_streams import FoldStreams, open_streams
+from pipelines.training.teaching import ask_teacher, write_answers
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted
 from tfrecords_tools.foundation.files import written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
-from tfrecords_tools.streams import ShardSet, Stream, join
 
 PREDICTIONS_FILE = "predictions.csv"
 _FILES_OF_A_FOLD = (BEST_WEIGHTS_FILE, PREDICTIONS_FILE)
@@ -105,7 +108,7 @@ def _train(
             tf.keras.backend.clear_session()
         if workdir.writable:
             workdir.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
-            _complete(config, inputs, workdir)
+            _complete(config, inputs, workdir, strategy)
 
 
 def _train_fold(
@@ -141,19 +144,24 @@ class FoldTraining:
         fold: int,
         surroundings: Surroundings,
     ) -> None:
-        shards, synthetic = inputs.shards, inputs.synthetic[fold]
-        self._config, self._shards, self._fold, self._surroundings = config, shards, fold, surroundings
+        self._config, self._inputs, self._fold, self._surroundings = config, inputs, fold, surroundings
         self._folder = surroundings.folder / f"fold{fold}"
-        training, self._validation = split_fold(shards.manifest, config.num_folds, fold)
-        self._streams = _streams(config, shards.read(training), synthetic)
-        images_per_epoch = self._streams[0].shards.num_records * config.images_per_real_image
+        self._validation = split_fold(inputs.shards.manifest, config.num_folds, fold)[1]
+        self._thought = ask_teacher(config, inputs, fold, self._folder)
+        found = _open_streams(config, inputs, fold, surroundings.strategy, self._thought)
+        self._streams = found.streams
+        images_per_epoch = self._streams[0].num_images * config.images_per_real_image
         self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
-        shown = class_fractions(shards.class_counts(training), synthetic, config.synthetic_fraction)
         with surroundings.strategy.scope():
-            teacher = inputs.teacher.load(fold) if inputs.teacher else None
+            teacher = inputs.teacher.load(fold) if config.distillation_weight else None
         self._trainer = ClassifierTrainer(
-            config, images_per_epoch * shown, self._total_steps, surroundings.strategy, teacher
+            config,
+            images_per_epoch * found.shown,
+            self._total_steps,
+            surroundings.strategy,
+            teacher,
+            found.facts,
         )
         self._driver: Driver | None = None
 
@@ -161,9 +169,16 @@ class FoldTraining:
         """Returns the driver of this fold, which resumes where a killed run stopped."""
         if self._surroundings.writable:
             self._folder.mkdir(exist_ok=True)
+            if self._thought is not None:
+                write_answers(self._folder, self._thought)
         self._driver = self._make_driver()
         start_step = self._driver.start_step
         require_same_on_workers(self._surroundings.strategy, start_step, "the step of the newest checkpoint")
+        if self._thought is not None:
+            checksum = zlib.crc32(self._thought.to_csv().encode())
+            require_same_on_workers(
+                self._surroundings.strategy, checksum, "what the teacher thinks of synthetic images"
+            )
         if start_step and start_step not in [epoch.step for epoch in self._epochs()]:
             self._evaluate_epoch(start_step)  # killed between checkpoint and evaluation
         return self._driver
@@ -178,7 +193,7 @@ class FoldTraining:
 
     def _make_driver(self) -> Driver:
         config, strategy = self._config, self._surroundings.strategy
-        model = Model(inherited(config, ClassifierConfig), self._shards.classes)
+        model = Model(inherited(config, ClassifierConfig), self._inputs.classes.names)
         loop = LoopConfig(
             total_steps=self._total_steps,
             checkpoint_every=self._steps_per_epoch,
@@ -188,7 +203,7 @@ class FoldTraining:
         make_batches = partial(
             training_batches,
             self._streams,
-            num_classes=len(self._shards.classes),
+            num_classes=len(self._inputs.classes.names),
             image_size=config.image_size,
             global_batch_size=config.batch_size,
             seed=config.seed * 1000 + self._fold,
@@ -212,7 +227,7 @@ class FoldTraining:
         if step % self._steps_per_epoch or not self._surroundings.writable:
             return  # a checkpoint on request, in mid-epoch; or another worker does it
         table = self._predict(views=1)
-        validation = classification_metrics(*scores(table), self._shards.classes)
+        validation = classification_metrics(*scores(table), self._inputs.classes.names)
         epoch = Epoch(number=step // self._steps_per_epoch, step=step, validation=validation)
         if selected_epoch([*self._epochs(), epoch], self._config.select) is epoch:
             with written_whole(self._folder / BEST_WEIGHTS_FILE) as unfinished:
@@ -228,37 +243,42 @@ class FoldTraining:
 
     def _predict(self, views: int) -> pd.DataFrame:
         predictor = self._trainer.predictor(views)
-        return predictions_table(predictor, self._config, self._shards, self._validation, self._fold)
+        shards, classes = self._inputs.shards, self._inputs.classes
+        return predictions_table(predictor, self._config, shards, self._validation, classes=classes, fold=self._fold)
 
 
-def _streams(config: TrainClassifierConfig, real: ShardSet, synthetic: list[Shards]) -> list[Stream]:
-    """Returns the stream of real images and, if there are any, the stream of synthetic ones."""
-    if not synthetic:
-        return [Stream(shards=real)]
-    shards = join([opened.read(opened.manifest.shards) for opened in synthetic])
-    fraction = config.synthetic_fraction
-    return [Stream(shards=real, fraction=1 - fraction), Stream(shards=shards, fraction=fraction)]
+def _open_streams(
+    config: TrainClassifierConfig,
+    inputs: ClassifierInputs,
+    fold: int,
+    strategy: tf.distribute.Strategy,
+    thought: pd.DataFrame | None,
+) -> FoldStreams:
+    own_batch_size = per_replica_batch_size(strategy, config.batch_size, "batch_size")
+    return open_streams(config, inputs, fold, own_batch_size, thought)
 
 
-def _priors(config: TrainClassifierConfig, shards: Shards, synthetic: Sequence[Shards], fold: int) -> Priors:
-    real = shards.class_counts(split_fold(shards.manifest, config.num_folds, fold)[0])
-    shown = class_fractions(real, synthetic, config.synthetic_fraction)
-    trained = trained_fractions(shown, config.class_balance)
-    return Priors(trained=tuple(trained.tolist()), real=tuple((np.array(real) / sum(real)).tolist()))
+def _priors(config: TrainClassifierConfig, streams: FoldStreams) -> Priors:
+    trained = trained_fractions(streams.shown, config.class_balance)
+    return Priors(trained=tuple(trained.tolist()), real=tuple(streams.real.tolist()))
 
 
-def _complete(config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: Workdir) -> None:
+def _complete(
+    config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: Workdir, strategy: tf.distribute.Strategy
+) -> None:
     """Joins the predictions of the folds, evaluates them and writes the report."""
-    shards, synthetic, folds = inputs.shards, inputs.synthetic, config.fold_numbers
-    tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, shards.classes) for fold in folds]
+    shards, classes, folds = inputs.shards, inputs.classes.names, config.fold_numbers
+    tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, classes) for fold in folds]
     oof = pd.concat(tables)
     write_table(workdir.path / OOF_FILE, oof)
-    write_table(workdir.path / OOF_KAGGLE_FILE, kaggle_table(oof, shards.classes, config.target or shards.classes[-1]))
-    metrics = evaluate_predictions(oof, shards.classes, config.seed)
+    write_table(workdir.path / OOF_KAGGLE_FILE, kaggle_table(oof, classes, inputs.target))
+    metrics = evaluate_predictions(oof, classes, config.seed)
     selected = {str(fold): selected_epoch(read_epochs(workdir.path, fold), config.select) for fold in folds}
+    answers = {fold: ask_teacher(config, inputs, fold, workdir.path / f"fold{fold}") for fold in folds}
+    streams = {str(fold): _open_streams(config, inputs, fold, strategy, answers[fold]) for fold in folds}
     workdir.complete(
         ClassifierReport(
-            classes=shards.classes,
+            classes=classes,
             folds=folds,
             images=len(oof),
             metrics=metrics,
@@ -268,8 +288,10 @@ def _complete(config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: 
             shards_digest=digest(shards.folder),
             folds_fingerprint=shards.manifest.folds_fingerprint,
             source_fingerprint=shards.manifest.source_fingerprint,
-            synthetic={str(fold): tuple(map(_describe, sets)) for fold, sets in synthetic.items()},
-            priors={str(fold): _priors(config, shards, sets, fold) for fold, sets in synthetic.items()},
+            synthetic={str(fold): tuple(map(_describe, sets)) for fold, sets in inputs.synthetic.items()},
+            target=inputs.target,
+            transductive=TEST in config.unlabelled,
+            priors={fold: _priors(config, of_fold) for fold, of_fold in streams.items()},
         ),
         files=[
             OOF_FILE,

@@ -1,5 +1,6 @@
 """The Makefile: variables of the command line become settings of the command."""
 
+import os
 import shlex
 import subprocess
 
@@ -11,7 +12,10 @@ from tests.conftest import ROOT
 def command_of(*arguments: str) -> list[str]:
     """Returns what `make` would run, without the interpreter."""
     command = ["make", "--dry-run", "--no-print-directory", *arguments]
-    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    # The tests may run under a `make` of their own, which hands its variables on.
+    apart = {name: value for name, value in os.environ.items() if "MAKE" not in name and name not in ("ARGS", "MFLAGS")}
+    run = subprocess.run(command, cwd=ROOT, env=apart, capture_output=True, text=True, check=True)
+    lines = run.stdout.splitlines()
     return shlex.split(lines[-1])[1:]
 
 

@@ -103,6 +103,16 @@ def image_name_of(record: bytes) -> str:
     return _text_of(record, "image_name")
 
 
+def facts_of(record: bytes) -> dict[str, str | int]:
+    """Returns the name of the image of a serialized example, its target and metadata, `MISSING` where it has none."""
+    features = _EXAMPLE.FromString(record).features.feature
+    facts: dict[str, str | int] = {"image_name": image_name_of(record)}
+    for name in ("target", *METADATA):
+        values = features[name].int64_list.value
+        facts[name] = values[0] if values else MISSING
+    return facts
+
+
 def _text_of(record: bytes, feature: str) -> str:
     values = _EXAMPLE.FromString(record).features.feature[feature].bytes_list.value
     return values[0].decode() if values else ""

@@ -11,7 +11,7 @@ from functools import partial
 import tensorflow as tf
 
 from tfrecords_tools.example import BOXES_FEATURE
-from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PROPERTIES
+from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
 from tfrecords_tools.streams import ShardSet, Stream, mixed_records
 
 _DECODE_SCALES = (1, 2, 4, 8)
@@ -41,11 +41,13 @@ def training_batches(
       `image`: uint8 `[B, H, W, 3]`;
       `views`: uint8 `[B, K, H, W, 3]`, if a stream gives several: the image in K augmentations, of which it is the
         first; a stream that gives fewer repeats its last one;
-      `label`: int32 `[B]`, `MISSING` where it is hidden or not known;
-      `targets`: float32 `[B, num_classes]`, 1 for the label and 0 for the others; 0 for all without a label;
+      `label`: int32 `[B]`, `MISSING` where it is hidden or not known; of annotated images the most probable class;
+      `targets`: float32 `[B, num_classes]`, 1 for the label and 0 for the others, or as the images are annotated; 0 for
+        all without a label;
       `is_labelled`: bool `[B]`, whether the stream of the image has labels;
       `stream`: int32 `[B]`, its number;
-      the features of `PROPERTIES`, int32 `[B]`;
+      the features of `PROPERTIES`, int32 `[B]`, of which images without a label have those of test images alone;
+      `patient_images`, int32 `[B]`, `MISSING` unless it is annotated;
       `boxes`: float32 `[B, max_boxes, 4]`, if any are read.
 
     Arguments:
@@ -77,12 +79,12 @@ def training_batches(
 
     def decode(number: tf.Tensor, stream_and_record: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         stream, record = stream_and_record
-        example = _parse(record, max_boxes)
+        example = _annotated(_parse(record, max_boxes), streams, stream, num_classes)
         del example["image_name"], example["patient_id"]
         image = decode_image(example["image"])
         views = _views(image, [each.num_views for each in streams], stream, augment, seed, number)
         example |= {"image": views[0]} | ({"views": tf.stack(views)} if len(views) > 1 else {})
-        return example | _targets(example["label"], streams, stream, num_classes)
+        return _without_hidden(example, streams, stream)
 
     decoded = numbered.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.batch(global_batch_size // num_replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
@@ -108,16 +110,31 @@ def evaluation_batches(
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _targets(label: tf.Tensor, streams: Sequence[Stream], stream: tf.Tensor, num_classes: int) -> dict[str, tf.Tensor]:
-    """Returns what is known of an image's class, nothing where its stream hides it."""
+def _annotated(
+    example: dict[str, tf.Tensor], streams: Sequence[Stream], stream: tf.Tensor, num_classes: int
+) -> dict[str, tf.Tensor]:
+    """Returns an example with its targets, and in place of what its record says what its stream knows of it."""
+    found = example | {"targets": tf.one_hot(example["label"], num_classes)}
+    for number, each in enumerate(streams):
+        if each.annotations is None:
+            continue
+        row, is_own = tf.maximum(each.annotations.find(example["image_name"]), 0), stream == number
+        targets = tf.gather(tf.constant(each.annotations.targets, tf.float32), row)
+        known = {"targets": targets, "label": tf.argmax(targets, output_type=tf.int32)}
+        known |= {name: tf.gather(tf.constant(v, tf.int32), row) for name, v in each.annotations.metadata.items()}
+        found |= {name: tf.where(is_own, value, found[name]) for name, value in known.items()}
+    return found
+
+
+def _without_hidden(
+    example: dict[str, tf.Tensor], streams: Sequence[Stream], stream: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns an example with its stream, and with nothing that tells its class if that has no labels."""
     is_labelled = tf.gather(tf.constant([each.is_labelled for each in streams]), stream)
-    label = tf.where(is_labelled, label, MISSING)
-    return {
-        "label": label,
-        "targets": tf.one_hot(label, num_classes),
-        "is_labelled": is_labelled,
-        "stream": tf.cast(stream, tf.int32),
-    }
+    telling = ("label", *(name for name in PROPERTIES if name not in TEST_METADATA))
+    hidden = {name: tf.where(is_labelled, example[name], MISSING) for name in telling}
+    hidden |= {"targets": tf.where(is_labelled, example["targets"], 0.0)}
+    return example | hidden | {"is_labelled": is_labelled, "stream": tf.cast(stream, tf.int32)}
 
 
 def _views(
@@ -151,7 +168,7 @@ def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
         "image": tf.io.FixedLenFeature([], tf.string),
         "image_name": tf.io.FixedLenFeature([], tf.string, default_value=""),
     }
-    for name in (PATIENT, "target", *PROPERTIES):
+    for name in (PATIENT, "target", *PROPERTIES, PATIENT_IMAGES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
     if max_boxes:
         features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
@@ -159,7 +176,7 @@ def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
     if max_boxes:
         example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
     example["label"] = example.pop("target")
-    for name in ("label", *PROPERTIES):
+    for name in ("label", *PROPERTIES, PATIENT_IMAGES):
         example[name] = tf.cast(example[name], tf.int32)
     return example
 

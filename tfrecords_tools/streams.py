@@ -6,9 +6,11 @@ seed. Which stream record number i is from is a function of i alone, so mixed st
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecords_tools.foundation.files import AnyPath
@@ -18,6 +20,7 @@ from tfrecords_tools.manifest import Manifest, ShardEntry
 
 SHUFFLE_WINDOW = 8192
 _CYCLE_LENGTH = 16
+_HASHES = 2**62
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,38 @@ class ShardSet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Annotations:
+    """What is known of images beside their records. Images that are not named are left out of the stream.
+
+    Attributes:
+      names: of the images `[N]`, each once.
+      targets: probabilities of their classes, float32 `[N, C]`.
+      metadata: features whose values, int32 `[N]`, take the place of those in the records.
+    """
+
+    names: tuple[str, ...]
+    targets: np.ndarray
+    metadata: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def find(self, name: tf.Tensor) -> tf.Tensor:
+        """Returns the place of an image, string `[]`, among the names, int64 `[]`; -1 for none."""
+        hashes, places = self._sorted_hashes
+        wanted = tf.strings.to_hash_bucket_fast(name, _HASHES)
+        place = tf.minimum(tf.searchsorted(hashes, wanted[None])[0], len(places) - 1)
+        return tf.where(tf.gather(hashes, place) == wanted, tf.gather(places, place), tf.constant(-1, tf.int64))
+
+    @cached_property
+    def _sorted_hashes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The hashes of the names in order, and the place of each: tf.data finds names by them without a resource."""
+        with tf.init_scope():
+            hashes = tf.strings.to_hash_bucket_fast(list(self.names), _HASHES).numpy()
+        if len(np.unique(hashes)) < len(hashes):
+            raise ValueError("names of annotated images must differ")
+        places = np.argsort(hashes)
+        return hashes[places], places
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stream:
     """Shards that are read as an endless stream of images, and what the images count for.
 
@@ -48,6 +83,7 @@ class Stream:
         each class that has any, to within one.
       is_labelled: whether the labels may be known. Those of other streams are hidden.
       num_views: how many differently augmented views of an image a batch holds.
+      annotations: what the images count for, and which of them are read; None for all, as their records say.
     """
 
     shards: ShardSet
@@ -55,6 +91,12 @@ class Stream:
     class_counts: tuple[int, ...] | None = None
     is_labelled: bool = True
     num_views: int = 1
+    annotations: Annotations | None = None
+
+    @property
+    def num_images(self) -> int:
+        """The images that it goes through before any comes again."""
+        return self.shards.num_records if self.annotations is None else len(self.annotations.names)
 
 
 def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
@@ -85,8 +127,10 @@ def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.D
       start: number of the first record.
 
     Raises:
-      ValueError: for fractions that do not add up to 1.
+      ValueError: for fractions that do not add up to 1, or annotated images whose classes shall take turns.
     """
+    if any(stream.class_counts is not None and stream.annotations is not None for stream in streams):
+        raise ValueError("class_counts and annotations are both given for a stream; give one of them")
     fractions = [stream.fraction for stream in streams]
     if min(fractions) <= 0 or not math.isclose(sum(fractions), 1.0, abs_tol=1e-9):
         raise ValueError(f"fractions are {fractions}; they must be greater than 0 and add up to 1")
@@ -134,9 +178,12 @@ def _stream_of(fractions: Sequence[float], number: tf.Tensor) -> tf.Tensor:
 
 
 def _records(stream: Stream, seed: int, start: int) -> tf.data.Dataset:
-    if stream.class_counts is None:
+    if stream.class_counts is not None:
+        return _balanced_records(stream.shards, stream.class_counts, seed, start)
+    if stream.annotations is None:
         return _endless_records(stream.shards, seed, start)
-    return _balanced_records(stream.shards, stream.class_counts, seed, start)
+    counted = replace(stream.shards, num_records=stream.num_images)
+    return _endless_records(counted, seed, start, _reader_of_named(stream.annotations))
 
 
 def _endless_records(
@@ -186,6 +233,15 @@ def _balanced_records(shards: ShardSet, class_counts: Sequence[int], seed: int, 
 
 def _reader_of_class(label: int) -> Callable[[tf.Tensor], tf.data.Dataset]:
     return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: _label(record) == label)
+
+
+def _reader_of_named(annotations: Annotations) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: annotations.find(_image_name(record)) >= 0)
+
+
+def _image_name(record: tf.Tensor) -> tf.Tensor:
+    name = tf.io.FixedLenFeature([], tf.string, default_value="")
+    return tf.io.parse_single_example(record, {"image_name": name})["image_name"]
 
 
 def _label(record: tf.Tensor) -> tf.Tensor:

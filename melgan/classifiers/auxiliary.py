@@ -1,8 +1,8 @@
 """Auxiliary targets: what the shards tell about a lesion beside its class, predicted as well while training.
 
 With few images, age, sex, site and diagnosis teach a network features that the class alone does not (Caruana 1997,
-"Multitask learning"). They are targets, never inputs: prediction needs the image only. What is missing, as it is
-for synthetic images, adds no loss.
+"Multitask learning"). They are predicted from the image alone. What is missing, as it is for synthetic images, adds no
+loss.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,8 @@ class AuxiliaryTargets:
 
 def auxiliary_targets(batch: dict[str, tf.Tensor]) -> AuxiliaryTargets:
     """Returns the targets of a batch: age scaled to [0, 1], then one-hot sex, site and diagnosis."""
-    age = tf.cast(batch[AGE], tf.float32)[:, None]
-    low, high = _AGES
-    values = [tf.clip_by_value((age - low) / (high - low), 0.0, 1.0)]
-    known = [tf.cast(age >= 0, tf.float32)]
+    values = [scaled_age(batch[AGE])[:, None]]
+    known = [tf.cast(batch[AGE] >= 0, tf.float32)[:, None]]
     for name, category in CATEGORIES.items():
         codes, depth = batch[name], len(category.codes)
         if category.unknown:
@@ -37,6 +35,12 @@ def auxiliary_targets(batch: dict[str, tf.Tensor]) -> AuxiliaryTargets:
         values.append(tf.one_hot(codes, depth))
         known.append(tf.repeat(tf.cast(codes >= 0, tf.float32)[:, None], depth, axis=1))
     return AuxiliaryTargets(tf.concat(values, axis=1), tf.concat(known, axis=1))
+
+
+def scaled_age(age: tf.Tensor) -> tf.Tensor:
+    """Returns ages in years `[N]`, cut off at 15 and 85, in [0, 1]."""
+    low, high = _AGES
+    return tf.clip_by_value((tf.cast(age, tf.float32) - low) / (high - low), 0.0, 1.0)
 
 
 def auxiliary_losses(logits: tf.Tensor, targets: AuxiliaryTargets) -> tf.Tensor:

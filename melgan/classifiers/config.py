@@ -1,8 +1,10 @@
 """Settings of a classifier."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from melgan.classifiers.freezing import TRAIN_LAYERS
+from melgan.classifiers.metadata import METADATA
+from melgan.classifiers.semi_supervised import ALIGNMENTS, SEMI_SUPERVISED, SemiSupervised
 from melgan.training.computing import ComputingSettings
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
@@ -38,6 +40,15 @@ class ClassifierConfig(ComputingSettings):
     warmup_fraction: float = setting(0.1, "fraction of the steps in which the learning rate rises")
     weight_decay: float = setting(0.02, "decoupled weight decay of AdamW, on kernels only")
     label_smoothing: float = setting(0.05, "fraction of the target spread evenly over the classes")
+    metadata: str = setting(
+        "auxiliary",
+        "age, sex, site and such, where shards have them: auxiliary targets of training; with concat and film inputs "
+        "too, beside the features of the image, or scaling and shifting them; or none",
+        choices=tuple(METADATA),
+    )
+    metadata_dropout: float = setting(
+        0.3, "fraction of the images, of each class alike, whose inputs of --metadata are hidden in a step"
+    )
     auxiliary_weight: float = setting(
         0.3, "weight of the loss that also predicts metadata, where shards have it; 0: none"
     )
@@ -53,6 +64,25 @@ class ClassifierConfig(ComputingSettings):
     mixing_alpha: float = setting(0.2, "coefficients of the mixing are distributed as Beta(alpha, alpha)")
     distillation_weight: float = setting(0.0, "weight of what the teacher thinks, against that of the targets")
     distillation_temperature: float = setting(2.0, "temperature by which teacher and student are softened")
+    semi_supervised: str = setting(
+        "none",
+        "how unlabelled images are learned from; settings from --lambda_u to --align_distribution that are not given "
+        "are as melgan/classifiers/semi_supervised.py lists them",
+        choices=tuple(SEMI_SUPERVISED),
+    )
+    unlabelled_fraction: float = setting(0.5, "fraction of unlabelled images in every batch")
+    lambda_u: float | None = setting(None, "weight of the loss of unlabelled images")
+    num_guesses: int | None = setting(None, "augmentations of an unlabelled image whose mean is guessed")
+    sharpening_temperature: float | None = setting(None, "temperature of guesses: 1 leaves them, 0 makes them hard")
+    confidence: float | None = setting(None, "what the probability of a guess must exceed for it to count")
+    rampup_fraction: float | None = setting(None, "fraction of the steps in which the weight of guesses rises from 0")
+    align_distribution: str | None = setting(
+        None, "bring guesses to the mix of classes of the labels, to equal fractions, or not", choices=ALIGNMENTS
+    )
+    guess_with: str = setting(
+        "average", "weights that guess: their moving average, or those that are trained", choices=("average", "model")
+    )
+    balanced_head: bool = setting(False, "a second head, for which every class weighs the same, predicts (ABC)")
     augmentation: str = setting("dihedral_colour", "augmentation of melgan/classifiers/augmentation.py")
     test_time_views: int = setting(8, "views averaged when predicting: 1, or up to 8 flips and quarter turns")
     class_balance: float = setting(0.0, "0: loss as the classes come; 1: every class weighs the same; or between")
@@ -63,6 +93,28 @@ class ClassifierConfig(ComputingSettings):
         """The peak of the schedule for the size of the batch."""
         exponent = LEARNING_RATE_SCALINGS[self.learning_rate_scaling]
         return self.learning_rate * (self.batch_size / BASE_BATCH_SIZE) ** exponent
+
+    @property
+    def semi_supervision(self) -> SemiSupervised | None:
+        """The method that learns from unlabelled images, with the settings that were given."""
+        method = SEMI_SUPERVISED[self.semi_supervised]
+        if method is None:
+            return None
+        given = {
+            "lambda_u": self.lambda_u,
+            "num_guesses": self.num_guesses,
+            "temperature": self.sharpening_temperature,
+            "confidence": self.confidence,
+            "rampup_fraction": self.rampup_fraction,
+            "alignment": self.align_distribution,
+        }
+        if self.lambda_u is not None:
+            given["lambda_u_is_for"] = 0  # it is for the classes at hand
+        return replace(method, **{name: value for name, value in given.items() if value is not None})
+
+    def num_unlabelled(self, batch_size: int) -> int:
+        """Returns how many images of a replica's batch have no label."""
+        return round(self.unlabelled_fraction * batch_size) if self.semi_supervision else 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,5 +140,27 @@ class ClassifierConfig(ComputingSettings):
         )
         for name in ("weight_decay", "auxiliary_weight", "mixing_alpha", "seed"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or greater")
-        for name in ("warmup_fraction", "label_smoothing", "dropout", "ema_decay"):
+        for name in ("warmup_fraction", "label_smoothing", "dropout", "ema_decay", "metadata_dropout"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")
+        self._require_semi_supervision()
+
+    def _require_semi_supervision(self) -> None:
+        method = self.semi_supervision
+        names = ("lambda_u", "num_guesses", "sharpening_temperature", "confidence", "rampup_fraction")
+        if method is None:
+            for name in (*names, "align_distribution"):
+                require(getattr(self, name) is None, name, getattr(self, name), "left out without semi_supervised")
+            return
+        require(0 < self.unlabelled_fraction < 1, "unlabelled_fraction", self.unlabelled_fraction, "between 0 and 1")
+        require(method.lambda_u >= 0, "lambda_u", self.lambda_u, "0 or greater")
+        require(method.num_guesses >= 1, "num_guesses", self.num_guesses, "at least 1")
+        require(method.temperature >= 0, "sharpening_temperature", self.sharpening_temperature, "0 or greater")
+        require(0 <= method.confidence <= 1, "confidence", self.confidence, "from 0 to 1")
+        require(0 <= method.rampup_fraction <= 1, "rampup_fraction", self.rampup_fraction, "from 0 to 1")
+        is_augmented = self.augmentation != "none"
+        require(is_augmented, "augmentation", self.augmentation, f"other with semi_supervised={self.semi_supervised}")
+        require(
+            self.mixing == "none", "mixing", self.mixing, "none with semi_supervised, of which some mix by themselves"
+        )
+        require(self.accumulation == 1, "accumulation", self.accumulation, "1 with semi_supervised")
+        require(not self.distillation_weight, "distillation_weight", self.distillation_weight, "0 with semi_supervised")

@@ -15,7 +15,6 @@ import scipy.stats
 import tensorflow as tf
 
 from melgan.training.randomness import Draws
-from tfrecords_tools.foundation.metadata import PROPERTIES
 
 # (images [B, H, W, C], partners [B], coefficients [B], draws) -> (mixed images, fractions of themselves [B])
 Mixing = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Draws], tuple[tf.Tensor, tf.Tensor]]
@@ -61,9 +60,20 @@ class Mixture:
     images: tf.Tensor
     parts: tuple[tuple[tf.Tensor | float, dict[str, tf.Tensor]], ...]
 
+    @property
+    def own(self) -> dict[str, tf.Tensor]:
+        """The batch of which the images keep a part: what they are, but for what is mixed in."""
+        return self.parts[0][1]
+
     def losses(self, losses_of: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> tf.Tensor:
         """Returns the losses `[B]` of the images, from what they are by the targets of a batch."""
         return sum(fractions * losses_of(batch) for fractions, batch in self.parts)
+
+    def mean(self, name: str) -> tf.Tensor | None:
+        """Returns values of the batches `[B, N]` mixed as the images are; None for what they do not have."""
+        if name not in self.own:
+            return None
+        return sum(tf.reshape(fractions, [-1, 1]) * batch[name] for fractions, batch in self.parts)
 
     def split(self, count: int) -> list["Mixture"]:
         """Returns the images in parts of equal size, one after the other."""
@@ -95,9 +105,20 @@ def mix(images: tf.Tensor, batch: dict[str, tf.Tensor], mixing: Mixing, alpha: f
       alpha: see `draw_coefficients`.
       draws: of the step.
     """
-    partners = draw_partners(draws)
-    mixed, fractions = mixing(images, partners, draw_coefficients(draws, alpha), draws)
-    theirs = {name: tf.gather(values, partners) for name, values in batch.items() if name in ("targets", *PROPERTIES)}
+    return mix_with(images, batch, mixing, draw_partners(draws), draw_coefficients(draws, alpha), draws)
+
+
+def mix_with(
+    images: tf.Tensor,
+    batch: dict[str, tf.Tensor],
+    mixing: Mixing,
+    partners: tf.Tensor,
+    coefficients: tf.Tensor,
+    draws: Draws,
+) -> Mixture:
+    """Returns the images of a batch mixed with given partners `[B]`, by coefficients `[B]`; the rest as for `mix`."""
+    mixed, fractions = mixing(images, partners, coefficients, draws)
+    theirs = {name: tf.gather(values, partners) for name, values in batch.items() if name != "image"}
     return Mixture(mixed, ((fractions, batch), (1 - fractions, theirs)))
 
 

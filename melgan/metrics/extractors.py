@@ -5,8 +5,9 @@ An extractor resizes with antialiasing (Parmar et al. 2022: without it metrics m
 
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -19,6 +20,10 @@ _PIXEL_SIDE = 32
 _INCEPTION_SIDE = 299
 _BATCH = 32
 _RANDOM_SEED = 0
+
+
+# images [N, H, W, 3] as the network wants them -> (features [N, F], probabilities of its classes [N, K])
+FeatureNetwork = Callable[[tf.Tensor], Sequence[tf.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,8 @@ def random(weights: str) -> Extractor:
     return _of_inception(network, "inception, random weights")
 
 
-def of_classifier(model: keras.Model, image_size: int, name: str, identity: str) -> Extractor:
-    """Returns the penultimate layer and the classes of a network of `build_classifier`: features of the domain."""
-    network = keras.Model(model.input, [model.get_layer("dropout").input, keras.ops.softmax(model.outputs[0])])
+def of_classifier(network: FeatureNetwork, image_size: int, name: str, identity: str) -> Extractor:
+    """Returns the extractor of a classifier, from what `feature_network` makes of it: features of the domain."""
 
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _in_batches(network, images, lambda batch: resize(batch, image_size))
@@ -127,17 +131,15 @@ def _of_imagenet(network: keras.Model, name: str, side: int, prepare: Callable[[
     """Returns the extractor of a network from prepared images of a side to features and probabilities."""
 
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _in_batches(network, images, lambda batch: prepare(resize(batch, side)))
+        return _in_batches(partial(network, training=False), images, lambda batch: prepare(resize(batch, side)))
 
     digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in network.weights))
     return Extractor(f"{name}, {side} px antialiased", f"{name} {digest.hexdigest()}", extract)
 
 
 def _in_batches(
-    network: keras.Model, images: np.ndarray, prepare: Callable[[np.ndarray], tf.Tensor]
+    network: FeatureNetwork, images: np.ndarray, prepare: Callable[[np.ndarray], tf.Tensor]
 ) -> tuple[np.ndarray, np.ndarray]:
-    parts = [
-        network(prepare(images[start : start + _BATCH]), training=False) for start in range(0, len(images), _BATCH)
-    ]
+    parts = [network(prepare(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)]
     features, probabilities = (np.concatenate([part[index].numpy() for part in parts]) for index in (0, 1))
     return features.astype(np.float32), probabilities.astype(np.float64)

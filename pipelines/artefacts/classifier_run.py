@@ -5,10 +5,13 @@ from dataclasses import dataclass, field, replace
 import keras
 
 from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.network import build_classifier
+from melgan.classifiers.synthetic_targets import REQUESTED, SYNTHETIC_TARGETS
 from melgan.metrics.cross_validation import MEAN_AUC
 from melgan.metrics.intervals import Interval
 from melgan.training.weights import load_weights
+from pipelines.artefacts.class_table import DIAGNOSES
 from pipelines.artefacts.epochs import SELECTIONS
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
@@ -21,6 +24,8 @@ from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed, SyntheticProvenance
 
 COMMAND = "train_classifier"
+HIDDEN, TEST = "hidden", "test"
+DRAW, HIDE = "draw", "hide"
 BEST_WEIGHTS_FILE, OOF_FILE, OOF_KAGGLE_FILE = "best.weights.h5", "oof.csv", "oof_kaggle.csv"
 
 
@@ -35,9 +40,40 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Str
     synthetic: tuple[str, ...] = setting(
         (), "folders that synthesize wrote; {fold} stands for the fold's number", same_baseline=False, is_path=True
     )
-    synthetic_fraction: float = setting(0.0, "fraction of synthetic images in every batch", same_baseline=False)
+    synthetic_fraction: float = setting(
+        0.0, "fraction of synthetic images in every batch, among those with labels", same_baseline=False
+    )
+    synthetic_targets: str = setting(
+        REQUESTED,
+        "what synthetic images count for: the class that was asked for, what the teacher of the same fold thinks, a "
+        "blend of both, or the class asked for where the teacher agrees, and else nothing",
+        choices=tuple(SYNTHETIC_TARGETS),
+        same_baseline=False,
+    )
+    blend: float = setting(0.5, "fraction of the class asked for in --synthetic_targets=blend", same_baseline=False)
+    metadata_for_synthetic: str = setting(
+        "",
+        "inputs of --metadata of synthetic images, which have none: those of a real image of the same class and fold, "
+        "drawn at random, or hidden, and of real ones as often as it takes that this tells no class",
+        choices=("", DRAW, HIDE),
+        same_baseline=False,
+    )
     teacher: str = setting(
-        "", "classifier run, on the same folds, from whose predictions each fold's classifier learns too", is_path=True
+        "",
+        "classifier run, on the same folds, from whose predictions each fold's classifier learns, of all images or, "
+        "with --synthetic_targets, of synthetic ones",
+        is_path=True,
+    )
+    diagnoses: int = setting(
+        0, "groups of diagnoses that are told apart, melanoma one of them: 2, 3, 4 or 9; 0: the classes of the shards"
+    )
+    labelled_fraction: float = setting(1.0, "fraction of the patients whose labels are known in training")
+    unlabelled: tuple[str, ...] = setting(
+        (),
+        f"images that --semi_supervised learns from without their labels: {HIDDEN}, those of --labelled_fraction; "
+        f"{TEST}, the test images; or folders of shards, real or synthetic",
+        is_path=True,
+        words=(HIDDEN, TEST),
     )
     select: str = setting(
         "best",
@@ -62,8 +98,10 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Str
         super().__post_init__()
         require(0 <= self.synthetic_fraction < 1, "synthetic_fraction", self.synthetic_fraction, "from 0 up to 1")
         require(self.match_resolution >= 0, "match_resolution", self.match_resolution, "0 or greater")
-        if bool(self.teacher) != bool(self.distillation_weight):
-            raise CommandError("--teacher and --distillation_weight go together: give both, or neither")
+        require(self.diagnoses in DIAGNOSES, "diagnoses", self.diagnoses, "0, 2, 3, 4 or 9")
+        require(0 <= self.blend <= 1, "blend", self.blend, "from 0 to 1")
+        require(0 < self.labelled_fraction <= 1, "labelled_fraction", self.labelled_fraction, "above 0, at most 1")
+        self._require_together()
         if bool(self.synthetic) != bool(self.synthetic_fraction):
             raise CommandError("--synthetic and --synthetic_fraction go together: give both, or neither")
         require(self.num_folds >= 2, "num_folds", self.num_folds, "at least 2")
@@ -71,10 +109,28 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Str
         if len(set(self.folds)) < len(self.folds) or not set(self.folds) <= set(known):
             raise CommandError(f"--folds={','.join(self.folds)}: must be numbers from 0 to {known[-1]}, each once")
 
+    def _require_together(self) -> None:
+        """Raises CommandError for settings that make no sense without each other."""
+        asks_teacher = self.distillation_weight > 0 or self.synthetic_targets != REQUESTED
+        if bool(self.teacher) != asks_teacher:
+            raise CommandError(
+                "--teacher is for --distillation_weight or --synthetic_targets: give it with one of them, or not at all"
+            )
+        if self.synthetic_targets != REQUESTED and not self.synthetic:
+            raise CommandError(f"--synthetic_targets={self.synthetic_targets}: give --synthetic, or leave it out")
+        if bool(self.unlabelled) != (self.semi_supervised != "none"):
+            raise CommandError("--unlabelled and --semi_supervised go together: give both, or neither")
+        if METADATA[self.metadata].fuse and self.synthetic and not self.metadata_for_synthetic:
+            raise CommandError(
+                f"--metadata={self.metadata}: synthetic images have none, by which they and their class could be told; "
+                f"give --metadata_for_synthetic={DRAW} or {HIDE}"
+            )
+
     @property
     def images_per_real_image(self) -> float:
-        """How many images an epoch shows for each real one there is."""
-        return 1 / (1 - self.synthetic_fraction) if self.match == "real" else 1.0
+        """How many images an epoch shows for each real one that has a label."""
+        labelled = 1 - self.unlabelled_fraction if self.unlabelled else 1.0
+        return 1 / labelled / (1 - self.synthetic_fraction if self.match == "real" else 1.0)
 
     @property
     def fold_numbers(self) -> tuple[int, ...]:
@@ -100,7 +156,11 @@ class Priors:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierReport:
-    """The report of train_classifier; of folds by their number, as text. Earlier versions have no `priors`."""
+    """The report of train_classifier; of folds by their number, as text. Earlier versions have no `priors`.
+
+    `target` is the class that is positive, the last one where it is empty. `transductive` tells that images which are
+    to be predicted, without their labels, were learned from.
+    """
 
     classes: tuple[str, ...]
     folds: tuple[int, ...]
@@ -113,6 +173,8 @@ class ClassifierReport:
     folds_fingerprint: str
     source_fingerprint: str = ""
     synthetic: dict[str, tuple[SyntheticSet, ...]]
+    target: str = ""
+    transductive: bool = False
     priors: dict[str, Priors] = field(default_factory=dict)
 
 
@@ -128,6 +190,11 @@ class ClassifierRun:
     def name(self) -> str:
         """The name of the folder, by which pages call the run."""
         return self.folder.name
+
+    @property
+    def target(self) -> str:
+        """The class that is positive in its submissions."""
+        return self.report.target or self.report.classes[-1]
 
     @property
     def mean_auc(self) -> Interval:

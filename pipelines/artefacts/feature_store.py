@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from melgan.classifiers.network import feature_network
 from melgan.metrics.dihedral import NUM_VIEWS, views_of
 from melgan.metrics.extractors import EXTRACTORS, Extractor, of_classifier
 from melgan.metrics.samples import Samples
@@ -134,7 +135,7 @@ def make_extractor(
             run.folder,
         )
     name = f"classifier {run.name} ({run.config.backbone}, fold {fold})"
-    return of_classifier(run.load(fold), run.config.image_size, name, run.sha256(fold))
+    return of_classifier(feature_network(run.load(fold)), run.config.image_size, name, run.sha256(fold))
 
 
 def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray | None, views: bool) -> Samples:

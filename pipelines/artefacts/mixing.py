@@ -46,21 +46,6 @@ def require_stored_alike(real: Shards, synthetic: Sequence[Shards], match_resolu
             )
 
 
-def class_fractions(real_counts: Sequence[int], synthetic: Sequence[Shards], synthetic_fraction: float) -> np.ndarray:
-    """Returns which fraction of the images that are shown in training is of each class `[num_classes]`.
-
-    Arguments:
-      real_counts: real training images of each class `[num_classes]`.
-      synthetic: the synthetic shards.
-      synthetic_fraction: of the images that are shown.
-    """
-    fractions = np.asarray(real_counts) / sum(real_counts)
-    if not synthetic:
-        return fractions
-    counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in synthetic], axis=0)
-    return (1 - synthetic_fraction) * fractions + synthetic_fraction * counts / counts.sum()
-
-
 def trained_fractions(shown: np.ndarray, class_balance: float) -> np.ndarray:
     """Returns which fraction of the loss is of each class `[num_classes]`, from the fractions that are shown."""
     counted = shown * balancing_weights(shown, class_balance)

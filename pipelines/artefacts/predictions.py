@@ -6,15 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.prediction import Predictor
 from melgan.metrics.classification import METRICS
 from melgan.metrics.cross_validation import cross_validation_metrics
 from melgan.metrics.intervals import Interval, bootstrap_intervals, draw_parts, jackknife_interval, patient_groups
+from pipelines.artefacts.class_table import ClassTable
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.shards import READ_BATCH, Shards
 from tfrecords_tools.csv_tables import read_table
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
+from tfrecords_tools.foundation.metadata import PATIENT_IMAGES
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
 
@@ -23,7 +26,13 @@ _PROBABILITY = "probability "  # before the name of a class, which may be that o
 
 
 def predictions_table(
-    predictor: Predictor, config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry], fold: int
+    predictor: Predictor,
+    config: TrainClassifierConfig,
+    shards: Shards,
+    entries: Sequence[ShardEntry],
+    *,
+    classes: ClassTable,
+    fold: int,
 ) -> pd.DataFrame:
     """Returns one row an image in stored order: `KEY_COLUMNS`, then a column `probability NAME` of each class.
 
@@ -32,8 +41,10 @@ def predictions_table(
       config: that it was trained with, which says how images are read.
       shards: the set that `entries` are some of.
       entries: the shards to predict.
+      classes: of the classifier.
       fold: number of the fold.
     """
+    counts = _patient_images(config, shards, entries)
     keys: list[pd.DataFrame] = []
 
     def batches():
@@ -45,12 +56,20 @@ def predictions_table(
         ):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
-            keys.append(pd.DataFrame(columns | {"label": batch["label"].numpy()}))
-            yield batch
+            keys.append(pd.DataFrame(columns | {"label": classes.labels(names, batch["label"].numpy())}))
+            yield batch if counts is None else batch | {PATIENT_IMAGES: counts.loc[names].to_numpy(np.int32)}
 
     probabilities = predictor.predict(batches())
     table = pd.concat(keys, ignore_index=True)
-    return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=probability_columns(shards.classes)))
+    return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=probability_columns(classes.names)))
+
+
+def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry]) -> pd.Series | None:
+    """Returns how many images of its patient its split has, by name, where the classifier looks at it."""
+    if METADATA[config.metadata].fuse is None:
+        return None
+    images = shards.training_images if set(entries) <= set(shards.manifest.split("train")) else shards.images(entries)
+    return images[PATIENT_IMAGES]
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from absl import logging
 
 from pipelines.artefacts.shards import Shards
 from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import Manifest, ShardEntry
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
@@ -95,7 +96,7 @@ def require_no_leak(synthetic: Shards, shards: Shards, validation: Sequence[Shar
 
     Its own training must have been on shards of the same folds, or what it has seen is unknown.
     """
-    require_same_classes(f"{synthetic.folder}", synthetic.classes, shards)
+    require_same_classes(f"{synthetic.folder}", synthetic.classes, shards.folder, shards.classes)
     seen = synthetic.manifest.provenance.seen
     if seen.trained_on.folds_fingerprint != shards.manifest.folds_fingerprint:
         raise CommandError(
@@ -106,12 +107,12 @@ def require_no_leak(synthetic: Shards, shards: Shards, validation: Sequence[Shar
     require_unseen(seen, shards, validation, f"{synthetic.folder} ({names}) leaks: its generator")
 
 
-def require_same_classes(subject: str, classes: Sequence[str], shards: Shards) -> None:
-    """Raises CommandError unless something has the classes of some shards."""
-    if tuple(classes) != shards.classes:
+def require_same_classes(subject: str, classes: Sequence[str], folder: AnyPath, wanted: Sequence[str]) -> None:
+    """Raises CommandError unless something has the classes wanted, which are those of a folder."""
+    if tuple(classes) != tuple(wanted):
         raise CommandError(
-            f"{subject}: has the classes {', '.join(classes)}, {shards.folder} has {', '.join(shards.classes)}; give "
-            "shards of the same classes"
+            f"{subject}: has the classes {', '.join(classes)}, {folder} has {', '.join(wanted)}; give one of the same "
+            "classes"
         )
 
 

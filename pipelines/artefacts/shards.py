@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipelines.contract.workdir import digest, require_completed
-from tfrecords_tools.example import image_name_of
+from tfrecords_tools.example import facts_of, image_name_of
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path, download, is_remote
+from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PATIENT_IMAGES
 from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest, require_images
 from tfrecords_tools.provenance import ShardsUsed
 from tfrecords_tools.reading import evaluation_batches
@@ -42,6 +45,31 @@ class Shards:
                 require_room(copy)
             return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
+
+    @cached_property
+    def training_images(self) -> pd.DataFrame:
+        """A row for each training image, with its shard: see `images`."""
+        return self.images(self.manifest.split("train"))
+
+    @cached_property
+    def test_images(self) -> pd.DataFrame:
+        """A row for each test image: see `images`."""
+        return self.images(self.manifest.split("test"))
+
+    def images(self, entries: Sequence[ShardEntry]) -> pd.DataFrame:
+        """Returns a row for each image of some of the shards, indexed by its name.
+
+        Its columns are `shard`, the name of the file, `target`, those of `METADATA`, and `patient_images`: how many of
+        the images are of its patient.
+        """
+        rows = [
+            facts_of(record) | {"shard": entry.file}
+            for entry, path in zip(entries, self.read(entries).paths, strict=True)
+            for record in read_records(as_path(path))
+        ]
+        table = pd.DataFrame(rows).set_index("image_name")
+        counts = table.groupby(PATIENT)[PATIENT].transform("size")
+        return table.assign(**{PATIENT_IMAGES: counts.where(table[PATIENT] != MISSING, MISSING)})
 
     def image_names(self, entries: Sequence[ShardEntry]) -> list[str]:
         """Returns the names of the images of some of the shards, in stored order."""

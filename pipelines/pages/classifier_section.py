@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from melgan.classifiers.metadata import METADATA
 from melgan.metrics.calibration import equal_mass_bins
 from melgan.metrics.classification import PARTIAL_AUC_ABOVE, scored_classes
 from melgan.metrics.cross_validation import ranks_within_folds
@@ -49,12 +50,26 @@ def classifier_section(run: ClassifierRun) -> Section:
     reduced = f"All images were first reduced to {config.match_resolution} px and compressed there. "
     text = (
         f"{config.backbone} at {config.image_size} px, weights {config.weights}, {config.epochs} epochs, {training}. "
-        f"{reduced if config.match_resolution else ''}"
+        f"{reduced if config.match_resolution else ''}{_sources(run)}"
         "Metrics are means of the folds, whose models are calibrated differently. The pooled AUC is over the ranks of "
         "scores within their fold. For recall, the most probable class counts as the prediction."
         f"{_on_chance(predictions, classes)}"
     )
     return Section(f"Classifier: {run.name}", text, (table, _fold_table(run, predictions), *pictures))
+
+
+def _sources(run: ClassifierRun) -> str:
+    """Returns sentences on what it learned from beside images with labels; empty for nothing."""
+    config, found = run.config, []
+    if METADATA[config.metadata].fuse is not None:
+        found.append(f"Age, sex, site and the number of the patient's images are inputs too ({config.metadata}).")
+    if config.labelled_fraction < 1:
+        found.append(f"Labels of {config.labelled_fraction:.0%} of the patients were known in training.")
+    if config.unlabelled:
+        found.append(f"{config.semi_supervised} learned from images without labels: {', '.join(config.unlabelled)}.")
+    if run.report.transductive:
+        found.append("Transductive: the test images, without labels, were among them.")
+    return "".join(f"{sentence} " for sentence in found)
 
 
 def _on_chance(predictions: pd.DataFrame, classes: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from melgan.classifiers.calibration import fit_temperature, scale_temperature, shift_prior
 from melgan.classifiers.prediction import Predictor
+from pipelines.artefacts.class_table import ClassTable
 from pipelines.artefacts.classifier_run import ClassifierRun, Priors
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.predictions import KEY_COLUMNS, predictions_table, probability_columns, scores
@@ -46,13 +47,15 @@ class CalibratedRun:
 
         Arguments:
           shards: have the test images.
-          label: the class.
+          label: the class, of the run.
           on_fold: called after every fold.
         """
-        of_folds = []
+        of_folds, classes = [], ClassTable(self.run.report.classes)
         for fold in self.run.report.folds:
             predictor = Predictor(self.run.load(fold), self.run.config.test_time_views)
-            table = predictions_table(predictor, self.run.config, shards, shards.manifest.split("test"), fold)
+            table = predictions_table(
+                predictor, self.run.config, shards, shards.manifest.split("test"), classes=classes, fold=fold
+            )
             of_folds.append(self._calibrate(table, fold).set_index("image_name")[probability_columns([label])[0]])
             on_fold()
         return sum(of_folds[1:], of_folds[0]) / len(of_folds)

@@ -23,32 +23,30 @@ class Fitted:
     images: int
 
 
-def fit_runs(runs: Sequence[CalibratedRun], label: str, label_number: int, seed: int = 0) -> Fitted:
+def fit_runs(runs: Sequence[CalibratedRun], labels: Sequence[str], seed: int = 0) -> Fitted:
     """Returns weights fitted to the out-of-fold predictions of a class, of the images that all runs have predicted.
 
     Folds are those of the first run.
 
     Arguments:
       runs: two or more.
-      label: name of the class.
-      label_number: its number.
+      labels: name of the class in each run, of the same images.
       seed: of the parts of patients, and of the resamples of the interval.
 
     Raises:
       CommandError: if the runs have no images of the class, or none of the others, in common.
     """
-    tables = [run.out_of_fold().set_index(["image_name", "label"]) for run in runs]
+    tables = [_of_class(run, label) for run, label in zip(runs, labels, strict=True)]
     images = reduce(lambda known, own: known.intersection(own, sort=False), (table.index for table in tables))
-    tables = [table.loc[images].reset_index() for table in tables]
-    first = tables[0]
-    positive = first["label"].to_numpy() == label_number
+    tables = [table.loc[images] for table in tables]
+    first, names = tables[0], ", ".join(str(run.run.folder) for run in runs)
+    positive = first["is_positive"].to_numpy()
     if not 0 < positive.sum() < len(positive):
         raise CommandError(
-            f"--ensemble=fitted: {', '.join(str(run.run.folder) for run in runs)} have predicted out of fold "
-            f"{positive.sum()} images of {label} and {(~positive).sum()} others in common; give runs of the same "
-            "shards and folds"
+            f"--ensemble=fitted: {names} have predicted out of fold {positive.sum()} images of {labels[0]} and "
+            f"{(~positive).sum()} others in common; give runs of the same shards and folds"
         )
-    probabilities = _of_class(tables, label)
+    probabilities = np.stack([table["probability"].to_numpy() for table in tables])
     gain = out_of_fold_gain(
         probabilities,
         positive,
@@ -59,6 +57,8 @@ def fit_runs(runs: Sequence[CalibratedRun], label: str, label_number: int, seed:
     return Fitted(fit_weights(probabilities, positive), gain, len(positive))
 
 
-def _of_class(tables: Sequence[pd.DataFrame], label: str) -> np.ndarray:
-    column = probability_columns([label])[0]
-    return np.stack([table[column].to_numpy() for table in tables])
+def _of_class(run: CalibratedRun, label: str) -> pd.DataFrame:
+    """Returns the out-of-fold predictions of a class by image name: its probability, and whether it is the class."""
+    table, number = run.out_of_fold().set_index("image_name"), run.run.report.classes.index(label)
+    found = {"probability": table[probability_columns([label])[0]], "is_positive": table["label"] == number}
+    return table[["fold", "patient_id"]].assign(**found)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.artefacts.class_table import ClassTable, class_table
 from pipelines.artefacts.classifier_run import (
     BEST_WEIGHTS_FILE,
+    HIDDEN,
+    TEST,
     ClassifierRun,
     TrainClassifierConfig,
     open_classifier_run,
@@ -15,14 +18,28 @@ from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, spli
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.workdir import folder_input, is_completed
 from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.provenance import SeenShards
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassifierInputs:
-    """Real shards, the synthetic sets of each fold, the run whose classifiers teach, and the digests of all."""
+    """What classifiers are trained on.
+
+    Attributes:
+      shards: the real images.
+      classes: of the classifiers.
+      target: the class that is positive.
+      synthetic: sets of each fold.
+      unlabelled: `HIDDEN`, `TEST`, or other shards of each fold.
+      teacher: the run whose classifiers teach.
+      digests: of all.
+    """
 
     shards: Shards
+    classes: ClassTable
+    target: str
     synthetic: dict[int, list[Shards]]
+    unlabelled: dict[int, list[str | Shards]]
     teacher: ClassifierRun | None
     digests: dict[str, Input]
 
@@ -34,12 +51,22 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
       CommandError: if one of them does not suit the shards, or has seen images that a fold is validated on.
     """
     shards = open_shards(config.shards, "shards", config.cache_dir)
-    if config.target not in ("", *shards.classes):
-        raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(shards.classes)}")
+    classes = class_table(shards, config.diagnoses)
+    if config.target not in ("", *classes.names):
+        raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(classes.names)}")
     synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
-    teacher = _open_teacher(config, shards) if config.teacher else None
+    unlabelled = {fold: _open_unlabelled(config, shards, fold) for fold in config.fold_numbers}
+    teacher = _open_teacher(config, shards, classes) if config.teacher else None
     require_weights_without_leak(config, shards)
-    return ClassifierInputs(shards, synthetic, teacher, _digests(config, shards, synthetic))
+    return ClassifierInputs(
+        shards=shards,
+        classes=classes,
+        target=config.target or classes.default_target(),
+        synthetic=synthetic,
+        unlabelled=unlabelled,
+        teacher=teacher,
+        digests=_digests(config, shards, synthetic, unlabelled),
+    )
 
 
 def require_weights_without_leak(config: TrainClassifierConfig, shards: Shards) -> None:
@@ -49,6 +76,7 @@ def require_weights_without_leak(config: TrainClassifierConfig, shards: Shards) 
     if path.name != BEST_WEIGHTS_FILE or not number.isdecimal() or not is_completed(path.parent.parent):
         return  # of no run of ours: what it has seen is unknown
     run = open_classifier_run(str(path.parent.parent), "weights")
+    _require_as_few_labels(f"--weights={config.weights}", run, config)
     for fold in config.fold_numbers:
         validation = split_fold(shards.manifest, config.num_folds, fold)[1]
         require_unseen(run.seen(int(number), shards), shards, validation, f"--weights={config.weights}")
@@ -65,14 +93,45 @@ def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) ->
     return opened
 
 
-def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRun:
+def _open_unlabelled(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[str | Shards]:
+    """Returns what is learned from without labels, none of which are validation images or made from them."""
+    return [
+        path if path in (HIDDEN, TEST) else _open_other(path.replace("{fold}", str(fold)), config, shards, fold)
+        for path in config.unlabelled
+    ]
+
+
+def _open_other(path: str, config: TrainClassifierConfig, shards: Shards, fold: int) -> Shards:
+    validation = split_fold(shards.manifest, config.num_folds, fold)[1]
+    opened = open_shards(path, "unlabelled", config.cache_dir)
+    if opened.manifest.provenance is not None:
+        opened = open_synthetic(path, "unlabelled", config.cache_dir)
+        require_no_leak(opened, shards, validation)
+    else:
+        seen = SeenShards(trained_on=opened.used(opened.manifest.shards))
+        require_unseen(seen, shards, validation, f"--unlabelled={path}: a classifier that learns from it")
+    require_stored_alike(shards, [opened], config.match_resolution)
+    return opened
+
+
+def _require_as_few_labels(subject: str, run: ClassifierRun, config: TrainClassifierConfig) -> None:
+    """Raises CommandError if a classifier knows labels that are hidden from one which learns from it."""
+    if run.config.labelled_fraction > config.labelled_fraction:
+        raise CommandError(
+            f"{subject}: trained with --labelled_fraction={run.config.labelled_fraction}, so it knows labels that "
+            f"--labelled_fraction={config.labelled_fraction} hides; take one that was trained with as few"
+        )
+
+
+def _open_teacher(config: TrainClassifierConfig, shards: Shards, classes: ClassTable) -> ClassifierRun:
     """Returns the run whose classifiers teach, of which none has seen an image that the one it teaches is validated on.
 
     Raises:
       CommandError: if it has, or if the teacher has other classes, images or folds.
     """
     teacher = open_classifier_run(config.teacher, "teacher")
-    require_same_classes(f"--teacher={config.teacher}", teacher.report.classes, shards)
+    require_same_classes(f"--teacher={config.teacher}", teacher.report.classes, shards.folder, classes.names)
+    _require_as_few_labels(f"--teacher={config.teacher}", teacher, config)
     for name in ("image_size", "match_resolution", "num_folds"):
         theirs, own = getattr(teacher.config, name), getattr(config, name)
         if theirs != own:
@@ -87,10 +146,19 @@ def _open_teacher(config: TrainClassifierConfig, shards: Shards) -> ClassifierRu
     return teacher
 
 
-def _digests(config: TrainClassifierConfig, shards: Shards, synthetic: dict[int, list[Shards]]) -> dict[str, Input]:
+def _digests(
+    config: TrainClassifierConfig,
+    shards: Shards,
+    synthetic: dict[int, list[Shards]],
+    unlabelled: dict[int, list[str | Shards]],
+) -> dict[str, Input]:
     inputs = {"shards": folder_input(shards.folder)}
-    for fold, sets in synthetic.items():
-        inputs |= {f"synthetic of fold {fold}, {n}": folder_input(each.folder) for n, each in enumerate(sets, start=1)}
+    for setting, of_folds in (("synthetic", synthetic), ("unlabelled", unlabelled)):
+        for fold, sets in of_folds.items():
+            opened = {number: each for number, each in enumerate(sets, start=1) if isinstance(each, Shards)}
+            inputs |= {
+                f"{setting} of fold {fold}, {number}": folder_input(each.folder) for number, each in opened.items()
+            }
     if config.teacher:
         inputs["teacher"] = folder_input(config.teacher)
     if Path(config.weights).is_file():

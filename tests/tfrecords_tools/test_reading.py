@@ -67,7 +67,7 @@ def test_a_batch_holds_image_label_and_metadata_of_its_records(real):
 def test_shapes_are_static(real, replicas):
     batches = batches_of([Stream(shards=real)], num_replicas=replicas)
     per_replica = BATCH // replicas
-    metadata = ("sex", "age_approx", "anatom_site_general_challenge", "diagnosis")
+    metadata = ("sex", "age_approx", "anatom_site_general_challenge", "diagnosis", "patient_images")
     assert batches.element_spec == {
         "image": tf.TensorSpec((per_replica, SIDE, SIDE, 3), tf.uint8),
         "targets": tf.TensorSpec((per_replica, 2), tf.float32),

@@ -104,3 +104,4 @@ METADATA: dict[str, Category | None] = {
 CATEGORIES = {name: category for name, category in METADATA.items() if category is not None}
 PROPERTIES = tuple(name for name in METADATA if name != PATIENT)  # of an image, whoever the patient is
 TEST_METADATA = tuple(name for name, category in METADATA.items() if category is None or category.in_test_split)
+PATIENT_IMAGES = "patient_images"  # how many images of its patient a split has: counted when it is read, never stored

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from melgan.classifiers.config import ClassifierConfig
 from tests.melgan.gans.tiny_gan import take_steps
+from tfrecords_tools.foundation.metadata import PATIENT_IMAGES, PROPERTIES
 
 
 def tiny_config(**settings):
@@ -15,10 +16,12 @@ def tiny_batch(labels, num_classes=2, **metadata):
     """Returns random images with labels, and these as targets; metadata is missing unless given."""
     size = len(labels)
     images = np.random.default_rng(0).integers(0, 256, (size, 32, 32, 3)).astype(np.uint8)
-    missing = dict.fromkeys(("age_approx", "sex", "anatom_site_general_challenge", "diagnosis"), [-1] * size)
-    codes = missing | {"label": labels} | metadata
+    missing = dict.fromkeys((*PROPERTIES, PATIENT_IMAGES), [-1] * size)
+    codes = missing | {"label": labels, "stream": [0] * size} | metadata
     targets = np.eye(num_classes, dtype=np.float32)[labels]
-    return {"image": images, "targets": targets} | {name: np.array(code, np.int32) for name, code in codes.items()}
+    return {"image": images, "targets": targets, "is_labelled": np.full(size, True)} | {
+        name: np.array(code, np.int32) for name, code in codes.items()
+    }
 
 
 def train(trainer, batch, first_step, num_steps):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from melgan.classifiers.config import ClassifierConfig
-from melgan.classifiers.network import build_classifier
+from melgan.classifiers.network import build_classifier, feature_network
 from melgan.metrics import extractors
 from melgan.metrics.extractors import EXTRACTORS, inception, of_classifier, pixel_vectors, pixels, random, resize
 from tfrecords_tools.foundation.errors import ConfigError
@@ -91,7 +91,7 @@ def test_weights_are_refused_where_there_are_none(name):
 def test_images_do_not_depend_on_what_is_extracted_with_them(classifier, monkeypatch):
     """So that real and fake ones, in whatever batches they come, go through the same path."""
     images = np.random.default_rng(1).integers(0, 256, (7, 40, 40, 3), dtype=np.uint8)
-    extractor = of_classifier(classifier, 32, "classifier", "0")
+    extractor = of_classifier(feature_network(classifier), 32, "classifier", "0")
     whole = [extractor.extract(images), (pixel_vectors(images), None)]
     monkeypatch.setattr(extractors, "_BATCH", 2)
     parts = [extractor.extract(images), (pixel_vectors(images), None)]
@@ -101,7 +101,7 @@ def test_images_do_not_depend_on_what_is_extracted_with_them(classifier, monkeyp
 
 
 def test_features_of_a_classifier_are_its_penultimate_layer(classifier):
-    extractor = of_classifier(classifier, 32, "classifier", "digest")
+    extractor = of_classifier(feature_network(classifier), 32, "classifier", "digest")
     features, probabilities = extractor.extract(IMAGES)
     assert (features.shape, features.dtype) == ((3, 304), np.float32)
     kernel, bias = (weight.numpy() for weight in classifier.get_layer("logits").weights)

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.artefacts.mixing import class_fractions, require_stored_alike, trained_fractions
+from pipelines.artefacts.mixing import require_stored_alike, trained_fractions
 from pipelines.artefacts.shards import Shards
-from tests.pipelines.artefacts.made_up_shards import SHARDS
 from tests.tfrecords_tools.tiny_shards import encoded
 from tfrecords_tools.example import Example
 from tfrecords_tools.foundation.errors import CommandError
@@ -78,15 +77,6 @@ def test_nothing_is_enlarged_before_it_is_compared(real, tmp_path):
 def test_a_quality_that_no_manifest_tells_is_left_to_the_images(real, tmp_path):
     unknown = replace(real, manifest=replace(real.manifest, encoder={}))
     require_stored_alike(unknown, [shards_of(tmp_path / "synthetic", 64)], 0)
-
-
-def test_classes_weigh_by_all_images_that_are_shown_by_hand():
-    """3 : 1 of the real three quarters; of the synthetic quarter all are of the second class."""
-    entries = tuple(replace(shard, class_counts=(0, 9)) for shard in SHARDS.manifest.shards)
-    synthetic = replace(SHARDS, manifest=replace(SHARDS.manifest, shards=entries))
-    np.testing.assert_allclose(class_fractions((30, 10), [synthetic], 0.25), [9 / 16, 7 / 16])
-    np.testing.assert_allclose(class_fractions((30, 10), [SHARDS, synthetic], 0.25), [22.5 / 36, 13.5 / 36], atol=0.1)
-    np.testing.assert_allclose(class_fractions((30, 10), [], 0.0), [0.75, 0.25])
 
 
 def test_weights_of_classes_change_the_mix_of_a_training():

@@ -122,10 +122,10 @@ def test_a_generator_of_other_folds_is_refused_whatever_its_ancestors(other):
 
 
 def test_a_set_of_other_classes_is_refused_by_both_lists():
-    require_same_classes("it", ("a", "b"), SHARDS)
+    require_same_classes("it", ("a", "b"), SHARDS.folder, SHARDS.classes)
     for classes in (("b", "a"), ("a",)):
         with pytest.raises(CommandError, match=f"^it: .*{', '.join(classes)}.*/data/one.*a, b"):
-            require_same_classes("it", classes, SHARDS)
+            require_same_classes("it", classes, SHARDS.folder, SHARDS.classes)
     renamed = replace(synthetic(), manifest=replace(synthetic().manifest, classes=("a", "c")))
     with pytest.raises(CommandError, match="a, c.*a, b"):
         require_no_leak(renamed, SHARDS, HELD_OUT)

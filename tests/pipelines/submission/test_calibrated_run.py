@@ -52,10 +52,10 @@ def test_weights_are_fitted_to_images_that_all_runs_have_predicted(tmp_path):
     rows = (folders[1] / "oof.csv").read_text().splitlines()
     (folders[1] / "oof.csv").write_text("\n".join(rows[:1] + rows[11:]) + "\n")
     runs = [calibrate_run(run, "none", "as_trained") for run in runs_of(*folders)]
-    fitted = fit_runs(runs, "malignant", 1)
+    fitted = fit_runs(runs, ["malignant"] * len(runs))
     assert fitted.images == 50
     assert fitted.weights.of_models[1] > fitted.weights.of_models[0]
     assert fitted.gain.low <= fitted.gain.value <= fitted.gain.high
     (folders[1] / "oof.csv").write_text("\n".join(rows).replace("ISIC_", "other_") + "\n")
     with pytest.raises(CommandError, match="poor.*good"):
-        fit_runs(runs, "malignant", 1)
+        fit_runs(runs, ["malignant"] * len(runs))

@@ -1,0 +1,46 @@
+"""What the classifier of a run thinks of the synthetic images that the same fold of another run learns from."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from melgan.classifiers.prediction import Predictor
+from melgan.classifiers.synthetic_targets import REQUESTED
+from pipelines.artefacts.class_table import ClassTable
+from pipelines.artefacts.classifier_run import TrainClassifierConfig
+from pipelines.artefacts.predictions import predictions_table, probability_columns
+from pipelines.training.classifier_inputs import ClassifierInputs
+from tfrecords_tools.csv_tables import read_table, write_table
+
+SYNTHETIC_TARGETS_FILE = "teacher_on_synthetic.csv"
+_DECIMALS = 6  # workers that compute the same differ by less
+
+
+def ask_teacher(
+    config: TrainClassifierConfig, inputs: ClassifierInputs, fold: int, folder: Path
+) -> pd.DataFrame | None:
+    """Returns probabilities of the classes by the name of each synthetic image; None where nobody is to be asked.
+
+    Arguments:
+      config: what is asked for.
+      inputs: of all folds.
+      fold: its number.
+      folder: of the fold, which may hold the answers already.
+    """
+    if config.synthetic_targets == REQUESTED:
+        return None
+    columns = probability_columns(inputs.classes.names)
+    if (folder / SYNTHETIC_TARGETS_FILE).is_file():
+        return read_table(folder / SYNTHETIC_TARGETS_FILE, ["image_name"]).set_index("image_name")[columns]
+    teacher = inputs.teacher
+    predictor, classes = Predictor(teacher.load(fold), teacher.config.test_time_views), ClassTable(inputs.classes.names)
+    tables = [
+        predictions_table(predictor, teacher.config, opened, opened.manifest.shards, classes=classes, fold=fold)
+        for opened in inputs.synthetic[fold]
+    ]
+    return pd.concat(tables).set_index("image_name")[columns].round(_DECIMALS)
+
+
+def write_answers(folder: Path, thought: pd.DataFrame) -> None:
+    """Writes what `ask_teacher` returned into the folder of a fold."""
+    write_table(folder / SYNTHETIC_TARGETS_FILE, thought.reset_index())
