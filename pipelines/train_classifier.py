@@ -188,7 +188,7 @@ class FoldTraining:
         if not self._surroundings.writable:
             return
         load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
-        table = self._predict(self._config.test_time_views)
+        table = self._predict(self._config.test_time_views, self._config.prediction_sizes)
         write_table(self._folder / PREDICTIONS_FILE, table)
 
     def _make_driver(self) -> Driver:
@@ -241,8 +241,8 @@ class FoldTraining:
         epochs = self._epochs()
         return best_epoch(epochs).auc if epochs else float("nan")
 
-    def _predict(self, views: int) -> pd.DataFrame:
-        predictor = self._trainer.predictor(views)
+    def _predict(self, views: int, sizes: Sequence[int] = ()) -> pd.DataFrame:
+        predictor = self._trainer.predictor(views, sizes)
         shards, classes = self._inputs.shards, self._inputs.classes
         return predictions_table(predictor, self._config, shards, self._validation, classes=classes, fold=self._fold)
 

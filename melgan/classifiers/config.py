@@ -9,6 +9,7 @@ from melgan.training.computing import ComputingSettings
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
 BASE_BATCH_SIZE = 32
+_LEAST_SIDE = 32
 # Exponents of the size of the batch: Goyal et al. 2017, section 2.1; Krizhevsky 2014, section 5.
 LEARNING_RATE_SCALINGS = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 
@@ -85,6 +86,10 @@ class ClassifierConfig(ComputingSettings):
     balanced_head: bool = setting(False, "a second head, for which every class weighs the same, predicts (ABC)")
     augmentation: str = setting("dihedral_colour", "augmentation of melgan/classifiers/augmentation.py")
     test_time_views: int = setting(8, "views averaged when predicting: 1, or up to 8 flips and quarter turns")
+    test_time_sizes: tuple[str, ...] = setting(
+        (),
+        "sides at which images are shown when predicting, and averaged, such as 96,128; --image_size by default",
+    )
     class_balance: float = setting(0.0, "0: loss as the classes come; 1: every class weighs the same; or between")
     seed: int = setting(0, "seed of everything random")
 
@@ -93,6 +98,13 @@ class ClassifierConfig(ComputingSettings):
         """The peak of the schedule for the size of the batch."""
         exponent = LEARNING_RATE_SCALINGS[self.learning_rate_scaling]
         return self.learning_rate * (self.batch_size / BASE_BATCH_SIZE) ** exponent
+
+    @property
+    def prediction_sizes(self) -> tuple[int, ...]:
+        """The sides at which images are shown when predicting."""
+        is_right = all(size.isdecimal() and int(size) >= _LEAST_SIDE for size in self.test_time_sizes)
+        require(is_right, "test_time_sizes", ",".join(self.test_time_sizes), f"numbers of {_LEAST_SIDE} or greater")
+        return tuple(map(int, self.test_time_sizes)) or (self.image_size,)
 
     @property
     def semi_supervision(self) -> SemiSupervised | None:
@@ -124,7 +136,7 @@ class ClassifierConfig(ComputingSettings):
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "greater than 0")
         require(1 <= self.test_time_views <= 8, "test_time_views", self.test_time_views, "from 1 to 8")
         require(0 <= self.class_balance <= 1, "class_balance", self.class_balance, "from 0 to 1")
-        require(self.image_size >= 32, "image_size", self.image_size, "at least 32")
+        require(self.image_size >= _LEAST_SIDE, "image_size", self.image_size, f"at least {_LEAST_SIDE}")
         require(0 <= self.distillation_weight <= 1, "distillation_weight", self.distillation_weight, "from 0 to 1")
         require(
             self.distillation_temperature > 0,
@@ -143,6 +155,7 @@ class ClassifierConfig(ComputingSettings):
         for name in ("warmup_fraction", "label_smoothing", "dropout", "ema_decay", "metadata_dropout"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")
         self._require_semi_supervision()
+        _ = self.prediction_sizes
 
     def _require_semi_supervision(self) -> None:
         method = self.semi_supervision

@@ -101,7 +101,7 @@ class ClassifierTrainer:
             self._guesser = self._make_guesser()
         self.average_model.set_weights(self._model.get_weights())
         self._averaged = _averaged_weights(self.average_model, self._model)
-        self._predictors: dict[int, Predictor] = {}
+        self._predictors: dict[tuple[int, tuple[int, ...]], Predictor] = {}
         self._compiled_step = tf.function(self._take_step, autograph=False, jit_compile=True)
         self._program = self._make_program()
 
@@ -127,9 +127,10 @@ class ClassifierTrainer:
             self._try_out()
         return self._program, None
 
-    def predictor(self, views: int) -> "Predictor":
-        """Returns what predicts with the averaged weights, from 1 to 8 views of an image."""
-        return self._predictors.setdefault(views, Predictor(self.average_model, views))
+    def predictor(self, views: int, sizes: Sequence[int] = ()) -> Predictor:
+        """Returns what predicts with the averaged weights: see `Predictor`."""
+        key = (views, tuple(sizes))
+        return self._predictors.setdefault(key, Predictor(self.average_model, views, sizes))
 
     def gradients(self, examples: Mixture, step: tf.Tensor | int = 0) -> tuple[list[tf.Tensor], Metrics]:
         """Returns the gradients of the scaled loss of some examples on this replica, and its part of the losses."""

@@ -7,6 +7,7 @@ import keras
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.network import build_classifier
+from melgan.classifiers.prediction import Predictor
 from melgan.classifiers.synthetic_targets import REQUESTED, SYNTHETIC_TARGETS
 from melgan.metrics.cross_validation import MEAN_AUC
 from melgan.metrics.intervals import Interval
@@ -230,6 +231,10 @@ class ClassifierRun:
         model = build_classifier(replace(self.config, weights="none"), len(self.report.classes))
         load_weights(model, self._weights(fold))
         return model
+
+    def predictor(self, fold: int) -> Predictor:
+        """Returns what predicts as the run did out of fold, with the best weights of a fold."""
+        return Predictor(self.load(fold), self.config.test_time_views, self.config.prediction_sizes)
 
     def sha256(self, fold: int) -> str:
         """Returns the SHA-256 of the best weights of a fold."""

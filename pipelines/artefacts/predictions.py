@@ -1,10 +1,11 @@
 """Tables of predictions: how they are made, read and evaluated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.prediction import Predictor
@@ -44,22 +45,20 @@ def predictions_table(
       classes: of the classifier.
       fold: number of the fold.
     """
-    counts = _patient_images(config, shards, entries)
+    counts, read = _patient_images(config, shards, entries), shards.read(entries)
     keys: list[pd.DataFrame] = []
 
-    def batches():
+    def batches(size: int) -> Iterator[dict[str, tf.Tensor]]:
+        keys.clear()
         for batch in evaluation_batches(
-            shards.read(entries),
-            image_size=config.image_size,
-            batch_size=READ_BATCH,
-            match_resolution=config.match_resolution,
+            read, image_size=size, batch_size=READ_BATCH, match_resolution=config.match_resolution
         ):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
             keys.append(pd.DataFrame(columns | {"label": classes.labels(names, batch["label"].numpy())}))
             yield batch if counts is None else batch | {PATIENT_IMAGES: counts.loc[names].to_numpy(np.int32)}
 
-    probabilities = predictor.predict(batches())
+    probabilities = np.mean([predictor.predict(batches(size), size) for size in predictor.sizes], axis=0)
     table = pd.concat(keys, ignore_index=True)
     return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=probability_columns(classes.names)))
 

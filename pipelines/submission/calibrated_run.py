@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from melgan.classifiers.calibration import fit_temperature, scale_temperature, shift_prior
-from melgan.classifiers.prediction import Predictor
 from pipelines.artefacts.class_table import ClassTable
 from pipelines.artefacts.classifier_run import ClassifierRun, Priors
 from pipelines.artefacts.comparisons import out_of_fold
@@ -52,7 +51,7 @@ class CalibratedRun:
         """
         of_folds, classes = [], ClassTable(self.run.report.classes)
         for fold in self.run.report.folds:
-            predictor = Predictor(self.run.load(fold), self.run.config.test_time_views)
+            predictor = self.run.predictor(fold)
             table = predictions_table(
                 predictor, self.run.config, shards, shards.manifest.split("test"), classes=classes, fold=fold
             )

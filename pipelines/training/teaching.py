@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from melgan.classifiers.prediction import Predictor
 from melgan.classifiers.synthetic_targets import REQUESTED
 from pipelines.artefacts.class_table import ClassTable
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
@@ -33,7 +32,7 @@ def ask_teacher(
     if (folder / SYNTHETIC_TARGETS_FILE).is_file():
         return read_table(folder / SYNTHETIC_TARGETS_FILE, ["image_name"]).set_index("image_name")[columns]
     teacher = inputs.teacher
-    predictor, classes = Predictor(teacher.load(fold), teacher.config.test_time_views), ClassTable(inputs.classes.names)
+    predictor, classes = teacher.predictor(fold), ClassTable(inputs.classes.names)
     tables = [
         predictions_table(predictor, teacher.config, opened, opened.manifest.shards, classes=classes, fold=fold)
         for opened in inputs.synthetic[fold]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import tensorflow as tf
 
 from melgan.classifiers.mixing import draw_coefficients, draw_partners
 from melgan.classifiers.network import build_classifier
+from melgan.classifiers.prediction import Predictor
 from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.training.checkpoints import Checkpoints
 from melgan.training.randomness import draws_of_step
@@ -219,3 +222,24 @@ def test_weights_that_cannot_be_had_are_refused(saved, tmp_path):
 def test_unknown_names_are_refused(make_trainer, field, known):
     with pytest.raises(ConfigError, match=f"{field}.*'nonsense'.*{known}"):
         make_trainer(**{field: "nonsense"})
+
+
+def test_images_of_another_size_are_predicted_by_the_same_weights():
+    """As by a network that was built for that size."""
+    keras.utils.set_random_seed(3)
+    config = tiny_config(metadata="film")
+    model, other = (build_classifier(replace(config, image_size=size), 2) for size in (32, 48))
+    other.set_weights(model.get_weights())
+    batch = tiny_batch([0, 1])
+    larger = batch | {"image": np.random.default_rng(2).integers(0, 256, (2, 48, 48, 3)).astype(np.uint8)}
+    predictor = Predictor(model, 2, (32, 48))
+    assert predictor.sizes == (32, 48)
+    assert Predictor(model, 2).sizes == (32,)
+    np.testing.assert_allclose(predictor.predict([larger], 48), Predictor(other, 2).predict([larger]), rtol=1e-5)
+    np.testing.assert_allclose(predictor.predict([batch], 32), Predictor(model, 2).predict([batch]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [("16",), ("big",), ("64", "")])
+def test_sizes_that_are_none_are_refused(sizes):
+    with pytest.raises(ConfigError, match="^test_time_sizes is "):
+        tiny_config(test_time_sizes=sizes)
