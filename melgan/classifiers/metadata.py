@@ -18,6 +18,9 @@ from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIEN
 _CATEGORIES = {name: category for name, category in CATEGORIES.items() if category.in_test_split}
 _MOST_IMAGES = 100.0  # of a patient, which is 1 in the input
 _WIDTHS = (128, 32)
+# Of inputs and outputs of the network of the metadata, which begins from random weights: with the learning rate of a
+# pretrained backbone it would be learned too late, after the images are known by heart.
+_GAIN = 4.0
 
 INPUTS = (AGE, PATIENT_IMAGES, *_CATEGORIES)
 NUM_INPUTS = 4 + sum(len(category.codes) + 1 for category in _CATEGORIES.values())
@@ -80,9 +83,10 @@ def modulated(features: keras.KerasTensor, metadata: keras.KerasTensor) -> keras
 
 
 def _network(metadata: keras.KerasTensor) -> keras.KerasTensor:
+    metadata = layers.Rescaling(_GAIN, name="metadata_enlarged")(metadata)
     for number, width in enumerate(_WIDTHS, start=1):
         metadata = layers.Dense(width, activation="swish", name=f"metadata_{number}")(metadata)
-    return metadata
+    return layers.Rescaling(_GAIN, name="metadata_features")(metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
