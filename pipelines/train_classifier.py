@@ -7,14 +7,14 @@
 Writes fold<k>/best.weights.h5 (of the epoch with the best validation AUC, or of the last: --select),
 fold<k>/predictions.csv, oof.csv (all out-of-fold predictions), oof_kaggle.csv (those of one class, as
 image_name,target,pred,fold), metrics.jsonl and tensorboard/. Synthetic images never enter validation, and a synthetic
-shard whose generator saw a shard of the validation fold is refused.
+shard whose generator saw a shard of the validation fold is refused. Stopped by anything, it resumes from the last
+checkpoint when the same command is started again; with --workdir=gs://... --scratch_dir=LOCAL also on another machine.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from melgan.training.distribution import (
     is_chief,
     make_strategy,
     on_any_worker,
+    own_folder,
     require_same_on_workers,
     watched_workers,
 )
@@ -41,10 +42,13 @@ from pipelines.artefacts.classifier_run import (
     COMMAND,
     OOF_FILE,
     OOF_KAGGLE_FILE,
+    PREDICTIONS_FILE,
     ClassifierReport,
     Priors,
     SyntheticSet,
     TrainClassifierConfig,
+    fold_folder,
+    needed_to_go_on,
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, selected_epoch, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
@@ -59,18 +63,18 @@ from pipelines.artefacts.predictions import (
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.inputs import absolute
 from pipelines.contract.main import main, sigterm_as_request
-from pipelines.contract.workdir import Workdir, digest, local_folder, open_workdir
+from pipelines.contract.workdir import Workdir, digest, open_workdir
 from pipelines.training.agreement import require_same_work
 from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.driver import Driver, Surroundings
+from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted
-from tfrecords_tools.foundation.files import written_whole
+from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
 from tfrecords_tools.streams import ShardSet, Stream, join
 
-PREDICTIONS_FILE = "predictions.csv"
 _FILES_OF_A_FOLD = (BEST_WEIGHTS_FILE, PREDICTIONS_FILE)
 
 
@@ -80,20 +84,25 @@ def run(config: TrainClassifierConfig) -> None:
         make_deterministic()
     with watched_workers(config.strategy, config.heartbeat_seconds):
         strategy = make_strategy(config.strategy)
-        folder = local_folder(config.workdir, "workdir")
-        workdir = open_workdir(folder, COMMAND, config, writable=is_chief(strategy))
-        folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(folder, fold)]
+        mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
+        path = as_path(config.workdir)
+        workdir = open_workdir(path, COMMAND, config, writable=is_chief(strategy))
+        folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(path, fold)]
         require_same_work(strategy, config, [workdir is None, *folds])
         if workdir is not None:
-            _train(config, folds, workdir, strategy)
+            _train(config, folds, workdir, mirror, strategy)
 
 
-def _is_trained(folder: Path, fold: int) -> bool:
-    return (folder / f"fold{fold}" / PREDICTIONS_FILE).is_file()
+def _is_trained(folder: AnyPath, fold: int) -> bool:
+    return is_file(fold_folder(folder, fold) / PREDICTIONS_FILE)
 
 
 def _train(
-    config: TrainClassifierConfig, folds: Sequence[int], workdir: Workdir, strategy: tf.distribute.Strategy
+    config: TrainClassifierConfig,
+    folds: Sequence[int],
+    workdir: Workdir,
+    mirror: Mirror,
+    strategy: tf.distribute.Strategy,
 ) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
@@ -101,11 +110,12 @@ def _train(
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         inputs = open_inputs(config)
         for fold in folds:
-            _train_fold(config, inputs, fold, strategy, workdir)
+            _train_fold(config, inputs, fold, strategy, workdir, mirror)
             tf.keras.backend.clear_session()
         if workdir.writable:
             workdir.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
-            _complete(config, inputs, workdir)
+            mirror.fetch()
+            _complete(config, inputs, workdir, mirror)
 
 
 def _train_fold(
@@ -114,16 +124,18 @@ def _train_fold(
     fold: int,
     strategy: tf.distribute.Strategy,
     workdir: Workdir,
+    mirror: Mirror,
 ) -> None:
     with sigterm_as_request() as stop_requested:
         surroundings = Surroundings(
             strategy=strategy,
-            folder=workdir.path,
+            folder=mirror.folder,
             writable=workdir.writable,
             stop_requested=on_any_worker(strategy, stop_requested),
         )
-        training = FoldTraining(config, inputs, fold, surroundings)
+        training = FoldTraining(config, inputs, fold, mirror, surroundings)
         workdir.begin(inputs.digests)
+        mirror.fetch()
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
     if surroundings.stop_requested():
@@ -139,11 +151,13 @@ class FoldTraining:
         config: TrainClassifierConfig,
         inputs: ClassifierInputs,
         fold: int,
+        mirror: Mirror,
         surroundings: Surroundings,
     ) -> None:
         shards, synthetic = inputs.shards, inputs.synthetic[fold]
-        self._config, self._shards, self._fold, self._surroundings = config, shards, fold, surroundings
-        self._folder = surroundings.folder / f"fold{fold}"
+        self._config, self._shards, self._fold = config, shards, fold
+        self._mirror, self._surroundings = mirror, surroundings
+        self._folder = fold_folder(mirror.folder, fold)
         training, self._validation = split_fold(shards.manifest, config.num_folds, fold)
         self._streams = _streams(config, shards.read(training), synthetic)
         images_per_epoch = self._streams[0].shards.num_records * config.images_per_real_image
@@ -165,7 +179,7 @@ class FoldTraining:
         start_step = self._driver.start_step
         require_same_on_workers(self._surroundings.strategy, start_step, "the step of the newest checkpoint")
         if start_step and start_step not in [epoch.step for epoch in self._epochs()]:
-            self._evaluate_epoch(start_step)  # killed between checkpoint and evaluation
+            self._on_checkpoint(start_step)  # killed between checkpoint and evaluation
         return self._driver
 
     def complete(self) -> None:
@@ -175,6 +189,7 @@ class FoldTraining:
         load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
         table = self._predict(self._config.test_time_views)
         write_table(self._folder / PREDICTIONS_FILE, table)
+        self._mirror.send()
 
     def _make_driver(self) -> Driver:
         config, strategy = self._config, self._surroundings.strategy
@@ -204,8 +219,14 @@ class FoldTraining:
             title=f"fold {self._fold}",
             surroundings=self._surroundings,
             note=lambda metrics: f"loss {metrics['loss']:.3f} best AUC {self._best_auc():.3f}",
-            on_checkpoint=self._evaluate_epoch,
+            on_checkpoint=self._on_checkpoint,
         )
+
+    def _on_checkpoint(self, step: int) -> None:
+        """Evaluates a checkpoint once it counts; weights and metrics of an evaluation never come before it."""
+        self._mirror.send()
+        self._evaluate_epoch(step)
+        self._mirror.send()
 
     def _evaluate_epoch(self, step: int) -> None:
         """Evaluates the averaged weights on the validation fold, by one view, and keeps those that are selected."""
@@ -247,15 +268,16 @@ def _priors(config: TrainClassifierConfig, shards: Shards, synthetic: Sequence[S
     return Priors(trained=tuple(trained.tolist()), real=tuple((np.array(real) / sum(real)).tolist()))
 
 
-def _complete(config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: Workdir) -> None:
+def _complete(config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: Workdir, mirror: Mirror) -> None:
     """Joins the predictions of the folds, evaluates them and writes the report."""
-    shards, synthetic, folds = inputs.shards, inputs.synthetic, config.fold_numbers
-    tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, shards.classes) for fold in folds]
+    shards, synthetic, folds, folder = inputs.shards, inputs.synthetic, config.fold_numbers, mirror.folder
+    tables = [read_predictions(fold_folder(folder, fold) / PREDICTIONS_FILE, shards.classes) for fold in folds]
     oof = pd.concat(tables)
-    write_table(workdir.path / OOF_FILE, oof)
-    write_table(workdir.path / OOF_KAGGLE_FILE, kaggle_table(oof, shards.classes, config.target or shards.classes[-1]))
+    write_table(folder / OOF_FILE, oof)
+    write_table(folder / OOF_KAGGLE_FILE, kaggle_table(oof, shards.classes, config.target or shards.classes[-1]))
     metrics = evaluate_predictions(oof, shards.classes, config.seed)
-    selected = {str(fold): selected_epoch(read_epochs(workdir.path, fold), config.select) for fold in folds}
+    selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
+    mirror.send()
     workdir.complete(
         ClassifierReport(
             classes=shards.classes,
