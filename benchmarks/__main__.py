@@ -13,7 +13,17 @@ from pathlib import Path
 from benchmarks.measuring import Measurement
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBJECTS = ("images", "reading", "engines", "planning", "gan_step", "gan_overhead", "gan_scaling", "image_metrics")
+SUBJECTS = (
+    "images",
+    "reading",
+    "engines",
+    "planning",
+    "gan_step",
+    "gan_overhead",
+    "gan_scaling",
+    "classifier_step",
+    "image_metrics",
+)
 PACKAGES = (
     "tensorflow",
     "keras",
@@ -48,6 +58,10 @@ What each change gave is measured by putting the plain thing back in its place (
 discriminator step. What the loop and the pipeline cost is measured around a network of a twentieth of the width and set
 against a step at published widths. Two replicas are processes on one core each, by the clock. How more of them fare is
 told on paper, with the formula and the assumptions of benchmarks/gan_scaling.py: no overlap of exchange and arithmetic.
+
+A step of a classifier is compared with `keras.Model.fit` on the same network, optimizer, batch in memory and losses of
+the class; the loss of fit's second head is a plain one, and fit keeps no average of the weights, which ours does.
+Neither is compiled by XLA. What the loop and the pipeline cost is measured around small_cnn, as that of the GAN.
 
 Metrics of images are computed from features that are drawn and read from disk, without any network, by ours and by
 torch-fidelity with its defaults, each in a process of its own on one core. Starting, importing and reading do not count

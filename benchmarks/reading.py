@@ -74,7 +74,7 @@ def _race(
         "plain": partial(_take, plain),
         "opencv": partial(_take, _webdataset(tar, image_size, batch_size, _decode_opencv, _finish_opencv)),
         "pillow": partial(_take, _webdataset(tar, image_size, batch_size, "pilrgb", _finish_pillow)),
-        "limit": partial(_take, _decoding_alone(jpegs, batch_size, stored_size // image_size)),
+        "limit": partial(_take, decoding_alone(jpegs, batch_size, stored_size // image_size)),
     }
     seconds = cpu_seconds(contenders, rounds)
     rates = {name: per_second(len(jpegs) * _EPOCHS, own) for name, own in seconds.items()}
@@ -112,7 +112,8 @@ def _random_flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
-def _decoding_alone(jpegs: Sequence[bytes], batch_size: int, ratio: int) -> tf.data.Dataset:
+def decoding_alone(jpegs: Sequence[bytes], batch_size: int, ratio: int) -> tf.data.Dataset:
+    """Returns batches of images that are decoded from memory, at a reduced scale, and nothing else."""
     encoded = tf.data.Dataset.from_tensor_slices(list(jpegs)).repeat()
     decode = partial(tf.io.decode_jpeg, channels=3, ratio=ratio)
     return encoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)

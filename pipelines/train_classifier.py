@@ -7,7 +7,8 @@
 Writes fold<k>/best.weights.h5 (of the epoch with the best validation AUC, or of the last: --select),
 fold<k>/predictions.csv, oof.csv (all out-of-fold predictions), oof_kaggle.csv (those of one class, as
 image_name,target,pred,fold), metrics.jsonl and tensorboard/. Synthetic images never enter validation, and a synthetic
-shard whose generator saw a shard of the validation fold is refused.
+shard whose generator saw a shard of the validation fold is refused. Stopped by anything, it resumes from the last
+checkpoint when the same command is started again; with --workdir=gs://... --scratch_dir=LOCAL also on another machine.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -15,7 +16,6 @@ import pipelines.contract.quiet_tensorflow  # noqa: F401
 import zlib
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
@@ -31,6 +31,7 @@ from melgan.training.distribution import (
     is_chief,
     make_strategy,
     on_any_worker,
+    own_folder,
     per_replica_batch_size,
     require_same_on_workers,
     watched_workers,
@@ -42,11 +43,14 @@ from pipelines.artefacts.classifier_run import (
     COMMAND,
     OOF_FILE,
     OOF_KAGGLE_FILE,
+    PREDICTIONS_FILE,
     TEST,
     ClassifierReport,
     Priors,
     SyntheticSet,
     TrainClassifierConfig,
+    fold_folder,
+    needed_to_go_on,
 )
 from pipelines.artefacts.epochs import Epoch, best_epoch, read_epochs, selected_epoch, series_of_fold
 from pipelines.artefacts.metrics_file import METRICS_FILE
@@ -61,19 +65,19 @@ from pipelines.artefacts.predictions import (
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.inputs import absolute
 from pipelines.contract.main import main, sigterm_as_request
-from pipelines.contract.workdir import Workdir, digest, local_folder, open_workdir
+from pipelines.contract.workdir import Workdir, digest, open_workdir
 from pipelines.training.agreement import require_same_work
 from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
 from pipelines.training.teaching import ask_teacher, write_answers
+from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted
-from tfrecords_tools.foundation.files import written_whole
+from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
 
-PREDICTIONS_FILE = "predictions.csv"
 _FILES_OF_A_FOLD = (BEST_WEIGHTS_FILE, PREDICTIONS_FILE)
 
 
@@ -83,20 +87,25 @@ def run(config: TrainClassifierConfig) -> None:
         make_deterministic()
     with watched_workers(config.strategy, config.heartbeat_seconds):
         strategy = make_strategy(config.strategy)
-        folder = local_folder(config.workdir, "workdir")
-        workdir = open_workdir(folder, COMMAND, config, writable=is_chief(strategy))
-        folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(folder, fold)]
+        mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
+        path = as_path(config.workdir)
+        workdir = open_workdir(path, COMMAND, config, writable=is_chief(strategy))
+        folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(path, fold)]
         require_same_work(strategy, config, [workdir is None, *folds])
         if workdir is not None:
-            _train(config, folds, workdir, strategy)
+            _train(config, folds, workdir, mirror, strategy)
 
 
-def _is_trained(folder: Path, fold: int) -> bool:
-    return (folder / f"fold{fold}" / PREDICTIONS_FILE).is_file()
+def _is_trained(folder: AnyPath, fold: int) -> bool:
+    return is_file(fold_folder(folder, fold) / PREDICTIONS_FILE)
 
 
 def _train(
-    config: TrainClassifierConfig, folds: Sequence[int], workdir: Workdir, strategy: tf.distribute.Strategy
+    config: TrainClassifierConfig,
+    folds: Sequence[int],
+    workdir: Workdir,
+    mirror: Mirror,
+    strategy: tf.distribute.Strategy,
 ) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
@@ -104,11 +113,12 @@ def _train(
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         inputs = open_inputs(config)
         for fold in folds:
-            _train_fold(config, inputs, fold, strategy, workdir)
+            _train_fold(config, inputs, fold, strategy, workdir, mirror)
             tf.keras.backend.clear_session()
         if workdir.writable:
             workdir.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
-            _complete(config, inputs, workdir, strategy)
+            mirror.fetch()
+            _complete(config, inputs, workdir, mirror, strategy)
 
 
 def _train_fold(
@@ -117,16 +127,18 @@ def _train_fold(
     fold: int,
     strategy: tf.distribute.Strategy,
     workdir: Workdir,
+    mirror: Mirror,
 ) -> None:
     with sigterm_as_request() as stop_requested:
         surroundings = Surroundings(
             strategy=strategy,
-            folder=workdir.path,
+            folder=mirror.folder,
             writable=workdir.writable,
             stop_requested=on_any_worker(strategy, stop_requested),
         )
-        training = FoldTraining(config, inputs, fold, surroundings)
+        training = FoldTraining(config, inputs, fold, mirror, surroundings)
         workdir.begin(inputs.digests)
+        mirror.fetch()
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
     if surroundings.stop_requested():
@@ -142,10 +154,12 @@ class FoldTraining:
         config: TrainClassifierConfig,
         inputs: ClassifierInputs,
         fold: int,
+        mirror: Mirror,
         surroundings: Surroundings,
     ) -> None:
-        self._config, self._inputs, self._fold, self._surroundings = config, inputs, fold, surroundings
-        self._folder = surroundings.folder / f"fold{fold}"
+        self._config, self._inputs, self._fold = config, inputs, fold
+        self._mirror, self._surroundings = mirror, surroundings
+        self._folder = fold_folder(mirror.folder, fold)
         self._validation = split_fold(inputs.shards.manifest, config.num_folds, fold)[1]
         self._thought = ask_teacher(config, inputs, fold, self._folder)
         found = _open_streams(config, inputs, fold, surroundings.strategy, self._thought)
@@ -180,7 +194,7 @@ class FoldTraining:
                 self._surroundings.strategy, checksum, "what the teacher thinks of synthetic images"
             )
         if start_step and start_step not in [epoch.step for epoch in self._epochs()]:
-            self._evaluate_epoch(start_step)  # killed between checkpoint and evaluation
+            self._on_checkpoint(start_step)  # killed between checkpoint and evaluation
         return self._driver
 
     def complete(self) -> None:
@@ -190,6 +204,7 @@ class FoldTraining:
         load_weights(self._trainer.average_model, self._folder / BEST_WEIGHTS_FILE)
         table = self._predict(self._config.test_time_views, self._config.prediction_sizes)
         write_table(self._folder / PREDICTIONS_FILE, table)
+        self._mirror.send()
 
     def _make_driver(self) -> Driver:
         config, strategy = self._config, self._surroundings.strategy
@@ -219,8 +234,14 @@ class FoldTraining:
             title=f"fold {self._fold}",
             surroundings=self._surroundings,
             note=lambda metrics: f"loss {metrics['loss']:.3f} best AUC {self._best_auc():.3f}",
-            on_checkpoint=self._evaluate_epoch,
+            on_checkpoint=self._on_checkpoint,
         )
+
+    def _on_checkpoint(self, step: int) -> None:
+        """Evaluates a checkpoint once it counts; weights and metrics of an evaluation never come before it."""
+        self._mirror.send()
+        self._evaluate_epoch(step)
+        self._mirror.send()
 
     def _evaluate_epoch(self, step: int) -> None:
         """Evaluates the averaged weights on the validation fold, by one view, and keeps those that are selected."""
@@ -264,18 +285,23 @@ def _priors(config: TrainClassifierConfig, streams: FoldStreams) -> Priors:
 
 
 def _complete(
-    config: TrainClassifierConfig, inputs: ClassifierInputs, workdir: Workdir, strategy: tf.distribute.Strategy
+    config: TrainClassifierConfig,
+    inputs: ClassifierInputs,
+    workdir: Workdir,
+    mirror: Mirror,
+    strategy: tf.distribute.Strategy,
 ) -> None:
     """Joins the predictions of the folds, evaluates them and writes the report."""
-    shards, classes, folds = inputs.shards, inputs.classes.names, config.fold_numbers
-    tables = [read_predictions(workdir.path / f"fold{fold}" / PREDICTIONS_FILE, classes) for fold in folds]
+    shards, classes, folds, folder = inputs.shards, inputs.classes.names, config.fold_numbers, mirror.folder
+    tables = [read_predictions(fold_folder(folder, fold) / PREDICTIONS_FILE, classes) for fold in folds]
     oof = pd.concat(tables)
-    write_table(workdir.path / OOF_FILE, oof)
-    write_table(workdir.path / OOF_KAGGLE_FILE, kaggle_table(oof, classes, inputs.target))
+    write_table(folder / OOF_FILE, oof)
+    write_table(folder / OOF_KAGGLE_FILE, kaggle_table(oof, classes, inputs.target))
     metrics = evaluate_predictions(oof, classes, config.seed)
-    selected = {str(fold): selected_epoch(read_epochs(workdir.path, fold), config.select) for fold in folds}
-    answers = {fold: ask_teacher(config, inputs, fold, workdir.path / f"fold{fold}") for fold in folds}
+    selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
+    answers = {fold: ask_teacher(config, inputs, fold, fold_folder(folder, fold)) for fold in folds}
     streams = {str(fold): _open_streams(config, inputs, fold, strategy, answers[fold]) for fold in folds}
+    mirror.send()
     workdir.complete(
         ClassifierReport(
             classes=classes,

@@ -34,6 +34,7 @@ from melgan.training.distribution import (
     is_chief,
     make_strategy,
     on_any_worker,
+    own_folder,
     per_replica_batch_size,
     require_same_on_workers,
     watched_workers,
@@ -48,6 +49,7 @@ from pipelines.artefacts.generator_run import (
     MAX_ROLLBACKS,
     GanReport,
     TrainGanConfig,
+    needed_to_go_on,
     read_best,
     read_origin,
     write_generator,
@@ -68,7 +70,7 @@ from pipelines.watches.evaluation import FEATURES_FOLDER, EvaluationWatch
 from pipelines.watches.mirroring import Mirror
 from pipelines.watches.samples import CheckpointWatch
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import as_path, is_remote
+from tfrecords_tools.foundation.files import as_path
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.manifest import ShardEntry
@@ -107,10 +109,9 @@ def run(config: TrainGanConfig) -> None:
     if config.deterministic:
         make_deterministic()
     config = resolve(config)
-    mirror = Mirror(config.workdir, config.scratch_dir)
-    _require_shared_workdir(config)
     with watched_workers(config.strategy, config.heartbeat_seconds):
         strategy = make_strategy(config.strategy)
+        mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
         workdir = open_workdir(as_path(config.workdir), COMMAND, config, writable=is_chief(strategy))
         require_same_work(strategy, config, [workdir is None])
         if workdir is None:
@@ -298,13 +299,6 @@ class GanTraining:
             data.shards.used(reference),
             store,
             start_step=start_step,
-        )
-
-
-def _require_shared_workdir(config: TrainGanConfig) -> None:
-    if config.strategy == "multi_worker" and is_remote(as_path(config.workdir)):
-        raise CommandError(
-            f"--workdir={config.workdir}: several workers need a folder that all of them share; mount one"
         )
 
 

@@ -5,11 +5,12 @@ in the file (as OWASP, "CSV Injection", has it), and so has one in which only ap
 so that every text can be read again. Numbers stay as they are.
 """
 
+import io
 from collections.abc import Sequence
 
 import pandas as pd
 
-from tfrecords_tools.foundation.files import AnyPath, write_atomically
+from tfrecords_tools.foundation.files import AnyPath, read_bytes, write_atomically
 
 
 def write_table(path: AnyPath, table: pd.DataFrame) -> None:
@@ -29,7 +30,9 @@ def read_table(path: AnyPath, texts: Sequence[str]) -> pd.DataFrame:
     Raises:
       ValueError: if it is no CSV table with these columns.
     """
-    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+    table = pd.read_csv(
+        io.BytesIO(read_bytes(path)), dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""]
+    )
     missing = [name for name in texts if name not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from melgan.training.distribution import is_chief
+from melgan.training.distribution import is_chief, own_folder
 from tfrecords_tools.foundation.documents import read_plain
 from tfrecords_tools.foundation.errors import ConfigError
 from tfrecords_tools.foundation.files import write_atomically
@@ -84,7 +84,7 @@ class Checkpoints:
         self._checkpoint = self._checkpoint_with(trainer.checkpointed_by_device)
         self._chief = is_chief(strategy)
         self._folder, self._keep = folder, keep
-        self._own = folder if self._chief else folder / f"worker_{strategy.cluster_resolver.task_id}"
+        self._own = folder / own_folder(strategy)
         self._model = model
 
     @property

@@ -171,5 +171,10 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
+def own_folder(strategy: tf.distribute.Strategy) -> str:
+    """Returns the folder, in that of a run, for what only this process reads; empty for the chief, whose is all."""
+    return "" if is_chief(strategy) else f"worker_{strategy.cluster_resolver.task_id}"
+
+
 def _replica_devices() -> list:
     return tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")

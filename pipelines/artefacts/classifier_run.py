@@ -1,5 +1,6 @@
 """The run of train_classifier: its settings, its report, and the classifiers of its folds with their best weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import keras
@@ -14,28 +15,30 @@ from melgan.metrics.intervals import Interval
 from melgan.training.weights import load_weights
 from pipelines.artefacts.class_table import DIAGNOSES
 from pipelines.artefacts.epochs import SELECTIONS
+from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.shards import Shards, split_fold
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
+from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.errors import CommandError, DataError
-from tfrecords_tools.foundation.files import AnyPath, file_sha256
+from tfrecords_tools.foundation.files import AnyPath, file_sha256, local_copy
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed, SyntheticProvenance
 
 COMMAND = "train_classifier"
 HIDDEN, TEST = "hidden", "test"
 DRAW, HIDE = "draw", "hide"
-BEST_WEIGHTS_FILE, OOF_FILE, OOF_KAGGLE_FILE = "best.weights.h5", "oof.csv", "oof_kaggle.csv"
+BEST_WEIGHTS_FILE, PREDICTIONS_FILE = "best.weights.h5", "predictions.csv"  # of a fold, in its folder
+OOF_FILE, OOF_KAGGLE_FILE = "oof.csv", "oof_kaggle.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, StrategySettings):
+class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings):
     """Settings of train_classifier: the recipe, and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", same_baseline=False, is_path=True)
-    workdir: str = setting(help="folder for weights, predictions and metrics", changes_result=False)
+    workdir: str = setting(help="folder for weights, predictions and metrics, local or gs://", changes_result=False)
     num_folds: int = setting(5, "folds of whole shards")
     folds: tuple[str, ...] = setting((), "folds to train, such as 0,2; all by default", same_baseline=False)
     synthetic: tuple[str, ...] = setting(
@@ -229,7 +232,8 @@ class ClassifierRun:
     def load(self, fold: int) -> keras.Model:
         """Returns the network of a fold with its best weights; no code is read from the file."""
         model = build_classifier(replace(self.config, weights="none"), len(self.report.classes))
-        load_weights(model, self._weights(fold))
+        with local_copy(self._weights(fold)) as weights:
+            load_weights(model, weights)
         return model
 
     def predictor(self, fold: int) -> Predictor:
@@ -241,7 +245,21 @@ class ClassifierRun:
         return file_sha256(self._weights(fold))
 
     def _weights(self, fold: int) -> AnyPath:
-        return self.folder / f"fold{fold}" / BEST_WEIGHTS_FILE
+        return fold_folder(self.folder, fold) / BEST_WEIGHTS_FILE
+
+
+def fold_folder(folder: AnyPath, fold: int) -> AnyPath:
+    """Returns the folder of a fold in that of its run."""
+    return folder / f"fold{fold}"
+
+
+def needed_to_go_on(names: Sequence[str]) -> list[str]:
+    """Returns which files of a run's folder a run that resumes needs: of a fold that is done its predictions alone."""
+    predictions = [name for name in names if name.endswith(f"/{PREDICTIONS_FILE}")]
+    done = tuple(name.removesuffix(PREDICTIONS_FILE) for name in predictions)
+    begun = [name for name in names if "/checkpoints/" in name or name.endswith(f"/{BEST_WEIGHTS_FILE}")]
+    metrics = [name for name in names if name == METRICS_FILE]
+    return [*metrics, *predictions, *(name for name in begun if not name.startswith(done))]
 
 
 def open_classifier_run(path: str, field: str) -> ClassifierRun:

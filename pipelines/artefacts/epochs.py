@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from melgan.metrics.classification import AUC
 from pipelines.artefacts.metrics_file import read_metrics
+from tfrecords_tools.foundation.files import AnyPath
 
 _EPOCH, _VALIDATION, _LOSS = "epoch", "validation_", "loss"
 
@@ -39,7 +39,7 @@ def series_of_fold(fold: int) -> str:
     return f"fold{fold}"
 
 
-def read_epochs(folder: Path, fold: int) -> list[Epoch]:
+def read_epochs(folder: AnyPath, fold: int) -> list[Epoch]:
     """Returns the epochs of a fold that were evaluated so far, in order."""
     lines = read_metrics(folder, series_of_fold(fold))
     losses = {line.step: line.metrics[_LOSS] for line in lines if _LOSS in line.metrics}

@@ -3,9 +3,7 @@
 Generators are averaged weights, for networks that are built again from config.json; no code is read from their files.
 """
 
-import contextlib
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +16,13 @@ from melgan.layers.box_table import BoxTable
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.training.weights import load_weights
 from pipelines.artefacts.feature_store import require_known_features
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings
+from pipelines.artefacts.metrics_file import METRICS_FILE
+from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import read_document, stored, write_document
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import (
-    AnyPath,
-    download,
-    file_crc32c,
-    file_sha256,
-    is_file,
-    is_remote,
-    written_whole,
-)
+from tfrecords_tools.foundation.files import AnyPath, file_sha256, is_file, local_copy, written_whole
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
@@ -43,14 +34,13 @@ _REMEDY = "train again, in a new folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, StrategySettings):
+class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings):
     """Settings of train_gan: the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)
     workdir: str = setting(
         help="folder for checkpoints, metrics, samples and the generator, local or gs://", changes_result=False
     )
-    scratch_dir: str = setting("", "local folder to train in when --workdir is gs://", changes_result=False)
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
     num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
     fold: int = setting(0, "fold that is held out, with --num_folds")
@@ -223,11 +213,17 @@ def load_generator(path: str, field: str, checkpoint: str = "last") -> LoadedGen
     file = run.folder / (BEST_GENERATOR_FILE if checkpoint == "best" else GENERATOR_FILE)
     sha256 = best.sha256 if checkpoint == "best" else run.report.generator_sha256
     networks = build_networks(run.config, len(run.report.classes))
-    with _local_copy(file) as weights:
+    with local_copy(file) as weights:
         if file_sha256(weights) != sha256:
             raise CommandError(f"{file}: not the file of the report (SHA-256 differs); train again")
         load_weights(networks.generator, weights)
     return LoadedGenerator(networks.generator, networks.box_table, sha256, run, checkpoint)
+
+
+def needed_to_go_on(names: Sequence[str]) -> list[str]:
+    """Returns which files of a run's folder a run that resumes needs."""
+    singly = (METRICS_FILE, BEST_FILE, BEST_GENERATOR_FILE)
+    return [name for name in names if name.startswith("checkpoints/") or name in singly]
 
 
 def read_best(folder: Path) -> BestGenerator | None:
@@ -245,13 +241,3 @@ def read_origin(folder: AnyPath) -> Origin:
     """Returns where the first weights of a run come from: from nothing, unless that was written down."""
     path = folder / ORIGIN_FILE
     return read_document(path, Origin, _REMEDY) if is_file(path) else Origin()
-
-
-@contextlib.contextmanager
-def _local_copy(path: AnyPath) -> Iterator[Path]:
-    """Gives a file that Keras can read: the file itself, or a copy of a bucket's that goes with the context."""
-    if not is_remote(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield download(path, Path(folder), file_crc32c(path))

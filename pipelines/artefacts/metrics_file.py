@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrecords_tools.foundation.documents import json_values
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.files import AnyPath, is_file, read_text, write_atomically
 
 METRICS_FILE = "metrics.jsonl"
 _SERIES, _STEP = "series", "step"
@@ -57,22 +57,22 @@ class MetricsWriter:
         self._summary.flush()
 
 
-def read_metrics(workdir: Path, series: str | None = None) -> list[MetricsLine]:
+def read_metrics(workdir: AnyPath, series: str | None = None) -> list[MetricsLine]:
     """Returns the lines of metrics.jsonl, of all series or one; a last line that a kill cut off is left out.
 
     Raises:
       DataError: naming the first line that is damaged.
     """
     path = workdir / METRICS_FILE
-    if not path.is_file():
+    if not is_file(path):
         return []
-    text = path.read_text()
+    text = read_text(path)
     lines = text[: text.rfind("\n") + 1].splitlines()
     found = [_read_line(path, number, line) for number, line in enumerate(lines, start=1)]
     return [line for line in found if series in (None, line.series)]
 
 
-def _read_line(path: Path, number: int, line: str) -> MetricsLine:
+def _read_line(path: AnyPath, number: int, line: str) -> MetricsLine:
     try:
         values = json.loads(line)
         return MetricsLine(values.pop(_SERIES), values.pop(_STEP), _numbers(values))

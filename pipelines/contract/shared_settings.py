@@ -16,6 +16,13 @@ class CacheSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScratchSettings(Settings):
+    """The local folder of a training whose own lies in a bucket."""
+
+    scratch_dir: str = setting("", "local folder to train in when --workdir is gs://", changes_result=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class JpegSettings(Settings):
     """The compression of images."""
 

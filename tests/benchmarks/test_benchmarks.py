@@ -20,6 +20,7 @@ TINY = {
     "gan_step": "width=0.05, batch_size=4, disc_steps=2, rounds=1, changes=['without any']",
     "gan_overhead": "width=0.05, batch_size=8, images=100, steps=10",
     "gan_scaling": "width=0.05, batch_size=4, steps=2",
+    "classifier_step": "backbone='small_cnn', sizes=[32], batch_size=4, images=100, steps=1, rounds=1",
     "image_metrics": "images=100, width=16",
 }
 NEEDED = {
@@ -30,6 +31,7 @@ NEEDED = {
     "gan_step": [],
     "gan_overhead": [],
     "gan_scaling": [],
+    "classifier_step": ["cv2", "webdataset"],
     "image_metrics": ["torch_fidelity"],
 }
 

@@ -45,10 +45,11 @@ def test_a_request_to_stop_in_the_last_step_of_a_fold_is_met_before_its_predicti
     driver = SimpleNamespace(trainer=None, checkpoints=None, config=None, start_step=0)
     training = SimpleNamespace(start=lambda: driver, complete=lambda: predicted.append(True))
     workdir = SimpleNamespace(path=None, writable=True, begin=lambda inputs: None)
+    mirror = SimpleNamespace(folder=None, fetch=lambda: None)
     last_step = (lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)) if sent else (lambda *_, **__: None)
     monkeypatch.setattr(train_classifier, "FoldTraining", lambda *_: training)
     monkeypatch.setattr(train_classifier, "run_loop", last_step)
-    arguments = (CONFIG, SimpleNamespace(digests={}), 0, None, workdir)
+    arguments = (CONFIG, SimpleNamespace(digests={}), 0, None, workdir, mirror)
     if sent:
         with pytest.raises(Preempted, match="fold 0"):
             train_classifier._train_fold(*arguments)

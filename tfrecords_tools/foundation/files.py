@@ -241,6 +241,16 @@ def download(path: AnyPath, cache_folder: Path, expected_crc32c: str) -> Path:
     raise DataError(f"{path}: arrived damaged {_TRIES} times; check the network, then start the same command again")
 
 
+@contextlib.contextmanager
+def local_copy(path: AnyPath) -> Iterator[Path]:
+    """Gives a file of this machine: the file itself, or a copy of a bucket's, which goes with the context."""
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield download(path, Path(folder), file_crc32c(path))
+
+
 def _remove_abandoned(folder: Path) -> None:
     """Removes unfinished downloads of processes that have ended; others may be at work in the same cache."""
     for path in folder.glob(f"{_UNFINISHED}*"):

@@ -102,12 +102,18 @@ def statistics_of_replicas(trainer, strategy):
 def batches_of(strategy):
     """Returns an endless stream of four global batches, of which each replica gets its part."""
     batches = [tiny_batch(BATCH_SIZE, seed=seed) for seed in range(4)]
-    examples = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return parts_of(
+        {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}, BATCH_SIZE, strategy
+    )
+
+
+def parts_of(examples, batch_size, strategy):
+    """Returns an endless stream of global batches of some examples, of which each replica gets its part."""
 
     def own_batches(context):
-        parts = tf.data.Dataset.from_tensor_slices(examples).batch(BATCH_SIZE // context.num_input_pipelines)
+        parts = tf.data.Dataset.from_tensor_slices(examples).batch(batch_size // context.num_input_pipelines)
         own = parts.shard(context.num_input_pipelines, context.input_pipeline_id).unbatch().repeat()
-        return own.batch(BATCH_SIZE // context.num_replicas_in_sync, drop_remainder=True)
+        return own.batch(batch_size // context.num_replicas_in_sync, drop_remainder=True)
 
     return iter(strategy.distribute_datasets_from_function(own_batches))
 
@@ -119,7 +125,7 @@ def refusal(function, *arguments):
         return str(error)
 
 
-def main(strategy_name, num_devices, folder):
+def main(strategy_name, num_devices, folder, write_facts):
     devices = [tf.config.LogicalDeviceConfiguration()] * int(num_devices)
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     with watched_workers(strategy_name, heartbeat_seconds=300):
@@ -148,10 +154,15 @@ def write_facts(strategy, folder):
     (folder / f"{name}.json").write_text(json.dumps(facts))
 
 
-if __name__ == "__main__":
+def run_as_script(write_facts):
+    """Makes the strategy that the arguments of this process name, and writes what is found under it."""
     try:
-        main(*sys.argv[1:])
+        main(*sys.argv[1:], write_facts)
     except Exception:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)  # after an error between workers, TensorFlow may wait for ever at a normal exit
+
+
+if __name__ == "__main__":
+    run_as_script(write_facts)

@@ -59,8 +59,8 @@ def environments_of(ports):
     return [{"TF_CONFIG": json.dumps(task)} for task in tasks]
 
 
-def run_processes(folder, strategy, *, num_devices, environments):
-    command = [sys.executable, replica_gradients.__file__, strategy, str(num_devices), str(folder)]
+def run_processes(folder, strategy, *, num_devices, environments, script=replica_gradients):
+    command = [sys.executable, script.__file__, strategy, str(num_devices), str(folder)]
     common = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     logs = [folder / f"{index}.log" for index in range(len(environments))]
     processes = [

@@ -116,7 +116,7 @@ def test_every_setting_that_changes_no_result_is_known():
             "on_nonfinite",
             "eval_interval",
         },
-        "train_classifier": {"workdir", "cache_dir", "steps_per_call", "heartbeat_seconds"},
+        "train_classifier": {"workdir", "scratch_dir", "cache_dir", "steps_per_call", "heartbeat_seconds"},
         "synthesize": {"output", "cache_dir"},
         "evaluate_gan": {"output", "cache_dir", "feature_dir"},
         "make_submission": {"output", "cache_dir"},
@@ -128,6 +128,7 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
     names = {field.name for field in fields(TrainClassifierConfig)}
     assert names - set(baseline_settings(TrainClassifierConfig)) == {
         "workdir",
+        "scratch_dir",
         "cache_dir",
         "steps_per_call",
         "heartbeat_seconds",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.artefacts import classifier_run, generator_run
 from pipelines.watches.mirroring import Mirror
 from tests.bucket_server import BucketServer
 from tests.pipelines.test_make_shards_bucket import FaultWhen
@@ -31,7 +32,7 @@ def write_checkpoint(folder: Path, step: int) -> None:
 def mirror(bucket: str, tmp_path: Path) -> Mirror:
     """A run in a bucket that has its settings there, and the checkpoint of step 3 in both places."""
     write_atomically(as_path(bucket) / "config.json", "{}")
-    mirror = Mirror(bucket, str(tmp_path / "first"))
+    mirror = Mirror(bucket, str(tmp_path / "first"), generator_run.needed_to_go_on)
     mirror.fetch()
     write_checkpoint(mirror.folder, 3)
     mirror.send()
@@ -39,7 +40,7 @@ def mirror(bucket: str, tmp_path: Path) -> Mirror:
 
 
 def test_local_workdir_is_its_own_folder(tmp_path: Path):
-    mirror = Mirror(str(tmp_path), "")
+    mirror = Mirror(str(tmp_path), "", generator_run.needed_to_go_on)
     write(tmp_path, file="text")
     mirror.fetch()
     mirror.send()
@@ -49,7 +50,7 @@ def test_local_workdir_is_its_own_folder(tmp_path: Path):
 
 def test_bucket_without_a_local_folder_is_refused():
     with pytest.raises(CommandError, match="^--workdir=gs://bucket/run: .*--scratch_dir"):
-        Mirror("gs://bucket/run", "")
+        Mirror("gs://bucket/run", "", generator_run.needed_to_go_on)
 
 
 def test_a_run_that_resumes_elsewhere_has_its_best_generator_and_no_features_are_sent(
@@ -59,7 +60,7 @@ def test_a_run_that_resumes_elsewhere_has_its_best_generator_and_no_features_are
     write(mirror.folder, **best, **{"features/0.npz": "features"})
     mirror.send()
     assert not any(file.name.startswith("features") for file in list_files(as_path(bucket), recursive=True))
-    elsewhere = Mirror(bucket, str(tmp_path / "second"))
+    elsewhere = Mirror(bucket, str(tmp_path / "second"), generator_run.needed_to_go_on)
     elsewhere.fetch()
     assert {name: read_text(elsewhere.folder / name) for name in best} == best
 
@@ -84,7 +85,7 @@ def test_only_what_changed_is_sent_and_what_is_gone_is_removed(mirror: Mirror, b
 
 
 def test_what_a_run_needs_to_resume_is_fetched_and_all_else_cleared(mirror: Mirror, bucket: str, tmp_path: Path):
-    other = Mirror(bucket, str(tmp_path / "second"))
+    other = Mirror(bucket, str(tmp_path / "second"), generator_run.needed_to_go_on)
     write_checkpoint(other.folder, 9)  # of another time
     other.fetch()
     files = {file.name: read_text(other.folder / file.name) for file in list_files(other.folder, recursive=True)}
@@ -120,5 +121,41 @@ def test_the_bucket_has_a_whole_checkpoint_and_its_metrics_at_every_moment(
 
     whole = [step for step in (3, 6) if {f"checkpoints/gan/ckpt-{step}.{end}" for end in ENDINGS} <= found]
     assert whole == ([3, 6] if sent == 4 else [3])
-    assert metrics == ("line 6\n" if sent else "line 3\n")
+    assert metrics == ("line 6\n" if sent > 1 else "line 3\n")
     assert state == "newest 3"
+
+
+def test_workers_beside_the_chief_fetch_into_folders_of_their_own_and_send_nothing(
+    mirror: Mirror, bucket: str, tmp_path: Path
+):
+    other = Mirror(bucket, str(tmp_path / "first"), generator_run.needed_to_go_on, "worker_1")
+    other.fetch()
+    assert (other.folder / "metrics.jsonl").read_text() == "line 3\n"
+    write_checkpoint(other.folder, 9)
+    other.send()
+    assert (mirror.folder / "metrics.jsonl").read_text() == "line 3\n"
+    assert read_text(as_path(bucket) / "metrics.jsonl") == "line 3\n"
+
+
+def test_a_second_fold_finds_what_the_first_has_written(mirror: Mirror):
+    write(mirror.folder, **{"tensorboard/fold0/events": "of this process"})
+    mirror.fetch()
+    assert (mirror.folder / "tensorboard" / "fold0" / "events").is_file()
+
+
+def test_of_a_fold_that_is_done_a_classifier_needs_its_predictions_alone():
+    of_fold = ("best.weights.h5", "checkpoints/checkpoint", "checkpoints/ckpt-3.index")
+    names = [f"fold{fold}/{name}" for fold in (1, 11) for name in of_fold]
+    others = ["config.json", "fold1/predictions.csv", "metrics.jsonl", "tensorboard/fold11/events"]
+    needed = classifier_run.needed_to_go_on([*names, *others])
+    assert sorted(needed) == sorted([*names[3:], "fold1/predictions.csv", "metrics.jsonl"])
+
+
+def test_weights_come_before_the_metrics_that_tell_of_them_and_predictions_last(bucket: str, tmp_path: Path):
+    mirror = Mirror(bucket, str(tmp_path), classifier_run.needed_to_go_on)
+    mirror.fetch()
+    names = ["fold0/predictions.csv", "fold0/checkpoints/ckpt-3.index", "metrics.jsonl", "zoo/best.weights.h5"]
+    write(mirror.folder, **dict.fromkeys(names, "text"))
+    mirror.send()
+    versions = {file.name: file.version for file in list_files(as_path(bucket), recursive=True)}
+    assert sorted(versions, key=versions.get) == names[::-1]
