@@ -20,7 +20,7 @@ _MOST_IMAGES = 100.0  # of a patient, which is 1 in the input
 _WIDTHS = (128, 32)
 # Of inputs and outputs of the network of the metadata, which begins from random weights: with the learning rate of a
 # pretrained backbone it would be learned too late, after the images are known by heart.
-_GAIN = 4.0
+_GAIN = 8.0
 
 INPUTS = (AGE, PATIENT_IMAGES, *_CATEGORIES)
 NUM_INPUTS = 4 + sum(len(category.codes) + 1 for category in _CATEGORIES.values())

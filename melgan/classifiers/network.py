@@ -37,19 +37,23 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
     is_file = config.weights not in ("none", "imagenet")
     if is_file and _is_of_keras_2(config.weights):
         _load(backbone, config.weights, load_keras_file)
-    features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
-    auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary", dtype=keras.config.floatx())(features)
-    inputs, fuse = backbone.input, METADATA[config.metadata].fuse
+    dropped = layers.Dropout(config.dropout, name="dropout")(backbone.output)
+    inputs, features, fuse = backbone.input, dropped, METADATA[config.metadata].fuse
     if fuse is not None:
         metadata = keras.Input((NUM_INPUTS,), name="metadata")
-        inputs, features = [backbone.input, metadata], fuse(features, metadata)
-    heads = ("logits", "balanced") if config.balanced_head else ("logits",)
-    logits, *balanced = (layers.Dense(num_classes, name=name, dtype=keras.config.floatx())(features) for name in heads)
+        inputs, features = [backbone.input, metadata], fuse(dropped, metadata)
+    logits = _head(num_classes, "logits", features)
+    auxiliary = _head(NUM_OUTPUTS, "auxiliary", dropped)
+    balanced = [_head(num_classes, "balanced", features)] if config.balanced_head else []
     model = keras.Model(inputs, [logits, auxiliary, *balanced], name=config.backbone)
     if is_file and not _is_of_keras_2(config.weights):
         _load(model, config.weights, _load_backbone)
     freeze(backbone, config.train_layers)
     return model
+
+
+def _head(size: int, name: str, features: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.Dense(size, name=name, dtype=keras.config.floatx())(features)
 
 
 @dataclass(frozen=True)
