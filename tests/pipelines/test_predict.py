@@ -12,6 +12,7 @@ import pytest
 from pipelines import make_shards, make_submission, predict, train_classifier
 from pipelines.artefacts.predicted import PredictReport
 from pipelines.contract.workdir import read_report
+from pipelines.pages.predictions_section import predictions_section
 from tests.pipelines.conftest import jpeg, only_error, picture, succeed
 from tfrecords_tools.foundation.errors import CommandError, DataError, UserError
 from tfrecords_tools.foundation.files import as_path, write_atomically
@@ -257,3 +258,13 @@ def test_settings_of_a_complete_folder_are_stored_with_its_inputs(root, predicte
     predicted(input=f"{root}/shards")
     stored = json.loads((tmp_path / "out" / "config.json").read_text())
     assert set(stored["inputs"]) == {"runs, 1", "input"}
+
+
+def test_the_page_tells_of_classes_networks_and_images_that_were_seen(root, predicted, tmp_path):
+    table = predicted(input=f"{root}/shards")
+    section = predictions_section(tmp_path / "out", read_report(tmp_path / "out", PredictReport))
+    classes, runs = section.items
+    counts = table["most_probable_class"].value_counts()
+    assert [(row[0], int(row[1])) for row in classes.rows] == [(name, counts.get(name, 0)) for name in CLASSES]
+    assert runs.rows == (("run", "2", "1"),)
+    assert "out of fold" in section.text
