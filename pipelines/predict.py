@@ -137,11 +137,8 @@ def _convert_all(
         found[encoding] = convert(source, encoding, place, workers=config.workers, max_rejected=config.max_rejected)
     rejected = {rejection[0]: rejection for each in found.values() for rejection in each.rejected}
     if rejected:
-        name, _, reason = next(iter(rejected.values()))
-        others = f"; the others: {first_names(list(rejected)[1:], 5)}" if len(rejected) > 1 else ""
-        logging.warning(
-            "%d images cannot be read and have no prediction: %s (%s)%s", len(rejected), name, reason, others
-        )
+        reasons = [f"{name} ({reason})" for name, _, reason in rejected.values()]
+        logging.warning("images that cannot be read have no prediction, %d: %s", len(rejected), first_names(reasons, 3))
     return [found[encoding].stored for encoding in encodings], rejected
 
 

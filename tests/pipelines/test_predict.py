@@ -242,7 +242,7 @@ def test_what_cannot_be_predicted_is_refused_before_any_work(root, predicted, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_shards_in_a_bucket_are_predicted_as_those_of_this_machine(root, predicted, bucket, tmp_path):
+def test_shards_in_a_bucket_are_predicted_as_those_of_this_machine(root, predicted, bucket, launch, tmp_path):
     for path in (root / "shards").iterdir():
         write_atomically(as_path(f"{bucket}/shards/{path.name}"), path.read_bytes())
     local = predicted("local", input=f"{root}/shards")
@@ -250,7 +250,9 @@ def test_shards_in_a_bucket_are_predicted_as_those_of_this_machine(root, predict
     pd.testing.assert_frame_equal(remote, local)
     (image,) = (root / "images" / "nevus").glob("2.jpg")
     write_atomically(as_path(f"{bucket}/images/{image.name}"), image.read_bytes())
-    (row,) = probabilities(predicted("image", input=f"{bucket}/images")).to_numpy()
+    # By a process of its own, whose workers know of the bucket.
+    succeed(launch("predict", runs=root / "run", input=f"{bucket}/images", output=tmp_path / "image", workers=1))
+    (row,) = probabilities(read(tmp_path / "image" / "predictions.csv")).to_numpy()
     np.testing.assert_allclose(row, probabilities(local).loc["nevus/2.jpg"], atol=1e-6)
 
 
