@@ -104,6 +104,11 @@ submission: ALIASES = CLASSIFIERS=runs
 submission: $(READY) ## classifiers, CSV files -> submission.csv: CLASSIFIERS=a,b or CSV=a.csv,b.csv, OUTPUT= [ENSEMBLE= WEIGHTS= SAMPLE_SUBMISSION= ...]
 	@$(call command,make_submission) $(flags)
 
+.PHONY: predict
+predict: ALIASES = CLASSIFIERS=runs
+predict: $(READY) ## classifiers, new images -> predictions.csv: RUNS=a,b INPUT=folder, CSV or shards, OUTPUT= [IMAGES= TEMPERATURE= PRIOR= ...]
+	@$(call command,predict) $(flags)
+
 .PHONY: report
 report: ALIASES = RUN_FOLDERS=runs
 report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE=]

@@ -23,11 +23,12 @@ from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import JpegSettings
 from pipelines.contract.workdir import open_workdir
+from pipelines.conversion.writing import write_all
 from tfrecords_tools.balance import balance_table, format_balance
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
 from tfrecords_tools.engines import ENGINES, EngineOptions
-from tfrecords_tools.foundation.errors import CommandError, DataError, look_up
+from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
@@ -42,14 +43,7 @@ from tfrecords_tools.manifest import (
 )
 from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
 from tfrecords_tools.provenance import BoxesOrigin
-from tfrecords_tools.shards import (
-    ShardJob,
-    ShardResult,
-    read_part,
-    remove_leftovers,
-    remove_parts,
-    write_shard,
-)
+from tfrecords_tools.shards import ShardJob, ShardResult, remove_leftovers, remove_parts, write_shard
 from tfrecords_tools.sources import SOURCES, SourceOptions
 from tfrecords_tools.sources.box_table import read_boxes
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
@@ -206,11 +200,6 @@ def _engine_options(config: MakeShardsConfig) -> EngineOptions:
 
 def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, plan: Plan) -> list[ShardResult]:
     """Runs the jobs that an earlier run has not finished; stops when too many images cannot be read."""
-    results = [done for shard in plan.shards if (done := read_part(output, shard.split, shard.index))]
-    remove_leftovers(output, keep=[result.entry.file for result in results])
-    finished = {(result.entry.split, result.entry.index) for result in results}
-    if results:
-        logging.info("%d of %d shards were finished by an earlier run", len(results), len(plan.shards))
     jobs = [
         ShardJob(
             folder=str(output),
@@ -222,26 +211,10 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
             find_boxes=config.boxes == FIND_BOXES,
         )
         for shard in plan.shards
-        if (shard.split, shard.index) not in finished
     ]
     num_images = sum(len(shard.positions) for shard in plan.shards)
-    progress = Progress("shards", num_images, "images", start=sum(result.entry.records for result in results))
-    for result in ENGINES[config.engine](jobs, write_shard, _engine_options(config)):
-        results.append(result)
-        progress.update(sum(result.entry.records + len(result.rejected) for result in results))
-        _require_few_rejected(results, config.max_rejected, num_images)
-    _require_few_rejected(results, config.max_rejected, num_images)
-    return sorted(results, key=lambda result: (result.entry.split != "train", result.entry.index))
-
-
-def _require_few_rejected(results: list[ShardResult], max_rejected: str, num_images: int) -> None:
-    rejected = [rejection for result in results for rejection in result.rejected]
-    if len(rejected) > allowed_of(max_rejected, num_images, "max_rejected"):
-        _, file, reason = rejected[0]
-        raise DataError(
-            f"{len(rejected)} of {num_images} images cannot be read, the first is {file} ({reason}); "
-            f"repair them, or raise --max_rejected from {max_rejected}"
-        )
+    engine = partial(ENGINES[config.engine], work=write_shard, options=_engine_options(config))
+    return write_all(output, jobs, num_images, engine=engine, max_rejected=config.max_rejected)
 
 
 def _require_images(manifest: Manifest, results: Sequence[ShardResult], output: AnyPath) -> None:

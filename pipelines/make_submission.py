@@ -33,7 +33,7 @@ from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import CacheSettings
 from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir
-from pipelines.submission.calibrated_run import NONE, PRIORS, TEMPERATURES, CalibratedRun, calibrate_run
+from pipelines.submission.calibrated_run import NONE, CalibratedRun, CalibrationSettings, calibrate_run
 from pipelines.submission.csv_predictions import read_csv_predictions
 from pipelines.submission.fitting import Fitted, fit_runs
 from pipelines.submission.positives import require_same_positives
@@ -53,7 +53,7 @@ _WEIGHTS = "numbers of 0 or greater, one of them above 0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeSubmissionConfig(CacheSettings):
+class MakeSubmissionConfig(CacheSettings, CalibrationSettings):
     """Settings of make_submission."""
 
     runs: tuple[str, ...] = setting((), "folders that train_classifier wrote, separated by commas", is_path=True)
@@ -73,15 +73,6 @@ class MakeSubmissionConfig(CacheSettings):
         choices=tuple(ENSEMBLES),
     )
     weights: tuple[str, ...] = setting((), "of --ensemble=weighted: one of each run, then one of each CSV file")
-    temperature: str = setting(
-        NONE, "fitted divides the logits of each run by what suits its out-of-fold predictions", choices=TEMPERATURES
-    )
-    prior: str = setting(
-        AS_TRAINED,
-        "mix of classes that probabilities of runs are for: that of the training, which synthetic images and "
-        "--class_balance change, or of the real images",
-        choices=PRIORS,
-    )
     fill: str = setting(
         "none",
         "value of images that the test shards lack: none refuses them, mean is the mean of the predicted ones",

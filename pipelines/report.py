@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from absl import logging
 
-from pipelines.artefacts import classifier_run, evaluation, generator_run
+from pipelines.artefacts import classifier_run, evaluation, generator_run, predicted
 from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport, compare
 from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.generator_run import read_gan_run
+from pipelines.artefacts.predicted import PredictReport
 from pipelines.artefacts.submission import SubmissionReport
 from pipelines.artefacts.synthetic_report import SyntheticReport
 from pipelines.contract.main import main
@@ -34,6 +35,7 @@ from pipelines.pages.classifier_section import classifier_section
 from pipelines.pages.evaluation_section import comparison_of_generators, evaluation_section
 from pipelines.pages.generator_section import generator_section
 from pipelines.pages.page import Section, render
+from pipelines.pages.predictions_section import predictions_section
 from pipelines.pages.provenance_section import provenance_section
 from pipelines.pages.result_section import comparison_section, result_section
 from pipelines.pages.shards_section import shards_section
@@ -53,6 +55,7 @@ SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
     evaluation.COMMAND: lambda folder: evaluation_section(folder, read_report(folder, EvaluationReport)),
     classifier_run.COMMAND: lambda folder: classifier_section(read_classifier_run(folder)),
     "make_submission": lambda folder: submission_section(folder, read_report(folder, SubmissionReport)),
+    predicted.COMMAND: lambda folder: predictions_section(folder, read_report(folder, PredictReport)),
 }
 
 

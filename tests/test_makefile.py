@@ -28,6 +28,7 @@ def command_of(*arguments: str) -> list[str]:
         ("evaluation", "evaluate_gan"),
         ("classifier", "train_classifier"),
         ("submission", "make_submission"),
+        ("predict", "predict"),
         ("report", "report"),
     ],
 )

@@ -89,9 +89,21 @@ def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: 
     tables = {"train": _encoded(train, patients)}
     if test is not None:
         tables["test"] = _encoded(test.assign(target=MISSING), patients)
-        parts = np.array_split(np.arange(len(test)), min(num_shards, max(len(test), 1)))  # in the order of the table
-        shards += [ShardRows(split="test", index=index, positions=part) for index, part in enumerate(parts)]
+        shards += _test_shards(len(test), num_shards)
     return Plan(tables=tables, shards=tuple(shards), groups=groups, shard_of_row=shard_of_row)
+
+
+def plan_unlabelled(table: pd.DataFrame, *, num_shards: int) -> Plan:
+    """Returns the plan of images without labels: a test split alone, in the order of the table.
+
+    Arguments:
+      table: the columns of a source, one or more rows.
+      num_shards: how many shards, or fewer where there are not so many images.
+    """
+    encoded = _encoded(table.assign(source=0, target=MISSING), _patient_codes([table]))
+    none = np.zeros(0, int)
+    shards = _test_shards(len(table), num_shards)
+    return Plan(tables={"test": encoded}, shards=tuple(shards), groups=none, shard_of_row=none)
 
 
 @dataclass(frozen=True)
@@ -200,6 +212,12 @@ def _require_unique_names(train: pd.DataFrame) -> None:
             f"image {repeated.iloc[0]} comes from more than one source ({len(repeated)} such images); "
             "--duplicates=drop keeps the first where the pictures are the same; rename the others"
         )
+
+
+def _test_shards(count: int, num_shards: int) -> list[ShardRows]:
+    """Returns the shards of the test split, whose rows stay in the order of their table."""
+    parts = np.array_split(np.arange(count), min(num_shards, max(count, 1)))
+    return [ShardRows(split="test", index=index, positions=part) for index, part in enumerate(parts)]
 
 
 def _mixed(positions: np.ndarray, seed: int, index: int) -> np.ndarray:

@@ -100,8 +100,14 @@ def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
       DataError: if its manifest or a shard is damaged, or a class has no training image.
     """
     folder = require_completed(path, field)
+    require_images(read_manifest(folder), f"--{field}={path}")
+    return open_any_shards(path, field, cache_dir)
+
+
+def open_any_shards(path: str, field: str, cache_dir: str = "") -> Shards:
+    """Returns a folder of shards, as `open_shards` does, whether or not they have labels."""
+    folder = require_completed(path, field)
     manifest = read_manifest(folder)
-    require_images(manifest, f"--{field}={path}")
     verify_shards(folder, manifest.shards)
     return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
 

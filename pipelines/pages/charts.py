@@ -181,7 +181,12 @@ def literal(name: str) -> str:
 
 def png_data_uri(path: Path) -> str:
     """Returns a PNG file as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return png_bytes_uri(path.read_bytes())
+
+
+def png_bytes_uri(png: bytes) -> str:
+    """Returns the bytes of a PNG file as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:

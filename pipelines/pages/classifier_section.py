@@ -17,6 +17,7 @@ from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
 from pipelines.artefacts.predictions import probability_columns, scores
 from pipelines.pages import charts
+from pipelines.pages.certain_images import certain_images
 from pipelines.pages.page import Picture, Section, Table, interval_text, number_text
 
 _BINS_DRAWN = 10
@@ -28,7 +29,7 @@ _CALIBRATION_AND_CONFUSION = (
 
 
 def classifier_section(run: ClassifierRun) -> Section:
-    """Returns metrics with intervals, curves over the epochs, ROC and precision-recall."""
+    """Returns metrics with intervals, curves over the epochs, ROC and precision-recall, the most certain images."""
     config, predictions = run.config, out_of_fold(run)
     metrics, classes = run.report.metrics, run.report.classes
     rows = tuple((_metric_title(name, classes), interval_text(value)) for name, value in metrics.items())
@@ -55,7 +56,9 @@ def classifier_section(run: ClassifierRun) -> Section:
         "scores within their fold. For recall, the most probable class counts as the prediction."
         f"{_on_chance(predictions, classes)}"
     )
-    return Section(f"Classifier: {run.name}", text, (table, _fold_table(run, predictions), *pictures))
+    why_no_pictures, certain = certain_images(run, predictions)
+    items = (table, _fold_table(run, predictions), *pictures, *certain)
+    return Section(f"Classifier: {run.name}", text + why_no_pictures, items)
 
 
 def _sources(run: ClassifierRun) -> str:

@@ -1,6 +1,6 @@
 """The probabilities of a classifier run, out of fold and of the test images, calibrated as was asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,10 +15,27 @@ from pipelines.artefacts.shards import Shards
 from pipelines.artefacts.submission import AS_TRAINED
 from pipelines.contract.workdir import COMPLETED_FILE
 from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.settings import Settings, setting
+from tfrecords_tools.manifest import ShardEntry
 
 NONE, FITTED = "none", "fitted"
 REAL = "real"
 TEMPERATURES, PRIORS = (NONE, FITTED), (AS_TRAINED, REAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSettings(Settings):
+    """How the probabilities of runs are calibrated."""
+
+    temperature: str = setting(
+        NONE, "fitted divides the logits of each run by what suits its out-of-fold predictions", choices=TEMPERATURES
+    )
+    prior: str = setting(
+        AS_TRAINED,
+        "mix of classes that probabilities of runs are for: that of the training, which synthetic images and "
+        "--class_balance change, or of the real images",
+        choices=PRIORS,
+    )
 
 
 @dataclass(frozen=True)
@@ -49,15 +66,24 @@ class CalibratedRun:
           label: the class, of the run.
           on_fold: called after every fold.
         """
-        of_folds, classes = [], ClassTable(self.run.report.classes)
+        of_folds = []
         for fold in self.run.report.folds:
-            predictor = self.run.predictor(fold)
-            table = predictions_table(
-                predictor, self.run.config, shards, shards.manifest.split("test"), classes=classes, fold=fold
-            )
-            of_folds.append(self._calibrate(table, fold).set_index("image_name")[probability_columns([label])[0]])
+            table = self.predict_fold(fold, shards, shards.manifest.split("test"))
+            of_folds.append(table.set_index("image_name")[probability_columns([label])[0]])
             on_fold()
         return sum(of_folds[1:], of_folds[0]) / len(of_folds)
+
+    def predict_fold(self, fold: int, shards: Shards, entries: Sequence[ShardEntry]) -> pd.DataFrame:
+        """Returns the predictions of the network of a fold, see `predictions_table`, calibrated.
+
+        Arguments:
+          fold: the fold.
+          shards: the set that `entries` are some of.
+          entries: the shards to predict.
+        """
+        predictor, classes = self.run.predictor(fold), ClassTable(self.run.report.classes)
+        table = predictions_table(predictor, self.run.config, shards, entries, classes=classes, fold=fold)
+        return self._calibrate(table, fold)
 
     def _calibrate(self, table: pd.DataFrame, fold: int) -> pd.DataFrame:
         _, probabilities = scores(table)

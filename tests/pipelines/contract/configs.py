@@ -34,5 +34,6 @@ FOLDERS = {
     "synthesize": "output",
     "evaluate_gan": "output",
     "make_submission": "output",
+    "predict": "output",
     "report": "output",
 }

@@ -25,6 +25,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "synthesize": ({"gan": INPUT, "label": "malignant", "count": 3}, "quality", 7),
     "evaluate_gan": ({"gan": INPUT, "shards": INPUT, "features": "pixels"}, "quality", 7),
     "make_submission": ({"runs": (INPUT,)}, "label", "malignant"),
+    "predict": ({"runs": (INPUT,), "input": INPUT}, "prior", "real"),
     "report": ({"runs": (INPUT,)}, "title", "another one"),
 }
 pytestmark = pytest.mark.parametrize("command", SETTINGS)

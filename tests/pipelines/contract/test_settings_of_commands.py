@@ -120,6 +120,7 @@ def test_every_setting_that_changes_no_result_is_known():
         "synthesize": {"output", "cache_dir"},
         "evaluate_gan": {"output", "cache_dir", "feature_dir"},
         "make_submission": {"output", "cache_dir"},
+        "predict": {"output", "cache_dir", "max_rejected", "workers"},
         "report": {"output"},
     }
 

@@ -1,0 +1,1 @@
+"""Images -> shards: what make_shards and predict have in common."""

@@ -1,0 +1,1 @@
+"""What makes predictions of new images: how they are read, stored as the run's shards are, and predicted."""
