@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from pipelines import make_submission, train_classifier
-from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig
+from pipelines.artefacts.certain_images import explain, most_certain
+from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig, open_classifier_run
+from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.contract.workdir import read_report
 from pipelines.make_submission import MakeSubmissionConfig
 from tests.pipelines.conftest import CLASSIFIER, PHANTOM, only_error, start_command, succeed
@@ -76,6 +78,18 @@ def test_runs_of_other_class_tables_are_one_ensemble(everything, classifier, tmp
     assert report["label"] == "melanoma, malignant"
     with pytest.raises(CommandError, match="--label=malignant: .*melanoma, nevus, other"):
         make_submission.run(MakeSubmissionConfig(runs=runs, output=str(tmp_path / "no"), label="malignant"))
+
+
+def test_such_a_run_predicts_and_shows_what_it_looks_at(everything, shards, tmp_path, launch):
+    succeed(launch("predict", runs=everything, input=shards, output=tmp_path / "predicted"))
+    table = pd.read_csv(tmp_path / "predicted" / "predictions.csv")
+    columns = [f"probability {name}" for name in ("melanoma", "nevus", "other")]
+    np.testing.assert_allclose(table[columns].sum(axis=1), 1, atol=1e-5)
+    run = open_classifier_run(str(everything), "runs")
+    certain = most_certain(out_of_fold(run), 2, right=True)
+    for explained in explain(run, certain):
+        assert explained.activation.shape == (32, 32)
+        assert explained.activation.max() <= 1
 
 
 def test_classes_that_are_not_the_same_images_are_no_ensemble(everything, classifier, shards, tmp_path):
