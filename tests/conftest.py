@@ -1,5 +1,6 @@
 """Fixtures that the tests share, and the order in which they run: fast ones first."""
 
+import gc
 import os
 import re
 import subprocess
@@ -19,6 +20,15 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _free_networks() -> Iterator[None]:
+    """Frees the networks and programs of a module, which hold each other: of all they are gigabytes."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

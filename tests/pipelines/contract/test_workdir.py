@@ -220,7 +220,8 @@ def test_what_a_killed_run_left_unfinished_is_cleared_away(tmp_path):
     assert names_in(tmp_path) == ["COMPLETED", "config.json", "report.json", "work"]
 
 
-def test_a_run_that_was_killed_before_its_first_file_can_be_started_again(bucket):
+def test_a_run_that_was_killed_before_its_first_file_can_be_started_again(bucket, monkeypatch):
+    monkeypatch.setitem(FolderLock.__init__.__kwdefaults__, "beat_seconds", 0.5)  # a dead one is told by its silence
     write_atomically(as_path(bucket) / LOCK_FILE, json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}))
     finish(as_path(bucket))
     assert is_completed(as_path(bucket))
