@@ -146,6 +146,8 @@ def _differences(baseline: ClassifierRun, treated: ClassifierRun) -> str:
 def _baseline(run: ClassifierRun) -> dict[str, Any]:
     """Returns the settings in which runs of the same baseline agree; shards go by their digest, wherever they lie."""
     settings = json.loads(json.dumps(asdict(run.config)))
+    if not run.config.distillation_weight:
+        settings["teacher"] = ""  # it is asked of synthetic images alone
     return {
         "shards_digest": run.report.shards_digest,
         **{name: settings[name] for name in baseline_settings(TrainClassifierConfig)},

@@ -68,6 +68,15 @@ def runs_of(*folders: Path):
     return [read_classifier_run(folder) for folder in folders]
 
 
+def test_a_teacher_of_synthetic_images_alone_makes_no_other_baseline(tmp_path):
+    taught = {**MIXED, "teacher": "teacher", "synthetic_targets": "agree"}
+    compared, left_out = compare(runs_of(finish(tmp_path / "one", BASELINE), finish(tmp_path / "other", taught, 2)))
+    assert (len(compared), left_out) == (1, [])
+    distilled = {**BASELINE, "teacher": "teacher", "distillation_weight": 0.5}
+    compared, left_out = compare(runs_of(finish(tmp_path / "third", distilled), finish(tmp_path / "fourth", taught, 2)))
+    assert (compared, len(left_out)) == ([], 1)
+
+
 @pytest.mark.parametrize(
     "differing",
     [
