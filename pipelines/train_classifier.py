@@ -22,8 +22,9 @@ import tensorflow as tf
 from absl import logging
 
 from melgan.classifiers.augmentation import AUGMENTATIONS
-from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.config import NO_WEIGHTS, ClassifierConfig
 from melgan.classifiers.trainer import ClassifierTrainer
+from melgan.gans.config import GanConfig
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
 from melgan.training.determinism import make_deterministic
@@ -38,6 +39,7 @@ from melgan.training.distribution import (
 )
 from melgan.training.loop import LoopConfig, run_loop
 from melgan.training.weights import load_weights
+from pipelines.artefacts.backbone_file import BACKBONE_FILE, write_backbone
 from pipelines.artefacts.classifier_run import (
     BEST_WEIGHTS_FILE,
     COMMAND,
@@ -68,6 +70,7 @@ from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, digest, open_workdir
 from pipelines.training.agreement import require_same_work
 from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
+from pipelines.training.discriminators import backbone_of_run
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
 from pipelines.training.teaching import ask_teacher, write_answers
@@ -109,7 +112,7 @@ def _train(
 ) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
-        if config.train_layers != "all" and config.weights == "none":
+        if config.train_layers != "all" and config.weights == NO_WEIGHTS:
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         inputs = open_inputs(config)
         for fold in folds:
@@ -160,6 +163,7 @@ class FoldTraining:
         self._config, self._inputs, self._fold = config, inputs, fold
         self._mirror, self._surroundings = mirror, surroundings
         self._folder = fold_folder(mirror.folder, fold)
+        self._gan = inputs.gans.get(fold)
         self._validation = split_fold(inputs.shards.manifest, config.num_folds, fold)[1]
         self._thought = ask_teacher(config, inputs, fold, self._folder)
         found = _open_streams(config, inputs, fold, surroundings.strategy, self._thought)
@@ -176,6 +180,7 @@ class FoldTraining:
             surroundings.strategy,
             teacher,
             found.facts,
+            backbone_of_run(self._gan, config.weights) if self._gan else None,
         )
         self._driver: Driver | None = None
 
@@ -183,6 +188,8 @@ class FoldTraining:
         """Returns the driver of this fold, which resumes where a killed run stopped."""
         if self._surroundings.writable:
             self._folder.mkdir(exist_ok=True)
+            if self._gan is not None:
+                write_backbone(self._folder, inherited(self._gan.config, GanConfig))
             if self._thought is not None:
                 write_answers(self._folder, self._thought)
         self._driver = self._make_driver()
@@ -300,6 +307,7 @@ def _complete(
     metrics = evaluate_predictions(oof, classes, config.seed)
     selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
     answers = {fold: ask_teacher(config, inputs, fold, fold_folder(folder, fold)) for fold in folds}
+    files_of_a_fold = [*_FILES_OF_A_FOLD, *([BACKBONE_FILE] if inputs.gans else [])]
     streams = {str(fold): _open_streams(config, inputs, fold, strategy, answers[fold]) for fold in folds}
     mirror.send()
     workdir.complete(
@@ -318,12 +326,13 @@ def _complete(
             target=inputs.target,
             transductive=TEST in config.unlabelled,
             priors={fold: _priors(config, of_fold) for fold, of_fold in streams.items()},
+            ancestors={str(fold): seen for fold, seen in inputs.ancestors.items()},
         ),
         files=[
             OOF_FILE,
             OOF_KAGGLE_FILE,
             METRICS_FILE,
-            *(f"fold{fold}/{name}" for fold in folds for name in _FILES_OF_A_FOLD),
+            *(f"fold{fold}/{name}" for fold in folds for name in files_of_a_fold),
         ],
     )
     for name, interval in metrics.items():

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from melgan.classifiers.backbones import BACKBONES
+from melgan.classifiers.discriminator import DISCRIMINATOR_PREFIX
 from melgan.classifiers.freezing import TRAIN_LAYERS
 from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.semi_supervised import ALIGNMENTS, SEMI_SUPERVISED, SemiSupervised
@@ -10,6 +12,7 @@ from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
 BASE_BATCH_SIZE = 32
 _LEAST_SIDE = 32
+NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS = "none", "imagenet", "gan"
 # Exponents of the size of the batch: Goyal et al. 2017, section 2.1; Krizhevsky 2014, section 5.
 LEARNING_RATE_SCALINGS = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 
@@ -18,12 +21,20 @@ LEARNING_RATE_SCALINGS = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 class ClassifierConfig(ComputingSettings):
     """A classifier and the recipe that trains it."""
 
-    backbone: str = setting("efficientnet_b0", "network of melgan/classifiers/backbones.py")
-    weights: str = setting(
-        "none",
-        "none, imagenet, or the path of a file: .weights.h5 of the same backbone, or .h5 of EfficientNet from Keras 2",
+    backbone: str = setting(
+        "efficientnet_b0",
+        f"network of melgan/classifiers/backbones.py, or {DISCRIMINATOR_PREFIX}RUN, that of the discriminator of a GAN "
+        "run; {fold} in RUN stands for the fold's number",
         is_path=True,
-        words=("none", "imagenet"),
+        words=tuple(BACKBONES),
+    )
+    weights: str = setting(
+        "",
+        "first weights: none, imagenet, gan, or the path of a file: .weights.h5 of the same backbone, or .h5 of "
+        f"EfficientNet from Keras 2; by default gan with --backbone={DISCRIMINATOR_PREFIX}RUN, else none",
+        is_path=True,
+        words=(NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS),
+        earlier=NO_WEIGHTS,
     )
     train_layers: str = setting(
         "all",
@@ -94,6 +105,12 @@ class ClassifierConfig(ComputingSettings):
     seed: int = setting(0, "seed of everything random")
 
     @property
+    def gan(self) -> str:
+        """The GAN run whose discriminator is the backbone; empty where the backbone is another."""
+        is_discriminator = self.backbone.startswith(DISCRIMINATOR_PREFIX)
+        return self.backbone.removeprefix(DISCRIMINATOR_PREFIX) if is_discriminator else ""
+
+    @property
     def peak_learning_rate(self) -> float:
         """The peak of the schedule for the size of the batch."""
         exponent = LEARNING_RATE_SCALINGS[self.learning_rate_scaling]
@@ -130,6 +147,9 @@ class ClassifierConfig(ComputingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.weights:
+            object.__setattr__(self, "weights", GAN_WEIGHTS if self.gan else NO_WEIGHTS)
+        self._require_suitable_backbone()
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         require(self.batch_size >= 2, "batch_size", self.batch_size, "at least 2")
         require(self.accumulation >= 1, "accumulation", self.accumulation, "at least 1")
@@ -145,7 +165,7 @@ class ClassifierConfig(ComputingSettings):
             "greater than 0",
         )
         require(
-            not self.zero_gamma or self.weights == "none",
+            not self.zero_gamma or self.weights == NO_WEIGHTS,
             "zero_gamma",
             self.zero_gamma,
             "false with pretrained weights, which it would undo",
@@ -156,6 +176,21 @@ class ClassifierConfig(ComputingSettings):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")
         self._require_semi_supervision()
         _ = self.prediction_sizes
+
+    def _require_suitable_backbone(self) -> None:
+        is_whole = self.backbone != DISCRIMINATOR_PREFIX
+        require(is_whole, "backbone", self.backbone, f"{DISCRIMINATOR_PREFIX}RUN, RUN the folder of a GAN run")
+        if not self.gan:
+            of_gan = f"none, imagenet or a path: gan is for backbone={DISCRIMINATOR_PREFIX}RUN"
+            require(self.weights != GAN_WEIGHTS, "weights", self.weights, of_gan)
+            return
+        of_discriminator = "gan, none or a path: a discriminator has no weights of ImageNet"
+        require(self.weights != IMAGENET_WEIGHTS, "weights", self.weights, of_discriminator)
+        with_discriminator = "with a discriminator, whose residual blocks are not normalised"
+        require(not self.zero_gamma, "zero_gamma", self.zero_gamma, f"false {with_discriminator}")
+        is_own = set(self.test_time_sizes) <= {str(self.image_size)}
+        of_size = f"left out with a discriminator, which sees images of {self.image_size} px alone"
+        require(is_own, "test_time_sizes", ",".join(self.test_time_sizes), of_size)
 
     def _require_semi_supervision(self) -> None:
         method = self.semi_supervision

@@ -11,7 +11,7 @@ from keras import layers
 
 from melgan.classifiers.auxiliary import NUM_OUTPUTS
 from melgan.classifiers.backbones import BACKBONES, begin_as_identity, prepare_normalization
-from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.config import GAN_WEIGHTS, IMAGENET_WEIGHTS, NO_WEIGHTS, ClassifierConfig
 from melgan.classifiers.efficientnet import load_keras_file
 from melgan.classifiers.freezing import freeze
 from melgan.classifiers.metadata import METADATA, NUM_INPUTS, missing_metadata
@@ -21,20 +21,33 @@ from tfrecords_tools.foundation.errors import ConfigError, DataError, look_up
 _HEADS = ("logits", "auxiliary", "balanced", "metadata")  # names of layers behind the backbone begin so
 
 
-def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
+MakeBackbone = Callable[[], keras.Model]
+
+
+def build_classifier(
+    config: ClassifierConfig, num_classes: int, make_backbone: MakeBackbone | None = None
+) -> keras.Model:
     """Returns a network from images `[N, H, W, 3]` in [0, 255] to [class logits, auxiliary logits].
 
     With metadata as an input it takes [images, what `encode_metadata` returns], with a balanced head it has logits of
     that too: see `apply_classifier`. Logits are of full precision, whatever the layers compute in.
 
+    Arguments:
+      config: its settings.
+      num_classes: of the logits.
+      make_backbone: makes a backbone that is not in BACKBONES, such as that of `discriminator_features`.
+
     Raises:
       ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
     """
-    backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
+    if make_backbone is None:
+        backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
+    else:
+        backbone = make_backbone()
     prepare_normalization(backbone)
     if config.zero_gamma:
         begin_as_identity(backbone)
-    is_file = config.weights not in ("none", "imagenet")
+    is_file = config.weights not in (NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS)
     if is_file and _is_of_keras_2(config.weights):
         _load(backbone, config.weights, load_keras_file)
     dropped = layers.Dropout(config.dropout, name="dropout")(backbone.output)
@@ -45,7 +58,7 @@ def build_classifier(config: ClassifierConfig, num_classes: int) -> keras.Model:
     logits = _head(num_classes, "logits", features)
     auxiliary = _head(NUM_OUTPUTS, "auxiliary", dropped)
     balanced = [_head(num_classes, "balanced", features)] if config.balanced_head else []
-    model = keras.Model(inputs, [logits, auxiliary, *balanced], name=config.backbone)
+    model = keras.Model(inputs, [logits, auxiliary, *balanced], name=config.backbone.partition(":")[0])
     if is_file and not _is_of_keras_2(config.weights):
         _load(model, config.weights, _load_backbone)
     freeze(backbone, config.train_layers)

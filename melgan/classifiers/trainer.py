@@ -19,9 +19,10 @@ from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.guessing import Guesser
 from melgan.classifiers.metadata import encode_metadata, hide_metadata
 from melgan.classifiers.mixing import MIXINGS, Mixture, block_size, mix, unmixed
-from melgan.classifiers.network import apply_classifier, build_classifier, takes_metadata
+from melgan.classifiers.network import MakeBackbone, apply_classifier, build_classifier, takes_metadata
 from melgan.classifiers.objective import Objective
 from melgan.classifiers.prediction import Predictor
+from melgan.layers.spectral import advance_power_iterations
 from melgan.training.averaging import update_average, warmed_up_decay
 from melgan.training.compiling import can_compile, compiles
 from melgan.training.distribution import per_replica_batch_size
@@ -62,6 +63,7 @@ class ClassifierTrainer:
       teacher: a network of `build_classifier` of the same classes and image size, made in that scope; None: no
         distillation.
       facts: of the streams; by default there is one, of labelled images.
+      make_backbone: see `build_classifier`.
 
     Raises:
       ConfigError: for names in no table, or a batch that does not divide.
@@ -77,6 +79,7 @@ class ClassifierTrainer:
         strategy: tf.distribute.Strategy,
         teacher: keras.Model | None = None,
         facts: StreamFacts | None = None,
+        make_backbone: MakeBackbone | None = None,
     ) -> None:
         look_up(AUGMENTATIONS, config.augmentation, "augmentation")
         own_batch_size = per_replica_batch_size(strategy, config.batch_size, "batch_size")
@@ -95,8 +98,8 @@ class ClassifierTrainer:
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
             with layers_computing_in(self._precision):
-                self._model = build_classifier(config, len(class_counts))
-            self.average_model = build_classifier(config, len(class_counts))
+                self._model = build_classifier(config, len(class_counts), make_backbone)
+            self.average_model = build_classifier(config, len(class_counts), make_backbone)
             self._optimizer = _make_optimizer(config, total_steps, self._model, self._precision)
             self._guesser = self._make_guesser()
         self.average_model.set_weights(self._model.get_weights())
@@ -174,6 +177,7 @@ class ClassifierTrainer:
                 more, losses = self.gradients(part, step)
             gradients = [one + other for one, other in zip(gradients, more, strict=True)]
             metrics = {name: value + losses[name] for name, value in metrics.items()}
+        advance_power_iterations(self._model)
         applied = apply_gradients(self._optimizer, gradients, self._model.trainable_variables)
         skipped = applied.skipped / self._strategy.num_replicas_in_sync
         return metrics | of_guesses | ({"skipped_steps": skipped} if self._precision == "float16" else {})

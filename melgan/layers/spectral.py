@@ -70,12 +70,13 @@ class SpectralEmbedding(SpectralLayer, ReparametrisedEmbedding):
 
 
 def advance_power_iterations(*networks: keras.Model) -> None:
-    """Takes one step of the power iteration in every spectrally normalised layer of networks, in replica context.
+    """Takes one step of the power iteration in every spectrally normalised layer that is trained, in replica context.
 
     To be called between the gradients of a step and their application: what is stored then is what the gradients were
     computed with. Replicas have equal kernels, but may round otherwise; they store the mean, so that they stay equal.
     """
-    layers = [layer for network in networks for layer in network.layers if isinstance(layer, SpectralLayer)]
+    spectral = [layer for network in networks for layer in network.layers if isinstance(layer, SpectralLayer)]
+    layers = [layer for layer in spectral if layer.trainable]
     if not layers:
         return
     directions = [layer.next_direction() for layer in layers]

@@ -15,7 +15,7 @@ from melgan.training.distribution import is_chief, own_folder
 from tfrecords_tools.foundation.documents import read_plain
 from tfrecords_tools.foundation.errors import ConfigError
 from tfrecords_tools.foundation.files import write_atomically
-from tfrecords_tools.foundation.settings import current_names, differences
+from tfrecords_tools.foundation.settings import current_names, differences, path_settings, setting_of
 
 MODEL_FILE = "model.json"
 _STATE_FILE = "checkpoint"  # by which tf.train.latest_checkpoint finds the newest
@@ -48,7 +48,8 @@ class Model:
 
     def differences_from(self, found: Mapping[str, Any]) -> str:
         """Returns, as text, how the model of some checkpoints, as JSON holds it, differs from this one."""
-        return differences(current_names(type(self.settings), found), self.as_plain())
+        kind = type(self.settings)
+        return differences(_without_paths(kind, current_names(kind, found)), _without_paths(kind, self.as_plain()))
 
 
 class Checkpoints:
@@ -175,10 +176,21 @@ class Checkpoints:
             )
 
 
+def _without_paths(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings but for paths of what is read, which counts by its contents, wherever it lies."""
+    words = {name: setting_of(kind, name).words for name in path_settings(kind)}
+    return {name: value for name, value in settings.items() if name not in words or value in words[name]}
+
+
 def whole_steps(folder: Path) -> list[int]:
     """Returns the steps of the whole checkpoints in a folder, in order; none if there is no such folder."""
     steps = {_step_of(path) for path in folder.glob("ckpt-*.index")} - {None}
     return sorted(step for step in steps if _has_data(folder, step))
+
+
+def checkpoint_of_step(folder: Path, step: int) -> Path | None:
+    """Returns the checkpoint of a step in a folder: its path without endings; None if there is no whole one."""
+    return _prefix(folder, step) if step in whole_steps(folder) else None
 
 
 def _has_data(folder: Path, step: int) -> bool:

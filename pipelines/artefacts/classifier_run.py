@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import keras
 
-from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.config import NO_WEIGHTS, ClassifierConfig
 from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.network import build_classifier
 from melgan.classifiers.prediction import Predictor
@@ -13,6 +13,7 @@ from melgan.classifiers.synthetic_targets import REQUESTED, SYNTHETIC_TARGETS
 from melgan.metrics.cross_validation import MEAN_AUC
 from melgan.metrics.intervals import Interval
 from melgan.training.weights import load_weights
+from pipelines.artefacts.backbone_file import read_backbone
 from pipelines.artefacts.class_table import DIAGNOSES
 from pipelines.artefacts.epochs import SELECTIONS
 from pipelines.artefacts.metrics_file import METRICS_FILE
@@ -163,7 +164,8 @@ class ClassifierReport:
     """The report of train_classifier; of folds by their number, as text. Earlier versions have no `priors`.
 
     `target` is the class that is positive, the last one where it is empty. `transductive` tells that images which are
-    to be predicted, without their labels, were learned from.
+    to be predicted, without their labels, were learned from. `ancestors` are the shards of the trainings whose weights
+    a fold started from, the nearest first.
     """
 
     classes: tuple[str, ...]
@@ -180,6 +182,7 @@ class ClassifierReport:
     target: str = ""
     transductive: bool = False
     priors: dict[str, Priors] = field(default_factory=dict)
+    ancestors: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,10 @@ class ClassifierRun:
         return self.report.metrics[MEAN_AUC]
 
     def seen(self, fold: int, shards: Shards) -> SeenShards:
-        """Returns which real shards the classifier of a fold was trained on, as far as some shards are of its folds."""
+        """Returns which real shards the classifier of a fold was trained on, as far as some shards are of its folds.
+
+        Those of the trainings whose weights it started from are told in any case.
+        """
         report = self.report
         is_of_same_folds = report.folds_fingerprint == shards.manifest.folds_fingerprint
         training = split_fold(shards.manifest, self.config.num_folds, fold)[0] if is_of_same_folds else ()
@@ -226,12 +232,14 @@ class ClassifierRun:
                 folds_fingerprint=report.folds_fingerprint,
                 shards=tuple(shard.file for shard in training),
                 indices=tuple(shard.index for shard in training),
-            )
+            ),
+            ancestors=report.ancestors.get(str(fold), ()),
         )
 
     def load(self, fold: int) -> keras.Model:
         """Returns the network of a fold with its best weights; no code is read from the file."""
-        model = build_classifier(replace(self.config, weights="none"), len(self.report.classes))
+        make_backbone = read_backbone(self._weights(fold).parent) if self.config.gan else None
+        model = build_classifier(replace(self.config, weights=NO_WEIGHTS), len(self.report.classes), make_backbone)
         with local_copy(self._weights(fold)) as weights:
             load_weights(model, weights)
         return model

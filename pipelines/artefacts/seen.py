@@ -12,7 +12,7 @@ from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import Manifest, ShardEntry
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
-_TRAIN_APART = "use a generator trained with the same --num_folds and --fold"
+_TRAIN_APART = "use one trained with the same --num_folds and --fold"
 
 
 class Certainty(Enum):

@@ -1,8 +1,11 @@
 """The inputs of a classifier's training, none of which has seen an image that a fold is validated on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from melgan.classifiers.config import GAN_WEIGHTS
+from melgan.classifiers.discriminator import DISCRIMINATOR_PREFIX
 from pipelines.artefacts.class_table import ClassTable, class_table
 from pipelines.artefacts.classifier_run import (
     BEST_WEIGHTS_FILE,
@@ -12,13 +15,15 @@ from pipelines.artefacts.classifier_run import (
     TrainClassifierConfig,
     open_classifier_run,
 )
+from pipelines.artefacts.generator_run import GanRun
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import require_no_leak, require_same_classes, require_unseen
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.workdir import folder_input, is_completed
+from pipelines.training.discriminators import open_discriminator_run
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.provenance import SeenShards
+from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,8 @@ class ClassifierInputs:
       synthetic: sets of each fold.
       unlabelled: `HIDDEN`, `TEST`, or other shards of each fold.
       teacher: the run whose classifiers teach.
+      gans: the run of each fold whose discriminator is the backbone, if it is one.
+      ancestors: the shards of the trainings whose weights each fold starts from.
       digests: of all.
     """
 
@@ -41,6 +48,8 @@ class ClassifierInputs:
     synthetic: dict[int, list[Shards]]
     unlabelled: dict[int, list[str | Shards]]
     teacher: ClassifierRun | None
+    gans: dict[int, GanRun]
+    ancestors: dict[int, tuple[ShardsUsed, ...]]
     digests: dict[str, Input]
 
 
@@ -52,12 +61,16 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
     """
     shards = open_shards(config.shards, "shards", config.cache_dir)
     classes = class_table(shards, config.diagnoses)
+    if len(classes.names) < 2:
+        raise CommandError(
+            f"--shards={config.shards}: of one class, {classes.names[0]}; a classifier needs at least two"
+        )
     if config.target not in ("", *classes.names):
         raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(classes.names)}")
     synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
     unlabelled = {fold: _open_unlabelled(config, shards, fold) for fold in config.fold_numbers}
     teacher = _open_teacher(config, shards, classes) if config.teacher else None
-    require_weights_without_leak(config, shards)
+    gans = _open_gans(config) if config.gan else {}
     return ClassifierInputs(
         shards=shards,
         classes=classes,
@@ -65,21 +78,54 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
         synthetic=synthetic,
         unlabelled=unlabelled,
         teacher=teacher,
-        digests=_digests(config, shards, synthetic, unlabelled),
+        gans=gans,
+        ancestors=ancestors_without_leak(config, shards, gans),
+        digests=_digests(config, shards, synthetic, unlabelled) | _digests_of_gans(gans),
     )
 
 
-def require_weights_without_leak(config: TrainClassifierConfig, shards: Shards) -> None:
-    """Raises CommandError if the first weights are of a classifier that has seen an image which a fold validates."""
+def ancestors_without_leak(
+    config: TrainClassifierConfig, shards: Shards, gans: Mapping[int, GanRun]
+) -> dict[int, tuple[ShardsUsed, ...]]:
+    """Returns the shards of the trainings whose weights each fold starts from, the nearest first.
+
+    Arguments:
+      config: what is asked for.
+      shards: the real images.
+      gans: of each fold, whose discriminator is the backbone, if it is one.
+
+    Raises:
+      CommandError: if one of them has an image that the fold is validated on.
+    """
+    ancestors = {}
+    for fold in config.fold_numbers:
+        found = _seen_by_first_weights(config, shards, gans.get(fold))
+        if found is not None:
+            subject, seen = found
+            require_unseen(seen, shards, split_fold(shards.manifest, config.num_folds, fold)[1], subject)
+            ancestors[fold] = (seen.trained_on, *seen.ancestors)
+    return ancestors
+
+
+def _seen_by_first_weights(
+    config: TrainClassifierConfig, shards: Shards, gan: GanRun | None
+) -> tuple[str, SeenShards] | None:
+    """Returns whose weights a fold starts from, in words, and what that has seen; None where this is unknown."""
+    if config.weights == GAN_WEIGHTS:
+        return f"--backbone={DISCRIMINATOR_PREFIX}{gan.folder}: this GAN", gan.report.seen()
     path = Path(config.weights)
     number = path.parent.name.removeprefix("fold")
     if path.name != BEST_WEIGHTS_FILE or not number.isdecimal() or not is_completed(path.parent.parent):
-        return  # of no run of ours: what it has seen is unknown
+        return None  # of no run of ours
     run = open_classifier_run(str(path.parent.parent), "weights")
     _require_as_few_labels(f"--weights={config.weights}", run, config)
-    for fold in config.fold_numbers:
-        validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-        require_unseen(run.seen(int(number), shards), shards, validation, f"--weights={config.weights}")
+    return f"--weights={config.weights}: this classifier", run.seen(int(number), shards)
+
+
+def _open_gans(config: TrainClassifierConfig) -> dict[int, GanRun]:
+    """Returns the run of each fold whose discriminator is the backbone."""
+    paths = {fold: config.gan.replace("{fold}", str(fold)) for fold in config.fold_numbers}
+    return {fold: open_discriminator_run(path, config.image_size) for fold, path in paths.items()}
 
 
 def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
@@ -164,3 +210,7 @@ def _digests(
     if Path(config.weights).is_file():
         inputs["weights"] = file_input(config.weights)
     return inputs
+
+
+def _digests_of_gans(gans: Mapping[int, GanRun]) -> dict[str, Input]:
+    return {f"backbone of fold {fold}": folder_input(run.folder) for fold, run in gans.items()}

@@ -8,8 +8,8 @@ import pytest
 
 from pipelines import train_classifier
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
-from pipelines.artefacts.shards import open_shards
-from pipelines.training.classifier_inputs import require_weights_without_leak
+from pipelines.artefacts.shards import open_shards, split_fold
+from pipelines.training.classifier_inputs import ancestors_without_leak
 from tests.pipelines.conftest import CLASSIFIER, PHANTOM, succeed
 from tfrecords_tools.foundation.errors import CommandError
 
@@ -60,4 +60,6 @@ def test_first_weights_that_have_seen_the_validation_images_are_refused(config, 
     started = replace(config, teacher="", distillation_weight=0.0, weights=f"{classifier}/fold1/best.weights.h5")
     with pytest.raises(CommandError, match="--weights=.*train0"):
         train_classifier.run(started)
-    require_weights_without_leak(replace(started, folds=("1",)), open_shards(config.shards, "shards"))
+    shards = open_shards(config.shards, "shards")
+    (used,) = ancestors_without_leak(replace(started, folds=("1",)), shards, {})[1]
+    assert set(used.indices) == {shard.index for shard in split_fold(shards.manifest, 2, 1)[0]}

@@ -206,7 +206,7 @@ def test_a_missing_folder_is_named(tmp_path, source, place):
         ("cells", removed("cell_10.txt"), r"cell_10\.txt: no such file"),
         ("cells", changed("cell_10.txt", "ring", "rings"), r"cell_10\.txt: label 'rings' is not one of red blood cell"),
         ("cells", lambda folder: [path.unlink() for path in folder.glob("*.png")], r"data: no cell_N\.png"),
-        ("image_folder", removed("nevus"), r"data: 1 class folders, at least two"),
+        ("image_folder", lambda folder: [removed(name)(folder) for name in ("nevus", "melanoma")], r"data: no class"),
         ("image_folder", removed("melanoma/more/c.tiff"), r"melanoma: no images"),
         ("image_folder", lambda folder: fill(folder, {"a\x1b/d.png": ""}), r"data: .*'a\\x1b', holds control"),
         ("isic_archive", removed("ISIC_2019_Training_GroundTruth.csv"), r"data: 0 files \*_GroundTruth\.csv"),
@@ -367,6 +367,15 @@ def test_cells_are_in_order_of_their_number(tmp_path, subfolder):
         "ring",
         "red blood cell",
     ]
+
+
+def test_an_image_folder_of_one_class_is_read_and_told(tmp_path, caplog):
+    write_image_folder(tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "nevus")
+    table = SOURCES["image_folder"](tmp_path / "data", OPTIONS)
+    assert table.classes == ("melanoma",)
+    assert set(table.train["target"]) == {0}
+    assert "melanoma" in caplog.text
 
 
 def test_an_image_folder_s_classes_are_its_folders_in_order_of_name(tmp_path):
