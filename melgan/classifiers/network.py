@@ -41,15 +41,15 @@ def build_classifier(
       ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
     """
     if make_backbone is None:
-        backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
+        backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.first_weights)
     else:
         backbone = make_backbone()
     prepare_normalization(backbone)
     if config.zero_gamma:
         begin_as_identity(backbone)
-    is_file = config.weights not in (NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS)
-    if is_file and _is_of_keras_2(config.weights):
-        _load(backbone, config.weights, load_keras_file)
+    is_file = config.first_weights not in (NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS)
+    if is_file and _is_of_keras_2(config.first_weights):
+        _load(backbone, config.first_weights, load_keras_file)
     features = layers.Dropout(config.dropout, name="dropout")(backbone.output)
     auxiliary = layers.Dense(NUM_OUTPUTS, name="auxiliary", dtype=keras.config.floatx())(features)
     inputs, fuse = backbone.input, METADATA[config.metadata].fuse
@@ -59,8 +59,8 @@ def build_classifier(
     heads = ("logits", "balanced") if config.balanced_head else ("logits",)
     logits, *balanced = (layers.Dense(num_classes, name=name, dtype=keras.config.floatx())(features) for name in heads)
     model = keras.Model(inputs, [logits, auxiliary, *balanced], name=config.backbone.partition(":")[0])
-    if is_file and not _is_of_keras_2(config.weights):
-        _load(model, config.weights, _load_backbone)
+    if is_file and not _is_of_keras_2(config.first_weights):
+        _load(model, config.first_weights, _load_backbone)
     freeze(backbone, config.train_layers)
     return model
 
