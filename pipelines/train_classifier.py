@@ -15,6 +15,7 @@ import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -88,6 +89,7 @@ def run(config: TrainClassifierConfig) -> None:
     """Trains and evaluates the classifier of every fold."""
     if config.deterministic:
         make_deterministic()
+    config = replace(config, weights=config.first_weights)
     with watched_workers(config.strategy, config.heartbeat_seconds):
         strategy = make_strategy(config.strategy)
         mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
@@ -112,7 +114,7 @@ def _train(
 ) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
-        if config.train_layers != "all" and config.weights == NO_WEIGHTS:
+        if config.train_layers != "all" and config.first_weights == NO_WEIGHTS:
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         inputs = open_inputs(config)
         for fold in folds:
@@ -180,7 +182,7 @@ class FoldTraining:
             surroundings.strategy,
             teacher,
             found.facts,
-            backbone_of_run(self._gan, config.weights) if self._gan else None,
+            backbone_of_run(self._gan, config.first_weights) if self._gan else None,
         )
         self._driver: Driver | None = None
 

@@ -111,6 +111,11 @@ class ClassifierConfig(ComputingSettings):
         return self.backbone.removeprefix(DISCRIMINATOR_PREFIX) if is_discriminator else ""
 
     @property
+    def first_weights(self) -> str:
+        """The setting `weights`, or its default for the backbone."""
+        return self.weights or (GAN_WEIGHTS if self.gan else NO_WEIGHTS)
+
+    @property
     def peak_learning_rate(self) -> float:
         """The peak of the schedule for the size of the batch."""
         exponent = LEARNING_RATE_SCALINGS[self.learning_rate_scaling]
@@ -147,8 +152,6 @@ class ClassifierConfig(ComputingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.weights:
-            object.__setattr__(self, "weights", GAN_WEIGHTS if self.gan else NO_WEIGHTS)
         self._require_suitable_backbone()
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         require(self.batch_size >= 2, "batch_size", self.batch_size, "at least 2")
@@ -165,7 +168,7 @@ class ClassifierConfig(ComputingSettings):
             "greater than 0",
         )
         require(
-            not self.zero_gamma or self.weights == NO_WEIGHTS,
+            not self.zero_gamma or self.first_weights == NO_WEIGHTS,
             "zero_gamma",
             self.zero_gamma,
             "false with pretrained weights, which it would undo",

@@ -41,15 +41,15 @@ def build_classifier(
       ConfigError: for an unknown backbone, or weights that cannot be had or do not fit.
     """
     if make_backbone is None:
-        backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.weights)
+        backbone = look_up(BACKBONES, config.backbone, "backbone")(config.image_size, config.first_weights)
     else:
         backbone = make_backbone()
     prepare_normalization(backbone)
     if config.zero_gamma:
         begin_as_identity(backbone)
-    is_file = config.weights not in (NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS)
-    if is_file and _is_of_keras_2(config.weights):
-        _load(backbone, config.weights, load_keras_file)
+    is_file = config.first_weights not in (NO_WEIGHTS, IMAGENET_WEIGHTS, GAN_WEIGHTS)
+    if is_file and _is_of_keras_2(config.first_weights):
+        _load(backbone, config.first_weights, load_keras_file)
     dropped = layers.Dropout(config.dropout, name="dropout")(backbone.output)
     inputs, features, fuse = backbone.input, dropped, METADATA[config.metadata].fuse
     if fuse is not None:
@@ -59,8 +59,8 @@ def build_classifier(
     auxiliary = _head(NUM_OUTPUTS, "auxiliary", dropped)
     balanced = [_head(num_classes, "balanced", features)] if config.balanced_head else []
     model = keras.Model(inputs, [logits, auxiliary, *balanced], name=config.backbone.partition(":")[0])
-    if is_file and not _is_of_keras_2(config.weights):
-        _load(model, config.weights, _load_backbone)
+    if is_file and not _is_of_keras_2(config.first_weights):
+        _load(model, config.first_weights, _load_backbone)
     freeze(backbone, config.train_layers)
     return model
 

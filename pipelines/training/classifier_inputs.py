@@ -111,7 +111,7 @@ def _seen_by_first_weights(
     config: TrainClassifierConfig, shards: Shards, gan: GanRun | None
 ) -> tuple[str, SeenShards] | None:
     """Returns whose weights a fold starts from, in words, and what that has seen; None where this is unknown."""
-    if config.weights == GAN_WEIGHTS:
+    if config.first_weights == GAN_WEIGHTS:
         return f"--backbone={DISCRIMINATOR_PREFIX}{gan.folder}: this GAN", gan.report.seen()
     path = Path(config.weights)
     number = path.parent.name.removeprefix("fold")

@@ -167,9 +167,9 @@ def test_a_discriminator_that_sees_boxes_is_refused(with_boxes):
 
 
 def test_weights_are_by_default_those_of_the_gan_and_without_one_none():
-    assert tiny_config(backbone=BACKBONE).weights == "gan"
-    assert tiny_config(backbone=BACKBONE, weights="none").weights == "none"
-    assert tiny_config().weights == "none"
+    assert tiny_config(backbone=BACKBONE).first_weights == "gan"
+    assert tiny_config(backbone=BACKBONE, weights="none").first_weights == "none"
+    assert tiny_config().first_weights == "none"
 
 
 @pytest.mark.parametrize(
