@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import keras
 
-from melgan.classifiers.config import NO_WEIGHTS, ClassifierConfig
+from melgan.classifiers.config import GAN_WEIGHTS, NO_WEIGHTS, ClassifierConfig
 from melgan.classifiers.metadata import METADATA
 from melgan.classifiers.network import build_classifier
 from melgan.classifiers.prediction import Predictor
@@ -125,6 +125,11 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Scr
             raise CommandError(f"--synthetic_targets={self.synthetic_targets}: give --synthetic, or leave it out")
         if bool(self.unlabelled) != (self.semi_supervised != "none"):
             raise CommandError("--unlabelled and --semi_supervised go together: give both, or neither")
+        if self.labelled_fraction < 1 and (self.synthetic or self.first_weights == GAN_WEIGHTS):
+            raise CommandError(
+                f"--labelled_fraction={self.labelled_fraction}: GANs learned from the labels that it hides; leave "
+                "--synthetic and a discriminator's weights out"
+            )
         if METADATA[self.metadata].fuse and self.synthetic and not self.metadata_for_synthetic:
             raise CommandError(
                 f"--metadata={self.metadata}: synthetic images have none, by which they and their class could be told; "

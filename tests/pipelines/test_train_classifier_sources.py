@@ -132,6 +132,8 @@ def test_a_teacher_is_asked_what_it_thinks_of_synthetic_images(shards, synthetic
         ({"metadata": "concat", "synthetic": ("s",), "synthetic_fraction": 0.2}, "--metadata_for_synthetic=draw"),
         ({"diagnoses": 5}, "diagnoses is 5"),
         ({"labelled_fraction": 0.0}, "labelled_fraction is 0.0"),
+        ({"labelled_fraction": 0.5, "synthetic": ("s",), "synthetic_fraction": 0.2}, "--synthetic"),
+        ({"labelled_fraction": 0.5, "backbone": "discriminator:gan"}, "discriminator"),
         ({"semi_supervised": "fixmatch", "unlabelled": ("test",), "augmentation": "none"}, "augmentation is none"),
     ],
 )

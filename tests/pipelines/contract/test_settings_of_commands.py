@@ -61,7 +61,7 @@ def test_every_field_is_a_setting_with_a_line_of_help(name: str):
         assert isinstance(declared, Setting), field.name
         assert declared.help.strip(), field.name
         assert "\n" not in declared.help, field.name
-        assert declared.choices is None or field.default in declared.choices, field.name
+        assert declared.choices is None or field.default in (None, *declared.choices), field.name
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -138,6 +138,9 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
         "folds",
         "synthetic",
         "synthetic_fraction",
+        "synthetic_targets",
+        "blend",
+        "metadata_for_synthetic",
         "match",
         "target",
     }
@@ -145,7 +148,10 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
 
 def test_settings_that_decide_a_result_but_no_baseline_are_these():
     decisive = set(result_settings(TrainClassifierConfig)) - set(baseline_settings(TrainClassifierConfig))
-    assert decisive == {"deterministic", "shards", "folds", "synthetic", "synthetic_fraction", "match", "target"}
+    assert decisive == {
+        *("deterministic", "shards", "folds", "match", "target"),
+        *("synthetic", "synthetic_fraction", "synthetic_targets", "blend", "metadata_for_synthetic"),
+    }
 
 
 FORMER = [
