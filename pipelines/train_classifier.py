@@ -141,9 +141,9 @@ def _train_fold(
             writable=workdir.writable,
             stop_requested=on_any_worker(strategy, stop_requested),
         )
+        mirror.fetch()
         training = FoldTraining(config, inputs, fold, mirror, surroundings)
         workdir.begin(inputs.digests)
-        mirror.fetch()
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
     if surroundings.stop_requested():
@@ -289,7 +289,7 @@ def _open_streams(
 
 
 def _priors(config: TrainClassifierConfig, streams: FoldStreams) -> Priors:
-    trained = trained_fractions(streams.shown, config.class_balance)
+    trained = trained_fractions(streams.shown, 1.0 if config.balanced_head else config.class_balance)
     return Priors(trained=tuple(trained.tolist()), real=tuple(streams.real.tolist()))
 
 

@@ -177,6 +177,8 @@ class ClassifierConfig(ComputingSettings):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or greater")
         for name in ("warmup_fraction", "label_smoothing", "dropout", "ema_decay", "metadata_dropout"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")
+        taught_apart = "false with distillation, which teaches the other head"
+        require(not (self.balanced_head and self.distillation_weight), "balanced_head", True, taught_apart)
         self._require_semi_supervision()
         _ = self.prediction_sizes
 

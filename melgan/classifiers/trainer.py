@@ -46,10 +46,13 @@ class StreamFacts:
     Attributes:
       hiding: how often metadata is hidden from the inputs, of images of each class `[S, C]`.
       priors: fractions of the classes, as they are known or taken to be `[S, C]`.
+      is_own_metadata: whether the metadata of its images are theirs `[S]`, and so targets of the image; those of
+        others are inputs alone.
     """
 
     hiding: np.ndarray
     priors: np.ndarray
+    is_own_metadata: np.ndarray
 
 
 class ClassifierTrainer:
@@ -207,7 +210,7 @@ class ClassifierTrainer:
         """Returns what this replica learns from in a step, mixed in pairs if it shall be, and metrics of guesses."""
         config, draws = self._config, self._draws(step)
         if self._takes_metadata:
-            batch = batch | {"metadata": self._metadata(batch, draws)}
+            batch = self._with_own_metadata(batch) | {"metadata": self._metadata(batch, draws)}
         if self._guesser is not None:
             return self._guesser.examples(batch, draws, step)
         if config.balanced_head:
@@ -230,6 +233,11 @@ class ClassifierTrainer:
             num_replicas=self._strategy.num_replicas_in_sync,
         )
 
+    def _with_own_metadata(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns a batch without metadata that were lent to its images."""
+        is_own = tf.gather(tf.constant(self._facts.is_own_metadata), batch["stream"])
+        return batch | {name: tf.where(is_own, batch[name], MISSING) for name in PROPERTIES}
+
     def _metadata(self, batch: dict[str, tf.Tensor], draws: Draws) -> tf.Tensor:
         """Returns the metadata of a batch as inputs `[B, NUM_INPUTS]`, that of some images hidden."""
         of_stream = tf.gather(tf.constant(self._facts.hiding, tf.float32), batch["stream"])
@@ -249,7 +257,7 @@ class ClassifierTrainer:
 
 def _of_one_stream(config: ClassifierConfig, class_counts: Sequence[float]) -> StreamFacts:
     counts = np.asarray(class_counts, np.float32)[None]
-    return StreamFacts(np.full_like(counts, config.metadata_dropout), counts / counts.sum())
+    return StreamFacts(np.full_like(counts, config.metadata_dropout), counts / counts.sum(), np.array([True]))
 
 
 def _averaged_weights(

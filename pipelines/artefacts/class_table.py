@@ -65,7 +65,8 @@ def class_table(shards: Shards, diagnoses: int) -> ClassTable:
     melanoma = [label for label, name in enumerate(shards.classes) if name.lower() in _MELANOMA_CLASSES]
     is_unnamed_melanoma = known.isna() & images["target"].isin(melanoma)
     groups = known.where(~is_unnamed_melanoma, MELANOMA).map(lambda name: _group(name, diagnoses))
-    classes = tuple(sorted(groups.unique()))
+    # Metrics of two classes look at the second.
+    classes = tuple(sorted(groups.unique(), key=lambda name: (diagnoses == 2 and name == MELANOMA, name)))
     if len(classes) < 2:
         raise CommandError(
             f"--diagnoses={diagnoses}: all images of {shards.folder} are {classes[0]}; give another number"

@@ -31,6 +31,7 @@ COMMAND = "train_classifier"
 HIDDEN, TEST = "hidden", "test"
 DRAW, HIDE = "draw", "hide"
 BEST_WEIGHTS_FILE, PREDICTIONS_FILE = "best.weights.h5", "predictions.csv"  # of a fold, in its folder
+TEACHER_FILE = "teacher_on_synthetic.csv"  # likewise
 OOF_FILE, OOF_KAGGLE_FILE = "oof.csv", "oof_kaggle.csv"
 
 
@@ -97,7 +98,11 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Scr
         "side in pixels that every image, also of the baseline, is reduced to and compressed at, where real and "
         "synthetic ones are stored in different sizes; 0: none",
     )
-    target: str = setting("", "class that is 1 in oof_kaggle.csv (default: the last class)", same_baseline=False)
+    target: str = setting(
+        "",
+        "class that is positive, in oof_kaggle.csv and in submissions (default: melanoma, or else the last class)",
+        same_baseline=False,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -267,12 +272,16 @@ def fold_folder(folder: AnyPath, fold: int) -> AnyPath:
 
 
 def needed_to_go_on(names: Sequence[str]) -> list[str]:
-    """Returns which files of a run's folder a run that resumes needs: of a fold that is done its predictions alone."""
+    """Returns which files of a run's folder a run that resumes needs.
+
+    Of a fold that is done these are its predictions, and what its teacher thinks of synthetic images.
+    """
     predictions = [name for name in names if name.endswith(f"/{PREDICTIONS_FILE}")]
     done = tuple(name.removesuffix(PREDICTIONS_FILE) for name in predictions)
     begun = [name for name in names if "/checkpoints/" in name or name.endswith(f"/{BEST_WEIGHTS_FILE}")]
     metrics = [name for name in names if name == METRICS_FILE]
-    return [*metrics, *predictions, *(name for name in begun if not name.startswith(done))]
+    answers = [name for name in names if name.endswith(f"/{TEACHER_FILE}")]
+    return [*metrics, *predictions, *answers, *(name for name in begun if not name.startswith(done))]
 
 
 def open_classifier_run(path: str, field: str) -> ClassifierRun:

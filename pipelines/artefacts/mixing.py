@@ -18,13 +18,16 @@ from tfrecords_tools.records import read_records
 _LOOKED_AT = 16  # images of each shard whose JPEG headers are read
 
 
-def require_stored_alike(real: Shards, synthetic: Sequence[Shards], match_resolution: int) -> None:
+def require_stored_alike(
+    real: Shards, synthetic: Sequence[Shards], match_resolution: int, field: str = "synthetic"
+) -> None:
     """Does nothing if images of all sets can be mixed without showing by their size or compression whence they are.
 
     Arguments:
       real: the real images.
       synthetic: what is mixed with them.
       match_resolution: side in pixels that all images are reduced to, and compressed at; 0: none.
+      field: the setting that names what is mixed.
 
     Raises:
       CommandError: if images are smaller than that, or are stored otherwise and not brought through it.
@@ -37,10 +40,10 @@ def require_stored_alike(real: Shards, synthetic: Sequence[Shards], match_resolu
             f"enlarged; give {side} or less"
         )
     for opened in synthetic:
-        _require_same_quality(real, opened)
+        _require_same_quality(real, opened, field)
         if not match_resolution and (difference := _difference(real, opened)):
             raise CommandError(
-                f"--synthetic={opened.folder}: {difference}, by which a classifier can tell synthetic images; give "
+                f"--{field}={opened.folder}: {difference}, by which a classifier can tell synthetic images; give "
                 f"--match_resolution={side} to this run and to its baseline, which brings all images through that "
                 "size and one compression, or make both sets with the same --image_size"
             )
@@ -52,11 +55,11 @@ def trained_fractions(shown: np.ndarray, class_balance: float) -> np.ndarray:
     return counted / counted.sum()
 
 
-def _require_same_quality(real: Shards, synthetic: Shards) -> None:
+def _require_same_quality(real: Shards, synthetic: Shards, field: str) -> None:
     wanted, found = (opened.manifest.encoder.get("quality", JPEG_QUALITY) for opened in (real, synthetic))
     if found != wanted:
         raise CommandError(
-            f"--synthetic={synthetic.folder}: stored with JPEG quality {found}, {real.folder} with {wanted}; a "
+            f"--{field}={synthetic.folder}: stored with JPEG quality {found}, {real.folder} with {wanted}; a "
             f"classifier could tell synthetic images by it; synthesize them again with --quality={wanted}"
         )
 

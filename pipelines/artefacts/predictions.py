@@ -68,7 +68,7 @@ def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequ
     if METADATA[config.metadata].fuse is None:
         return None
     images = shards.training_images if set(entries) <= set(shards.manifest.split("train")) else shards.images(entries)
-    return images[PATIENT_IMAGES]
+    return images.loc[~images.index.duplicated(), PATIENT_IMAGES]
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Whether runs, each with classes of its own, mean the same images by the class that is positive."""
 
+import itertools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -19,12 +20,12 @@ def require_same_positives(runs: Sequence[ClassifierRun], labels: Sequence[str])
     Raises:
       CommandError: naming the classes and the runs.
     """
-    found = [_positives(run, label) for run, label in zip(runs, labels, strict=True)]
-    for run, label, own in zip(runs[1:], labels[1:], found[1:], strict=True):
-        common = found[0].index.intersection(own.index)
-        if (found[0][common] != own[common]).any():
+    found = [(run, label, _positives(run, label)) for run, label in zip(runs, labels, strict=True)]
+    for (one, name, positives), (other, label, own) in itertools.combinations(found, 2):
+        common = positives.index.intersection(own.index)
+        if (positives[common] != own[common]).any():
             raise CommandError(
-                f"{labels[0]} of {runs[0].folder} and {label} of {run.folder} are not the same images; give runs of "
+                f"{name} of {one.folder} and {label} of {other.folder} are not the same images; give runs of "
                 "the same --target, or --label if both have the class"
             )
 

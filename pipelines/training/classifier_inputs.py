@@ -1,11 +1,12 @@
 """The inputs of a classifier's training, none of which has seen an image that a fold is validated on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from melgan.classifiers.config import GAN_WEIGHTS
 from melgan.classifiers.discriminator import DISCRIMINATOR_PREFIX
+from melgan.classifiers.metadata import METADATA
 from pipelines.artefacts.class_table import ClassTable, class_table
 from pipelines.artefacts.classifier_run import (
     BEST_WEIGHTS_FILE,
@@ -79,7 +80,7 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
         unlabelled=unlabelled,
         teacher=teacher,
         gans=gans,
-        ancestors=ancestors_without_leak(config, shards, gans),
+        ancestors=_with_unlabelled(ancestors_without_leak(config, shards, gans), unlabelled),
         digests=_digests(config, shards, synthetic, unlabelled) | _digests_of_gans(gans),
     )
 
@@ -107,6 +108,22 @@ def ancestors_without_leak(
     return ancestors
 
 
+def _with_unlabelled(
+    ancestors: Mapping[int, tuple[ShardsUsed, ...]], unlabelled: Mapping[int, Sequence[str | Shards]]
+) -> dict[int, tuple[ShardsUsed, ...]]:
+    """Returns what each fold has seen beside its own shards: that of its first weights, and images without labels."""
+    others = {
+        fold: tuple(
+            opened.used(opened.manifest.shards)
+            for opened in sets
+            if isinstance(opened, Shards) and opened.manifest.provenance is None
+        )
+        for fold, sets in unlabelled.items()
+    }
+    found = {fold: (*ancestors.get(fold, ()), *own) for fold, own in others.items()}
+    return {fold: seen for fold, seen in found.items() if seen}
+
+
 def _seen_by_first_weights(
     config: TrainClassifierConfig, shards: Shards, gan: GanRun | None
 ) -> tuple[str, SeenShards] | None:
@@ -118,7 +135,7 @@ def _seen_by_first_weights(
     if path.name != BEST_WEIGHTS_FILE or not number.isdecimal() or not is_completed(path.parent.parent):
         return None  # of no run of ours
     run = open_classifier_run(str(path.parent.parent), "weights")
-    _require_as_few_labels(f"--weights={config.weights}", run, config)
+    _require_as_few_labels(f"--weights={config.weights}", run, config, from_fold=int(number))
     return f"--weights={config.weights}: this classifier", run.seen(int(number), shards)
 
 
@@ -151,17 +168,33 @@ def _open_other(path: str, config: TrainClassifierConfig, shards: Shards, fold: 
     validation = split_fold(shards.manifest, config.num_folds, fold)[1]
     opened = open_shards(path, "unlabelled", config.cache_dir)
     if opened.manifest.provenance is not None:
+        if config.labelled_fraction < 1:
+            raise CommandError(
+                f"--unlabelled={path}: its generator learned from labels that --labelled_fraction hides; leave one out"
+            )
         opened = open_synthetic(path, "unlabelled", config.cache_dir)
         require_no_leak(opened, shards, validation)
     else:
         seen = SeenShards(trained_on=opened.used(opened.manifest.shards))
         require_unseen(seen, shards, validation, f"--unlabelled={path}: a classifier that learns from it")
-    require_stored_alike(shards, [opened], config.match_resolution)
+    require_stored_alike(shards, [opened], config.match_resolution, "unlabelled")
     return opened
 
 
-def _require_as_few_labels(subject: str, run: ClassifierRun, config: TrainClassifierConfig) -> None:
-    """Raises CommandError if a classifier knows labels that are hidden from one which learns from it."""
+def _require_as_few_labels(
+    subject: str, run: ClassifierRun, config: TrainClassifierConfig, from_fold: int | None = None
+) -> None:
+    """Raises CommandError if a classifier may know labels that are hidden from one which learns from it.
+
+    Which are hidden depends on the classes, and on the fold, `from_fold` unless each learns from its own.
+    """
+    if config.labelled_fraction < 1:
+        names = ("diagnoses", "num_folds")
+        others = [name for name in names if getattr(run.config, name) != getattr(config, name)]
+        is_other_fold = from_fold is not None and (from_fold,) != config.fold_numbers
+        if others or is_other_fold:
+            what = ", ".join(f"--{name}" for name in (*others, *(["folds"] if is_other_fold else [])))
+            raise CommandError(f"{subject}: of other {what}, so other labels were hidden from it; give the same")
     if run.config.labelled_fraction > config.labelled_fraction:
         raise CommandError(
             f"{subject}: trained with --labelled_fraction={run.config.labelled_fraction}, so it knows labels that "
@@ -178,6 +211,11 @@ def _open_teacher(config: TrainClassifierConfig, shards: Shards, classes: ClassT
     teacher = open_classifier_run(config.teacher, "teacher")
     require_same_classes(f"--teacher={config.teacher}", teacher.report.classes, shards.folder, classes.names)
     _require_as_few_labels(f"--teacher={config.teacher}", teacher, config)
+    if config.distillation_weight and METADATA[teacher.config.metadata].fuse and not METADATA[config.metadata].fuse:
+        raise CommandError(
+            f"--teacher={config.teacher}: has metadata as an input, which --metadata={config.metadata} does not read; "
+            f"give --metadata={teacher.config.metadata}"
+        )
     for name in ("image_size", "match_resolution", "num_folds"):
         theirs, own = getattr(teacher.config, name), getattr(config, name)
         if theirs != own:

@@ -31,12 +31,14 @@ class Images:
       mix: fractions of the classes `[C]`; of unlabelled images those that are expected.
       annotations: see `Stream`.
       has_metadata: False where none is known.
+      is_own_metadata: False where it is that of other images.
     """
 
     shards: ShardSet
     mix: np.ndarray
     annotations: Annotations | None = None
     has_metadata: bool = True
+    is_own_metadata: bool = True
 
     @property
     def count(self) -> int:
@@ -109,7 +111,7 @@ class FoldImages:
             counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in sets], axis=0)
             return Images(shards, _normalized(counts))
         rows = pd.concat([opened.images(opened.manifest.shards) for opened in sets])
-        _require_different(rows, sets)
+        self._require_examples(rows, sets)
         targets = self._requested(rows["target"].to_numpy())
         if thought is not None:
             make_targets = SYNTHETIC_TARGETS[self._config.synthetic_targets]
@@ -118,7 +120,18 @@ class FoldImages:
             _require_some(rows, self._config)
         is_drawn = self._config.metadata_for_synthetic == DRAW
         metadata = self._drawn_metadata(rows) if self._fuses and is_drawn else rows
-        return Images(shards, targets.mean(axis=0), self._annotate(rows, targets, metadata), has_metadata=is_drawn)
+        annotations = self._annotate(rows, targets, metadata)
+        return Images(shards, targets.mean(axis=0), annotations, has_metadata=is_drawn, is_own_metadata=False)
+
+    def _require_examples(self, rows: pd.DataFrame, sets: Sequence[Shards]) -> None:
+        """Raises CommandError if synthetic images stand for a class of which the fold has no real image."""
+        if not self._looks_up:
+            return
+        for label in sorted(set(rows["target"]) - set(self._table["target"])):
+            raise CommandError(
+                f"{sets[0].folder}: images of {self._shards.classes[label]}, of which fold {self._fold} has no real "
+                "one in training, so their diagnoses or metadata cannot be told; leave that class out"
+            )
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -127,6 +140,12 @@ class FoldImages:
         rows = every[every["shard"].isin([entry.file for entry in self._training])]
         labels = self._classes.labels(rows.index, rows["target"].to_numpy())
         is_labelled = choose_labelled(labels, rows[PATIENT].to_numpy(), self._config.labelled_fraction, self._fold)
+        without = sorted(set(labels) - set(labels[is_labelled]))
+        if without:
+            raise CommandError(
+                f"--labelled_fraction={self._config.labelled_fraction}: {self._classes.names[without[0]]} is left "
+                f"without a label in fold {self._fold}; give more"
+            )
         return rows.assign(label=labels, is_labelled=is_labelled)
 
     def _hidden(self) -> pd.DataFrame:
@@ -156,6 +175,7 @@ class FoldImages:
         return self._table.iloc[drawn]
 
     def _annotate(self, rows: pd.DataFrame, targets: np.ndarray, metadata: pd.DataFrame | None = None) -> Annotations:
+        _require_different(rows)
         source = rows if metadata is None else metadata
         values = {name: source[name].to_numpy(np.int32) for name in INPUTS} if self._fuses else {}
         return Annotations(names=tuple(rows.index), targets=targets.astype(np.float32), metadata=values)
@@ -168,12 +188,12 @@ def _normalized(counts: Sequence[int]) -> np.ndarray:
     return np.asarray(counts) / np.sum(counts)
 
 
-def _require_different(rows: pd.DataFrame, sets: Sequence[Shards]) -> None:
+def _require_different(rows: pd.DataFrame) -> None:
     repeated = rows.index[rows.index.duplicated()].unique()
     if len(repeated):
         raise CommandError(
-            f"--synthetic={','.join(str(opened.folder) for opened in sets)}: {len(repeated)} images come twice "
-            f"({first_names(list(repeated), 3)}); synthesize one of the sets with another --seed"
+            f"{len(repeated)} images that are learned from come twice ({first_names(list(repeated), 3)}), and are told "
+            "by their names; give each set once, synthesize with another --seed, or name the images otherwise"
         )
 
 

@@ -102,6 +102,7 @@ def combine_streams(
     facts = StreamFacts(
         hiding=_hiding(labelled, unlabelled, shares, shown, config.metadata_dropout),
         priors=np.stack([images.mix for images in (*labelled, *unlabelled)]),
+        is_own_metadata=np.array([images.is_own_metadata for images in (*labelled, *unlabelled)]),
     )
     return FoldStreams(tuple(streams), facts, shown, real.mix)
 

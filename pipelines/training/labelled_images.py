@@ -12,7 +12,8 @@ def choose_labelled(labels: np.ndarray, patients: np.ndarray, fraction: float, s
     """Returns which images keep their labels `[N]`, bool: a fraction of the patients, at random.
 
     Patients are drawn apart by the rarest class that they have an image of, so that each class keeps its fraction, and
-    at least one. A larger fraction holds all images of a smaller one.
+    at least one patient, unless all of its patients have images of a rarer one. A larger fraction holds all images of a
+    smaller one.
 
     Arguments:
       labels: `[N]`.
@@ -23,12 +24,12 @@ def choose_labelled(labels: np.ndarray, patients: np.ndarray, fraction: float, s
     if fraction == 1:
         return np.full(len(labels), True)
     own = np.where(patients == MISSING, -1 - np.arange(len(labels)), patients)
-    counts = np.bincount(labels)
-    rarest = pd.Series(counts[labels]).groupby(own).transform("min").to_numpy()
+    ranks = np.argsort(np.argsort(np.bincount(labels), kind="stable"), kind="stable")  # of classes, the rarest first
+    rarest = pd.Series(ranks[labels]).groupby(own).transform("min").to_numpy()
     order = np.random.default_rng(seed).permutation(len(labels))
     kept = np.full(len(labels), False)
-    for count in np.unique(rarest):
-        of_stratum = pd.unique(own[order][rarest[order] == count])
+    for rank in np.unique(rarest):
+        of_stratum = pd.unique(own[order][rarest[order] == rank])
         chosen = of_stratum[: max(round(fraction * len(of_stratum)), 1)]
         kept |= np.isin(own, chosen)
     return kept

@@ -6,12 +6,11 @@ import pandas as pd
 
 from melgan.classifiers.synthetic_targets import REQUESTED
 from pipelines.artefacts.class_table import ClassTable
-from pipelines.artefacts.classifier_run import TrainClassifierConfig
+from pipelines.artefacts.classifier_run import TEACHER_FILE, TrainClassifierConfig
 from pipelines.artefacts.predictions import predictions_table, probability_columns
 from pipelines.training.classifier_inputs import ClassifierInputs
 from tfrecords_tools.csv_tables import read_table, write_table
 
-SYNTHETIC_TARGETS_FILE = "teacher_on_synthetic.csv"
 _DECIMALS = 6  # workers that compute the same differ by less
 
 
@@ -29,17 +28,21 @@ def ask_teacher(
     if config.synthetic_targets == REQUESTED:
         return None
     columns = probability_columns(inputs.classes.names)
-    if (folder / SYNTHETIC_TARGETS_FILE).is_file():
-        return read_table(folder / SYNTHETIC_TARGETS_FILE, ["image_name"]).set_index("image_name")[columns]
+    sets = inputs.synthetic[fold]
+    names = {name for opened in sets for name in opened.image_names(opened.manifest.shards)}
+    if (folder / TEACHER_FILE).is_file():
+        known = read_table(folder / TEACHER_FILE, ["image_name"]).set_index("image_name")
+        if set(known.index) == names:  # of others the folder was begun with other inputs, which will be told
+            return known[columns]
     teacher = inputs.teacher
     predictor, classes = teacher.predictor(fold), ClassTable(inputs.classes.names)
     tables = [
         predictions_table(predictor, teacher.config, opened, opened.manifest.shards, classes=classes, fold=fold)
-        for opened in inputs.synthetic[fold]
+        for opened in sets
     ]
     return pd.concat(tables).set_index("image_name")[columns].round(_DECIMALS)
 
 
 def write_answers(folder: Path, thought: pd.DataFrame) -> None:
     """Writes what `ask_teacher` returned into the folder of a fold."""
-    write_table(folder / SYNTHETIC_TARGETS_FILE, thought.reset_index())
+    write_table(folder / TEACHER_FILE, thought.reset_index())

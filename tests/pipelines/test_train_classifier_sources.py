@@ -134,6 +134,7 @@ def test_a_teacher_is_asked_what_it_thinks_of_synthetic_images(shards, synthetic
         ({"labelled_fraction": 0.0}, "labelled_fraction is 0.0"),
         ({"labelled_fraction": 0.5, "synthetic": ("s",), "synthetic_fraction": 0.2}, "--synthetic"),
         ({"labelled_fraction": 0.5, "backbone": "discriminator:gan"}, "discriminator"),
+        ({"balanced_head": True, "teacher": "t", "distillation_weight": 0.5}, "balanced_head is True"),
         ({"semi_supervised": "fixmatch", "unlabelled": ("test",), "augmentation": "none"}, "augmentation is none"),
     ],
 )
@@ -174,6 +175,36 @@ def test_labels_that_are_hidden_are_not_learned_from_those_who_know_them(shards,
     for settings in (taught, begun):
         with pytest.raises(CommandError, match="--labelled_fraction=1.0.*--labelled_fraction=0.5"):
             train_classifier.run(config_of(shards, tmp_path / "run", labelled_fraction=0.5, **settings))
+
+
+def test_the_balanced_head_is_of_classes_that_weigh_the_same(everything, classifier):
+    """What brings its probabilities back to the mix of the real images."""
+    priors = read_report(everything, ClassifierReport).priors["0"]
+    np.testing.assert_allclose(priors.trained, [1 / 3] * 3)
+    assert priors.real[0] < 0.2
+    assert read_report(classifier, ClassifierReport).priors["0"].trained[1] < 0.2
+
+
+def test_what_was_learned_from_without_labels_was_seen(shards, classifier, tmp_path, launch):
+    """Another data set, whose shards a teacher has learned from: it may not teach those who are validated there."""
+    other, teacher = tmp_path / "other", tmp_path / "teacher"
+    succeed(launch("make_shards", output=other, **{**PHANTOM, "seed": 5}))
+    method = {"semi_supervised": "pseudo_label", "unlabelled": (str(other),), "epochs": 1}
+    train_classifier.run(config_of(shards, teacher, **method))
+    taught = {"teacher": str(teacher), "distillation_weight": 0.5}
+    with pytest.raises(CommandError, match="--teacher=.*hold"):
+        train_classifier.run(config_of(other, tmp_path / "run", **taught))
+
+
+def test_labels_hidden_from_others_are_no_reason_to_trust_them(shards, tmp_path):
+    """Of other classes or another fold, other labels were hidden."""
+    few = {"labelled_fraction": 0.5, "epochs": 1}
+    train_classifier.run(config_of(shards, tmp_path / "few", **few))
+    begun = {**few, "weights": f"{tmp_path / 'few'}/fold0/best.weights.h5"}
+    for settings in ({"diagnoses": 2}, {"folds": ("0", "1")}):
+        with pytest.raises(CommandError, match="--weights=.*other"):
+            train_classifier.run(config_of(shards, tmp_path / "run", **{**begun, **settings}))
+    train_classifier.run(config_of(shards, tmp_path / "same", **begun))
 
 
 def test_a_user_gets_one_line(shards, tmp_path, launch):

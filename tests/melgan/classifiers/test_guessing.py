@@ -14,7 +14,9 @@ from melgan.training.checkpoints import Checkpoints
 from tests.melgan.classifiers.tiny_classifier import tiny_batch, tiny_config, train
 from tfrecords_tools.foundation.errors import ConfigError
 
-FACTS = StreamFacts(hiding=np.zeros((2, 2)), priors=np.array([[0.5, 0.5], [0.9, 0.1]]))
+FACTS = StreamFacts(
+    hiding=np.zeros((2, 2)), priors=np.array([[0.5, 0.5], [0.9, 0.1]]), is_own_metadata=np.full(2, True)
+)
 METHODS = ("mixmatch", "remixmatch", "fixmatch")  # between them they have all that a method may have
 WITHOUT_LABEL = [2, 3]
 SETTINGS = {"label_smoothing": 0.0, "warmup_fraction": 0.0, "auxiliary_weight": 0.0, "unlabelled_fraction": 0.5}

@@ -111,12 +111,15 @@ def test_weights_of_a_classifier_of_images_are_taken_and_the_rest_starts_afresh(
 
 
 def test_metadata_is_hidden_as_often_as_the_stream_and_class_say(one_device):
-    facts = StreamFacts(hiding=np.array([[0.0, 1.0], [1.0, 0.0]]), priors=np.full((2, 2), 0.5))
+    facts = StreamFacts(
+        hiding=np.array([[0.0, 1.0], [1.0, 0.0]]), priors=np.full((2, 2), 0.5), is_own_metadata=np.array([True, False])
+    )
     trainer = ClassifierTrainer(tiny_config(metadata="concat"), (8, 8), 10, one_device, facts=facts)
     batch = tiny_batch([0, 1, 0, 1], stream=[0, 0, 1, 1], age_approx=[50] * 4)
     examples, _ = trainer.examples({name: tf.constant(values) for name, values in batch.items()}, 0)
     is_hidden = examples.own["metadata"][:, 1]
     np.testing.assert_array_equal(is_hidden, [0, 1, 1, 0])
+    assert examples.own["age_approx"].numpy().tolist() == [50, 50, -1, -1]  # what was lent is no target
 
 
 def test_metadata_of_mixed_images_is_mixed_as_they_are(make_trainer):

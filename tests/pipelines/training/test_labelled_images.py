@@ -32,6 +32,13 @@ def test_all_labels_are_kept_and_of_a_class_at_least_one():
     assert choose_labelled(rare, np.full(100, -1), 0.01, 0)[99]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_of_classes_of_equal_size_each_keeps_a_label(seed):
+    labels = np.repeat([0, 1, 2], 20)
+    kept = choose_labelled(labels, np.full(60, -1), 0.05, seed)
+    assert np.bincount(labels[kept]).tolist() == [1, 1, 1]
+
+
 def test_an_image_of_an_unknown_patient_is_a_patient_of_its_own():
     kept = choose_labelled(LABELS, np.full(300, -1), 0.1, 0)
     assert kept.sum() == 30
