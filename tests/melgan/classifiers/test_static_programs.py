@@ -72,7 +72,7 @@ def test_gradients_are_fit_for_an_accelerator(one_device, name):
 
     @tf.function(autograph=False, jit_compile=True)
     def compiled(batch):
-        return trainer.gradients(trainer.mixture(batch, tf.constant(0, tf.int64)))
+        return trainer.gradients(trainer.examples(batch, tf.constant(0, tf.int64))[0])
 
     batch = {key: tf.constant(value) for key, value in tiny_batch([0, 1] * 4).items()}
     batch["image"] = tf.image.resize(batch["image"], (64, 64), "nearest")
