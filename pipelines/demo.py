@@ -34,7 +34,7 @@ _CLASSIFIER = {
     "image_size": 64,
     "num_folds": _NUM_FOLDS,
     "folds": 0,
-    "epochs": 30,
+    "epochs": 15,
 }
 COMMANDS: tuple[tuple[str, dict], ...] = (
     (
