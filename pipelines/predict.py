@@ -94,7 +94,7 @@ def run(config: PredictConfig) -> None:
         else:
             seen, sets, rejected = _warn(source, runs), [source] * len(runs), {}
         classes = runs[0].report.classes
-        of_networks = predict_networks(workdir.path, calibrated, [images.of_classes(classes) for images in sets])
+        of_networks = predict_networks(workdir.path, calibrated, sets)
         table = combine(of_networks, classes)
         write_table(workdir.path / PREDICTED_FILE, table)
         write_table(workdir.path / REJECTED_FILE, pd.DataFrame(rejected.values(), columns=_REJECTED_COLUMNS))

@@ -34,7 +34,6 @@ from melgan.training.distribution import (
     make_strategy,
     on_any_worker,
     own_folder,
-    per_replica_batch_size,
     require_same_on_workers,
     watched_workers,
 )
@@ -74,7 +73,7 @@ from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.discriminators import backbone_of_run
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
-from pipelines.training.teaching import ask_teacher, write_answers
+from pipelines.training.teaching import write_answers
 from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted
@@ -167,9 +166,8 @@ class FoldTraining:
         self._folder = fold_folder(mirror.folder, fold)
         self._gan = inputs.gans.get(fold)
         self._validation = split_fold(inputs.shards.manifest, config.num_folds, fold)[1]
-        self._thought = ask_teacher(config, inputs, fold, self._folder)
-        found = _open_streams(config, inputs, fold, surroundings.strategy, self._thought)
-        self._streams = found.streams
+        found = open_streams(config, inputs, fold, surroundings.strategy, self._folder)
+        self._streams, self._thought = found.streams, found.thought
         images_per_epoch = self._streams[0].num_images * config.images_per_real_image
         self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
@@ -277,17 +275,6 @@ class FoldTraining:
         return predictions_table(predictor, self._config, shards, self._validation, classes=classes, fold=self._fold)
 
 
-def _open_streams(
-    config: TrainClassifierConfig,
-    inputs: ClassifierInputs,
-    fold: int,
-    strategy: tf.distribute.Strategy,
-    thought: pd.DataFrame | None,
-) -> FoldStreams:
-    own_batch_size = per_replica_batch_size(strategy, config.batch_size, "batch_size")
-    return open_streams(config, inputs, fold, own_batch_size, thought)
-
-
 def _priors(config: TrainClassifierConfig, streams: FoldStreams) -> Priors:
     trained = trained_fractions(streams.shown, 1.0 if config.balanced_head else config.class_balance)
     return Priors(trained=tuple(trained.tolist()), real=tuple(streams.real.tolist()))
@@ -308,9 +295,8 @@ def _complete(
     write_table(folder / OOF_KAGGLE_FILE, kaggle_table(oof, classes, inputs.target))
     metrics = evaluate_predictions(oof, classes, config.seed)
     selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
-    answers = {fold: ask_teacher(config, inputs, fold, fold_folder(folder, fold)) for fold in folds}
     files_of_a_fold = [*_FILES_OF_A_FOLD, *([BACKBONE_FILE] if inputs.gans else [])]
-    streams = {str(fold): _open_streams(config, inputs, fold, strategy, answers[fold]) for fold in folds}
+    streams = {str(fold): open_streams(config, inputs, fold, strategy, fold_folder(folder, fold)) for fold in folds}
     mirror.send()
     workdir.complete(
         ClassifierReport(
@@ -329,6 +315,7 @@ def _complete(
             transductive=TEST in config.unlabelled,
             priors={fold: _priors(config, of_fold) for fold, of_fold in streams.items()},
             ancestors={str(fold): seen for fold, seen in inputs.ancestors.items()},
+            unlabelled={str(fold): inputs.seen_unlabelled(fold) for fold in folds},
         ),
         files=[
             OOF_FILE,

@@ -106,7 +106,7 @@ def image_name_of(record: bytes) -> str:
 def facts_of(record: bytes) -> dict[str, str | int]:
     """Returns the name of the image of a serialized example, its target and metadata, `MISSING` where it has none."""
     features = _EXAMPLE.FromString(record).features.feature
-    facts: dict[str, str | int] = {"image_name": image_name_of(record)}
+    facts: dict[str, str | int] = {"image_name": _first_text(features, "image_name")}
     for name in ("target", *METADATA):
         values = features[name].int64_list.value
         facts[name] = values[0] if values else MISSING
@@ -114,7 +114,11 @@ def facts_of(record: bytes) -> dict[str, str | int]:
 
 
 def _text_of(record: bytes, feature: str) -> str:
-    values = _EXAMPLE.FromString(record).features.feature[feature].bytes_list.value
+    return _first_text(_EXAMPLE.FromString(record).features.feature, feature)
+
+
+def _first_text(features: Mapping[str, Any], feature: str) -> str:
+    values = features[feature].bytes_list.value
     return values[0].decode() if values else ""
 
 

@@ -74,10 +74,11 @@ def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: 
       seed: of the folds and of the order within a shard.
 
     Raises:
-      DataError: if there are fewer groups than shards, or two images of one name.
+      DataError: if there are fewer groups than shards, or two images of a split have one name.
     """
     train, test = table.train, table.test
-    _require_unique_names(train)
+    for part in (train, *([] if test is None else [test])):
+        _require_unique_names(part)
     groups = group_rows([train["patient_id"], train["lesion_id"], duplicate_codes])
     sources = train["source"].to_numpy()
     shard_of_row = assign_shards(groups, train["target"].to_numpy(), num_shards, seed, sources=sources)
@@ -205,8 +206,8 @@ def _is_other_content(place: AnyPath, old: Row, new: Row, known_crc32c: str | No
     return known_crc32c != (new.crc32c or crc32c(read_bytes(place)))
 
 
-def _require_unique_names(train: pd.DataFrame) -> None:
-    repeated = train["image_name"][train["image_name"].duplicated()]
+def _require_unique_names(table: pd.DataFrame) -> None:
+    repeated = table["image_name"][table["image_name"].duplicated()]
     if len(repeated):
         raise DataError(
             f"image {repeated.iloc[0]} comes from more than one source ({len(repeated)} such images); "

@@ -35,11 +35,18 @@ class SeenShards:
       trained_on: the shards of its training.
       selected_on: the shards by whose metrics it was selected among others of its training; None where it was not.
       ancestors: the shards of the trainings whose weights it started from, the nearest first.
+      unlabelled: other shards that it learned from without their labels.
     """
 
     trained_on: ShardsUsed
     selected_on: ShardsUsed | None = None
     ancestors: tuple[ShardsUsed, ...] = ()
+    unlabelled: tuple[ShardsUsed, ...] = ()
+
+    @property
+    def learned_from(self) -> tuple[ShardsUsed, ...]:
+        """All that its weights hold something of, its own shards first: the ancestors of what starts from them."""
+        return (self.trained_on, *self.unlabelled, *self.ancestors)
 
 
 @dataclass(frozen=True, kw_only=True)

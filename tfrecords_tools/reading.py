@@ -114,7 +114,7 @@ def _annotated(
     example: dict[str, tf.Tensor], streams: Sequence[Stream], stream: tf.Tensor, num_classes: int
 ) -> dict[str, tf.Tensor]:
     """Returns an example with its targets, and in place of what its record says what its stream knows of it."""
-    found = example | {"targets": tf.one_hot(example["label"], num_classes)}
+    found = example | {"targets": tf.one_hot(example["label"], num_classes), PATIENT_IMAGES: tf.constant(MISSING)}
     for number, each in enumerate(streams):
         if each.annotations is None:
             continue
@@ -168,7 +168,7 @@ def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
         "image": tf.io.FixedLenFeature([], tf.string),
         "image_name": tf.io.FixedLenFeature([], tf.string, default_value=""),
     }
-    for name in (PATIENT, "target", *PROPERTIES, PATIENT_IMAGES):
+    for name in (PATIENT, "target", *PROPERTIES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
     if max_boxes:
         features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
@@ -176,7 +176,7 @@ def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
     if max_boxes:
         example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
     example["label"] = example.pop("target")
-    for name in ("label", *PROPERTIES, PATIENT_IMAGES):
+    for name in ("label", *PROPERTIES):
         example[name] = tf.cast(example[name], tf.int32)
     return example
 

@@ -23,6 +23,12 @@ def labelled_weights(targets: tf.Tensor, ratios: np.ndarray) -> tf.Tensor:
     return tf.linalg.matvec(targets, tf.constant(ratios, targets.dtype))
 
 
+def with_balanced_targets(batch: dict[str, tf.Tensor], ratios: np.ndarray) -> dict[str, tf.Tensor]:
+    """Returns a batch of labelled images with what they are to this head: `balanced_targets` and `balanced_weight`."""
+    targets = batch["targets"]
+    return batch | {"balanced_targets": targets, "balanced_weight": labelled_weights(targets, ratios)}
+
+
 def unlabelled_weights(guesses: tf.Tensor, ratios: np.ndarray, progress: tf.Tensor) -> tf.Tensor:
     """Returns what unlabelled images count `[N]`: all that are sure at first, and in the end as labelled ones. Eq. 4.
 

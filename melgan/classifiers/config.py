@@ -124,8 +124,6 @@ class ClassifierConfig(ComputingSettings):
     @property
     def prediction_sizes(self) -> tuple[int, ...]:
         """The sides at which images are shown when predicting."""
-        is_right = all(size.isdecimal() and int(size) >= _LEAST_SIDE for size in self.test_time_sizes)
-        require(is_right, "test_time_sizes", ",".join(self.test_time_sizes), f"numbers of {_LEAST_SIDE} or greater")
         return tuple(map(int, self.test_time_sizes)) or (self.image_size,)
 
     @property
@@ -179,8 +177,9 @@ class ClassifierConfig(ComputingSettings):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 up to, but not including, 1")
         taught_apart = "false with distillation, which teaches the other head"
         require(not (self.balanced_head and self.distillation_weight), "balanced_head", True, taught_apart)
+        is_right = all(size.isdecimal() and int(size) >= _LEAST_SIDE for size in self.test_time_sizes)
+        require(is_right, "test_time_sizes", ",".join(self.test_time_sizes), f"numbers of {_LEAST_SIDE} or greater")
         self._require_semi_supervision()
-        _ = self.prediction_sizes
 
     def _require_suitable_backbone(self) -> None:
         is_whole = self.backbone != DISCRIMINATOR_PREFIX

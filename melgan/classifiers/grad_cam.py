@@ -13,12 +13,14 @@ import tensorflow as tf
 from melgan.classifiers.network import Outputs
 from tfrecords_tools.foundation.errors import ConfigError
 
+_LEAST_SIDE = 7
+
 
 def class_activation_maps(model: keras.Model, inputs: Any, class_numbers: np.ndarray) -> np.ndarray:
-    """Returns maps float32 `[N, S, S]` in [0, 1], by the last map of features `[N, h, w, K]` that the network has.
+    """Returns maps float32 `[N, S, S]` in [0, 1], by the features `[N, h, w, K]` of `explaining_map`.
 
-    That is the one before the pooling; of small_cnn, which pools three scales, the coarsest. A map is resized
-    bilinearly to the image and divided by its maximum; it is 0 everywhere if nothing speaks for the class.
+    A map is resized bilinearly to the image and divided by its maximum; it is 0 everywhere if nothing speaks for the
+    class.
 
     Arguments:
       model: of `build_classifier`.
@@ -29,7 +31,7 @@ def class_activation_maps(model: keras.Model, inputs: Any, class_numbers: np.nda
     Raises:
       ConfigError: if the network has no map of features.
     """
-    network = keras.Model(model.inputs, [_last_map(model), Outputs(*model.outputs).predicted])
+    network = keras.Model(model.inputs, [explaining_map(model), Outputs(*model.outputs).predicted])
     tensors = [tf.convert_to_tensor(each) for each in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     with tf.GradientTape() as tape:
         tape.watch([each for each in tensors if each.dtype.is_floating])  # layers that are frozen are not watched
@@ -42,14 +44,19 @@ def class_activation_maps(model: keras.Model, inputs: Any, class_numbers: np.nda
     return tf.math.divide_no_nan(maps, tf.reduce_max(maps, axis=(1, 2), keepdims=True)).numpy()
 
 
-def _last_map(model: keras.Model) -> keras.KerasTensor:
-    """Returns the output `[N, h, w, K]` of the last layer that has such a one; layers are in order of their depth."""
+def explaining_map(model: keras.Model) -> keras.KerasTensor:
+    """Returns the map of features `[N, h, w, K]` by which a network is explained.
+
+    It is the last that has as many places as the last one of networks for 224 px, 7 a side, because the last of small
+    images tells no more than a half of them from the other; or simply the last where none has.
+
+    Raises:
+      ConfigError: if the network has no map of features.
+    """
     images = {id(each) for each in model.inputs}
-    for layer in reversed(model.layers):
-        if (
-            isinstance(layer.output, keras.KerasTensor)
-            and len(layer.output.shape) == 4
-            and id(layer.output) not in images
-        ):
-            return layer.output
-    raise ConfigError(f"{model.name} has no map of features, and so no class activation map")
+    outputs = [layer.output for layer in model.layers if isinstance(layer.output, keras.KerasTensor)]  # by their depth
+    maps = [each for each in outputs if len(each.shape) == 4 and id(each) not in images]
+    if not maps:
+        raise ConfigError(f"{model.name} has no map of features, and so no class activation map")
+    fine = [each for each in maps if min(each.shape[1:3]) >= _LEAST_SIDE]
+    return (fine or maps)[-1]

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.classifiers.balanced_head import labelled_weights, unlabelled_weights
-from melgan.classifiers.config import ClassifierConfig
+from melgan.classifiers.balanced_head import unlabelled_weights, with_balanced_targets
 from melgan.classifiers.mixing import Mixture, draw_coefficients, mix_with, mixup, unmixed
 from melgan.classifiers.network import apply_classifier
 from melgan.classifiers.semi_supervised import SemiSupervised, align, augment_strongly, confident, sharpen
@@ -31,8 +30,8 @@ class Guess:
 
     targets: tf.Tensor
     weights: tf.Tensor
-    balanced_targets: tf.Tensor | None
-    balanced_weights: tf.Tensor | None
+    balanced_targets: tf.Tensor
+    balanced_weights: tf.Tensor
     metrics: Metrics
 
 
@@ -40,31 +39,30 @@ class Guesser:
     """Makes labelled and unlabelled images of a batch the examples of one step.
 
     Arguments:
-      config: the recipe, of which `unlabelled_fraction` of every batch is unlabelled.
       method: of SEMI_SUPERVISED, with the user's settings.
       model: guesses; without dropout, by moving statistics.
       priors: fractions of the classes in each stream, as they are known or taken to be `[S, C]`.
       class_ratios: images of the rarest class for one of each class `[C]`, for the balanced head.
       total_steps: of the training.
-      own_batch_size: images of a replica's batch.
+      num_labelled, num_unlabelled: images of a replica's batch.
     """
 
     def __init__(
         self,
-        config: ClassifierConfig,
         method: SemiSupervised,
         model: keras.Model,
         *,
         priors: np.ndarray,
         class_ratios: np.ndarray,
         total_steps: int,
-        own_batch_size: int,
+        num_labelled: int,
+        num_unlabelled: int,
     ) -> None:
-        self._config, self._method, self._model, self._total_steps = config, method, model, total_steps
+        self._method, self._model, self._total_steps = method, model, total_steps
         num_classes = priors.shape[1]
         wanted = np.full_like(priors, 1 / num_classes) if method.alignment == "uniform" else priors
         self._wanted, self._class_ratios = tf.constant(wanted, tf.float32), class_ratios
-        self._own_batch_size, self._num_unlabelled = own_batch_size, config.num_unlabelled(own_batch_size)
+        self._num_labelled, self._num_unlabelled = num_labelled, num_unlabelled
         self.predicted = tf.Variable(tf.fill(priors.shape, 1 / num_classes), trainable=False)  # mean of the guesses
 
     def examples(self, batch: Batch, draws: Draws, step: tf.Tensor) -> tuple[Mixture, Metrics]:
@@ -74,19 +72,14 @@ class Guesser:
         mean over the batch.
         """
         unlabelled, labelled = self._divided(batch)
-        guess = self._guess(unlabelled, step)
-        trained = unlabelled["views"] if self._trains_all_views else unlabelled["views"][:, :1]
-        count, num_views = trained.shape[:2]
-        flat = tf.reshape(trained, [count * num_views, *trained.shape[2:]])
+        guess, count = self._guess(unlabelled, step), self._method.num_trained
+        trained = unlabelled["views"][:, :count]
+        flat = tf.reshape(trained, [-1, *trained.shape[2:]])
         if self._method.is_strong:
-            own_draws = replace(draws.fold(_Use.AUGMENTATION), batch_size=count * num_views)
-            flat = augment_strongly(flat, own_draws)
-        repeated = {
-            name: tf.repeat(values, num_views, axis=0) for name, values in self._guessed(unlabelled, guess).items()
-        }
-        rows = _joined(self._labelled(labelled), repeated)
-        images = tf.concat([labelled["images"], flat], axis=0)
-        return self._mixed(images, rows, draws), guess.metrics
+            flat = augment_strongly(flat, replace(draws.fold(_Use.AUGMENTATION), batch_size=flat.shape[0]))
+        guessed = {name: tf.repeat(of, count, axis=0) for name, of in self._guessed(unlabelled, guess).items()}
+        rows = _joined(self._labelled(labelled), guessed)
+        return self._mixed(tf.concat([labelled["images"], flat], axis=0), rows, draws), guess.metrics
 
     def update(self, metrics: Metrics) -> None:
         """Moves the mean of the guesses, outside of replicas, by the sums that metrics of all replicas hold."""
@@ -96,10 +89,6 @@ class Guesser:
         counts = tf.reduce_sum(sums, axis=1, keepdims=True)
         moved = _MOMENTUM * self.predicted + (1 - _MOMENTUM) * tf.math.divide_no_nan(sums, counts)
         self.predicted.assign(tf.where(counts > 0, moved, self.predicted))
-
-    @property
-    def _trains_all_views(self) -> bool:
-        return not self._method.is_strong
 
     def _divided(self, batch: Batch) -> tuple[Batch, Batch]:
         """Returns the unlabelled and the labelled images of a batch; their images as float, in views and alone."""
@@ -122,20 +111,19 @@ class Guesser:
             None if metadata is None else tf.repeat(metadata, num_views, axis=0),
             training=False,
         )
-        raw = _mean_over_views(outputs.logits, num_views)
-        guesses = raw
+        raw = guesses = tf.stop_gradient(_mean_over_views(outputs.logits, num_views))
         if method.alignment != "none":
             guesses = align(raw, *(tf.gather(of, batch["stream"]) for of in (self._wanted, self.predicted)))
-        weights = confident(guesses, method.confidence)
-        targets = tf.stop_gradient(sharpen(guesses, method.temperature))
-        balanced_targets = balanced_weights = None
-        if outputs.balanced is not None:
-            of_balanced = tf.stop_gradient(_mean_over_views(outputs.balanced, num_views))
-            balanced_targets = of_balanced
-            progress = tf.cast(step, tf.float32) / self._total_steps
-            balanced_weights = unlabelled_weights(of_balanced, self._class_ratios, progress)
-        metrics = self._sums(raw, batch["stream"])
-        return Guess(targets, tf.stop_gradient(weights), balanced_targets, balanced_weights, metrics)
+        balanced = tf.stop_gradient(_mean_over_views(outputs.predicted, num_views))
+        return Guess(
+            targets=sharpen(guesses, method.temperature),
+            weights=confident(guesses, method.confidence),
+            balanced_targets=balanced,
+            balanced_weights=unlabelled_weights(
+                balanced, self._class_ratios, tf.cast(step, tf.float32) / self._total_steps
+            ),
+            metrics=self._sums(raw, batch["stream"]),
+        )
 
     def _sums(self, guesses: tf.Tensor, stream: tf.Tensor) -> Metrics:
         """Returns the sum of the guesses for images of each stream."""
@@ -145,21 +133,24 @@ class Guesser:
 
     def _labelled(self, batch: Batch) -> Batch:
         """Returns the rows of labelled images: all together count as much as a batch."""
-        scale = self._own_batch_size / (self._own_batch_size - self._num_unlabelled)
-        own = {"weight": scale * tf.cast(batch["is_labelled"], tf.float32), "balanced_targets": batch["targets"]}
-        own |= {"balanced_weight": scale * labelled_weights(batch["targets"], self._class_ratios)}
-        return batch | own
+        scale = (self._num_labelled + self._num_unlabelled) / self._num_labelled
+        rows = with_balanced_targets(batch, self._class_ratios)
+        own = {"weight": scale * tf.cast(batch["is_labelled"], tf.float32)}
+        return rows | own | {"balanced_weight": scale * rows["balanced_weight"]}
 
     def _guessed(self, batch: Batch, guess: Guess) -> Batch:
         """Returns the rows of unlabelled images with what was guessed: all together count as much as a batch."""
-        trained = self._method.num_guesses if self._trains_all_views else 1
-        scale = self._own_batch_size / (self._num_unlabelled * trained)
+        scale = (self._num_labelled + self._num_unlabelled) / (self._num_unlabelled * self._method.num_trained)
         scale *= 1 - tf.cast(batch["is_labelled"], tf.float32)  # where rounding has put one more that has a label
         own = {"targets": guess.targets, "weight": scale * guess.weights}
-        has_balanced = guess.balanced_targets is not None
-        own |= {"balanced_targets": guess.balanced_targets if has_balanced else guess.targets}
-        own |= {"balanced_weight": scale * guess.balanced_weights if has_balanced else tf.zeros_like(guess.weights)}
-        return batch | own
+        return (
+            batch
+            | own
+            | {
+                "balanced_targets": guess.balanced_targets,
+                "balanced_weight": scale * guess.balanced_weights,
+            }
+        )
 
     def _mixed(self, images: tf.Tensor, rows: Batch, draws: Draws) -> Mixture:
         """Returns examples, mixed in pairs of any kind if the method does so; each keeps the larger part of itself."""

@@ -43,8 +43,8 @@ def cutmix(
     """
     height, width = images.shape[1], images.shape[2]
     cut = tf.sqrt(1 - coefficients)
-    rows = _is_inside(height, draws.fold(_Use.ROWS).uniform(), cut)
-    columns = _is_inside(width, draws.fold(_Use.COLUMNS).uniform(), cut)
+    rows = is_inside(height, draws.fold(_Use.ROWS).uniform(), cut)
+    columns = is_inside(width, draws.fold(_Use.COLUMNS).uniform(), cut)
     pasted = rows[:, :, None] & columns[:, None, :]
     mixed = tf.where(pasted[..., None], tf.gather(images, partners), images)
     return mixed, 1 - tf.reduce_mean(tf.cast(pasted, images.dtype), axis=(1, 2))
@@ -154,7 +154,7 @@ def draw_coefficients(draws: Draws, alpha: float) -> tf.Tensor:
     return low + (high - low) * (place - tf.cast(below, place.dtype))
 
 
-def _is_inside(side: int, middle: tf.Tensor, cut: tf.Tensor) -> tf.Tensor:
+def is_inside(side: int, middle: tf.Tensor, cut: tf.Tensor) -> tf.Tensor:
     """Returns which pixels of a side lie in a stretch, whose middle and length are fractions of it; bool `[B, S]`."""
     distances = tf.abs((tf.range(side, dtype=middle.dtype) + 0.5) / side - middle[:, None])
     return distances < cut[:, None] / 2

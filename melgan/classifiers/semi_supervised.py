@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from melgan.classifiers.mixing import is_inside
+from melgan.images import scale_contrast, scale_saturation
 from melgan.training.randomness import Draws
 
 _LEAST = 1e-6  # added to probabilities that are divided by
@@ -57,6 +59,11 @@ class SemiSupervised:
     is_strong: bool = False
     alignment: str = "none"
     rampup_fraction: float = 0.0
+
+    @property
+    def num_trained(self) -> int:
+        """How many augmentations of an image are trained on: those that are guessed, or a strong one."""
+        return 1 if self.is_strong else self.num_guesses
 
     def weight(self, num_classes: int) -> float:
         """Returns its weight for a number of classes.
@@ -147,19 +154,13 @@ def augment_strongly(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     most; flips and turns are those of the view itself.
     """
 
-    def factor(use: int) -> tf.Tensor:
+    def factors(use: int) -> tf.Tensor:
         return 0.6 + 0.8 * draws.fold(use).uniform(1, 1, 1)
 
-    grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    images = grey + (images - grey) * factor(0)
-    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-    images = (mean + (images - mean) * factor(1)) * factor(2)
-    rows, columns = (_is_cut(side, draws.fold(use)) for side, use in zip(images.shape[1:3], (3, 4), strict=True))
+    images = scale_contrast(scale_saturation(images, factors(0)), factors(1)) * factors(2)
+    cut = tf.fill(images.shape[:1], _CUTOUT)
+    rows, columns = (
+        is_inside(side, draws.fold(use).uniform(), cut) for side, use in zip(images.shape[1:3], (3, 4), strict=True)
+    )
     is_cut = rows[:, :, None, None] & columns[:, None, :, None]
     return tf.clip_by_value(tf.where(is_cut, 127.5, images), 0.0, 255.0)
-
-
-def _is_cut(side: int, draws: Draws) -> tf.Tensor:
-    """Returns which pixels of a side lie in the stretch that is cut out, bool `[N, S]`."""
-    middle = draws.uniform(1)
-    return tf.abs((tf.range(side, dtype=middle.dtype) + 0.5) / side - middle) < _CUTOUT / 2

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from melgan.classifiers.augmentation import AUGMENTATIONS
-from melgan.classifiers.balanced_head import class_ratios, labelled_weights
+from melgan.classifiers.balanced_head import class_ratios, with_balanced_targets
 from melgan.classifiers.config import ClassifierConfig
 from melgan.classifiers.guessing import Guesser
 from melgan.classifiers.metadata import encode_metadata, hide_metadata
@@ -150,18 +150,18 @@ class ClassifierTrainer:
         config, method, own_batch_size = self._config, self._config.semi_supervision, self._own_batch_size
         if method is None:
             return None
-        unlabelled = config.unlabelled_fraction * own_batch_size
-        is_whole = unlabelled == round(unlabelled) and 0 < unlabelled < own_batch_size
+        unlabelled = config.num_unlabelled(own_batch_size)
+        is_whole = unlabelled == config.unlabelled_fraction * own_batch_size
         of_replica = f"such that of the {own_batch_size} images of a replica whole ones are unlabelled"
         require(is_whole, "unlabelled_fraction", config.unlabelled_fraction, of_replica)
         return Guesser(
-            config,
             method,
             self.average_model if config.guess_with == "average" else self._model,
             priors=self._facts.priors,
             class_ratios=self._class_ratios,
             total_steps=self._total_steps,
-            own_batch_size=own_batch_size,
+            num_labelled=own_batch_size - unlabelled,
+            num_unlabelled=unlabelled,
         )
 
     def _make_program(self) -> Program:
@@ -214,8 +214,7 @@ class ClassifierTrainer:
         if self._guesser is not None:
             return self._guesser.examples(batch, draws, step)
         if config.balanced_head:
-            weights = labelled_weights(batch["targets"], self._class_ratios)
-            batch = batch | {"balanced_weight": weights, "balanced_targets": batch["targets"]}
+            batch = with_balanced_targets(batch, self._class_ratios)
         images = tf.cast(batch["image"], tf.float32)
         if config.mixing == "none":
             return unmixed(images, batch), {}
@@ -245,13 +244,9 @@ class ClassifierTrainer:
         return encode_metadata(hide_metadata(batch, draws.fold(_Use.HIDING).uniform() < probabilities))
 
     def _after_step(self, step: tf.Tensor, metrics: Metrics) -> None:
-        """Moves the mean of the guesses, and the average of the weights."""
+        """Moves the mean of the guesses, and the average of all weights that are trained, moving statistics too."""
         if self._guesser is not None:
             self._guesser.update(metrics)
-        self._update_average(step)
-
-    def _update_average(self, step: tf.Tensor) -> None:
-        """Moves the average of all weights that are trained, moving statistics among them; counters stay."""
         update_average(*self._averaged, warmed_up_decay(self._config.ema_decay, step))
 
 

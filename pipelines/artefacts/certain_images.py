@@ -81,14 +81,16 @@ def explain(run: ClassifierRun, images: Sequence[CertainImage]) -> list[Explaine
         pixels = _read(run, shards, validation, {image.name for image in own})
         network = run.load(fold)
         stacked = np.stack([pixels[image.name] for image in own])
-        inputs = [stacked.astype(np.float32)] + ([_metadata(shards, own)] if takes_metadata(network) else [])
+        inputs = [stacked.astype(np.float32)]
+        if takes_metadata(network):
+            inputs.append(_metadata(shards, validation, own))
         maps = class_activation_maps(network, inputs, np.array([each.predicted for each in own]))
         found |= {each: ExplainedImage(each, *shown) for each, *shown in zip(own, stacked, maps, strict=True)}
     return [found[image] for image in images]
 
 
-def _metadata(shards: Shards, images: Sequence[CertainImage]) -> tf.Tensor:
-    rows = shards.training_images.loc[[image.name for image in images]]
+def _metadata(shards: Shards, entries: Sequence[ShardEntry], images: Sequence[CertainImage]) -> tf.Tensor:
+    rows = shards.images(entries).loc[[image.name for image in images]]
     return encode_metadata({name: rows[name].to_numpy(np.int32) for name in INPUTS})
 
 

@@ -56,7 +56,7 @@ def class_table(shards: Shards, diagnoses: int) -> ClassTable:
     """
     if not diagnoses:
         return ClassTable(shards.classes)
-    images = shards.training_images
+    images = shards.images(shards.manifest.split("train"))
     category = CATEGORIES[_DIAGNOSIS]
     names = {code: name for name, code in category.codes.items()}
     known = images[_DIAGNOSIS].map(names)
@@ -75,7 +75,7 @@ def class_table(shards: Shards, diagnoses: int) -> ClassTable:
 
 
 def _group(diagnosis: str | float, diagnoses: int) -> str:
-    """Returns the group of a diagnosis, NaN for a missing one."""
+    """Returns the group of a diagnosis; NaN stands for a missing one, of which as much is known as of `unknown`."""
     name = "unknown" if isinstance(diagnosis, float) else diagnosis
     if diagnoses == 2:
         return name if name == MELANOMA else "other"

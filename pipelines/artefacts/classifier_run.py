@@ -174,8 +174,7 @@ class ClassifierReport:
     """The report of train_classifier; of folds by their number, as text. Earlier versions have no `priors`.
 
     `target` is the class that is positive, the last one where it is empty. `transductive` tells that images which are
-    to be predicted, without their labels, were learned from. `ancestors` are the shards of the trainings whose weights
-    a fold started from, the nearest first.
+    to be predicted, without their labels, were learned from. `ancestors` and `unlabelled` of a fold: see `SeenShards`.
     """
 
     classes: tuple[str, ...]
@@ -193,6 +192,7 @@ class ClassifierReport:
     transductive: bool = False
     priors: dict[str, Priors] = field(default_factory=dict)
     ancestors: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
+    unlabelled: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class ClassifierRun:
     def seen(self, fold: int, shards: Shards) -> SeenShards:
         """Returns which real shards the classifier of a fold was trained on, as far as some shards are of its folds.
 
-        Those of the trainings whose weights it started from are told in any case.
+        What it started from, and what it learned from without labels, is told in any case.
         """
         report = self.report
         is_of_same_folds = report.folds_fingerprint == shards.manifest.folds_fingerprint
@@ -244,6 +244,7 @@ class ClassifierRun:
                 indices=tuple(shard.index for shard in training),
             ),
             ancestors=report.ancestors.get(str(fold), ()),
+            unlabelled=report.unlabelled.get(str(fold), ()),
         )
 
     def load(self, fold: int) -> keras.Model:

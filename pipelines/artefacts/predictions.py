@@ -45,30 +45,30 @@ def predictions_table(
       classes: of the classifier.
       fold: number of the fold.
     """
-    counts, read = _patient_images(config, shards, entries), shards.read(entries)
+    read, counts = shards.read(entries), _patient_images(config, shards, entries)
     keys: list[pd.DataFrame] = []
 
     def batches(size: int) -> Iterator[dict[str, tf.Tensor]]:
         keys.clear()
+        start = 0
         for batch in evaluation_batches(
             read, image_size=size, batch_size=READ_BATCH, match_resolution=config.match_resolution
         ):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
             keys.append(pd.DataFrame(columns | {"label": classes.labels(names, batch["label"].numpy())}))
-            yield batch if counts is None else batch | {PATIENT_IMAGES: counts.loc[names].to_numpy(np.int32)}
+            own = slice(start, start := start + len(names))
+            yield batch if counts is None else batch | {PATIENT_IMAGES: counts[own]}
 
     probabilities = np.mean([predictor.predict(batches(size), size) for size in predictor.sizes], axis=0)
     table = pd.concat(keys, ignore_index=True)
     return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=probability_columns(classes.names)))
 
 
-def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry]) -> pd.Series | None:
-    """Returns how many images of its patient its split has, by name, where the classifier looks at it."""
-    if METADATA[config.metadata].fuse is None:
-        return None
-    images = shards.training_images if set(entries) <= set(shards.manifest.split("train")) else shards.images(entries)
-    return images.loc[~images.index.duplicated(), PATIENT_IMAGES]
+def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry]) -> np.ndarray | None:
+    """Returns how many images of its patient are in its split, of each image, where the classifier looks at it."""
+    looks = METADATA[config.metadata].fuse is not None
+    return shards.images(entries)[PATIENT_IMAGES].to_numpy(np.int32) if looks else None
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:

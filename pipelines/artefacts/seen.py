@@ -58,6 +58,7 @@ def sightings(seen: SeenShards, manifest: Manifest, held_out: Sequence[ShardEntr
         uses.append(("was selected by its metrics on", seen.selected_on, remedy))
     started_from = "started from the weights of another, which was trained on"
     uses += [(started_from, ancestor, _TRAIN_APART) for ancestor in seen.ancestors]
+    uses += [("learned, without their labels, from", used, _TRAIN_APART) for used in seen.unlabelled]
     for how, used, remedy in uses:
         certainty, shards = _compare(used, manifest, held_out)
         if shards:

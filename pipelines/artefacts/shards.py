@@ -21,6 +21,7 @@ from tfrecords_tools.records import read_records, require_room
 from tfrecords_tools.streams import ShardSet, shard_set
 from tfrecords_tools.verifying import require_one_generator, verify_shards
 
+_FILE = "file"
 READ_BATCH = 64  # images decoded at a time, where they are read once
 
 
@@ -46,30 +47,30 @@ class Shards:
             return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
 
-    @cached_property
-    def training_images(self) -> pd.DataFrame:
-        """A row for each training image, with its shard: see `images`."""
-        return self.images(self.manifest.split("train"))
-
-    @cached_property
-    def test_images(self) -> pd.DataFrame:
-        """A row for each test image: see `images`."""
-        return self.images(self.manifest.split("test"))
-
     def images(self, entries: Sequence[ShardEntry]) -> pd.DataFrame:
-        """Returns a row for each image of some of the shards, indexed by its name.
+        """Returns a row for each image of some of the shards, in stored order, indexed by its name.
 
-        Its columns are `shard`, the name of the file, `target`, those of `METADATA`, and `patient_images`: how many of
-        the images are of its patient.
+        Its columns are `target`, those of `METADATA`, and `patient_images`: how many images of its patient are in its
+        split. Each split is read once.
         """
-        rows = [
-            facts_of(record) | {"shard": entry.file}
-            for entry, path in zip(entries, self.read(entries).paths, strict=True)
-            for record in read_records(as_path(path))
-        ]
-        table = pd.DataFrame(rows).set_index("image_name")
-        counts = table.groupby(PATIENT)[PATIENT].transform("size")
-        return table.assign(**{PATIENT_IMAGES: counts.where(table[PATIENT] != MISSING, MISSING)})
+        return pd.concat([self._images_of_split(entry.split)[entry.file] for entry in entries])
+
+    def _images_of_split(self, split: str) -> dict[str, pd.DataFrame]:
+        """Returns the rows of the images of a split, by the file of their shard."""
+        if split not in self._images:
+            entries = self.manifest.split(split)
+            paths = {entry.file: as_path(path) for entry, path in zip(entries, self.read(entries).paths, strict=True)}
+            rows = [facts_of(record) | {_FILE: file} for file, path in paths.items() for record in read_records(path)]
+            table = pd.DataFrame(rows).set_index("image_name")
+            counts = table.groupby(PATIENT)[PATIENT].transform("size")
+            table[PATIENT_IMAGES] = counts.where(table[PATIENT] != MISSING, MISSING)
+            self._images[split] = {file: own.drop(columns=_FILE) for file, own in table.groupby(_FILE)}
+        return self._images[split]
+
+    @cached_property
+    def _images(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """What was read of the images, by split."""
+        return {}
 
     def image_names(self, entries: Sequence[ShardEntry]) -> list[str]:
         """Returns the names of the images of some of the shards, in stored order."""
@@ -99,16 +100,23 @@ def open_shards(path: str, field: str, cache_dir: str = "") -> Shards:
       CommandError: if the folder is missing or not complete.
       DataError: if its manifest or a shard is damaged, or a class has no training image.
     """
-    folder = require_completed(path, field)
-    require_images(read_manifest(folder), f"--{field}={path}")
-    return open_any_shards(path, field, cache_dir)
+    opened = open_any_shards(path, field, cache_dir)
+    require_images(opened.manifest, f"--{field}={path}")
+    return opened
 
 
 def open_any_shards(path: str, field: str, cache_dir: str = "") -> Shards:
-    """Returns a folder of shards, as `open_shards` does, whether or not they have labels."""
+    """Returns a folder of shards after it was verified, real or synthetic, whether or not they have labels.
+
+    Raises:
+      CommandError: if the folder is missing or not complete.
+      DataError: if its manifest or a shard is damaged, or a record names another generator than the manifest.
+    """
     folder = require_completed(path, field)
     manifest = read_manifest(folder)
     verify_shards(folder, manifest.shards)
+    if manifest.provenance is not None:
+        require_one_generator(folder, manifest.shards, manifest.provenance.generator)
     return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
 
 
@@ -119,11 +127,9 @@ def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:
       CommandError: if the folder is missing, not complete, or holds real images.
       DataError: if its manifest or a shard is damaged, or a record names another generator than the manifest.
     """
-    opened = open_shards(path, field, cache_dir)
-    provenance = opened.manifest.provenance
-    if provenance is None:
+    opened = open_any_shards(path, field, cache_dir)
+    if opened.manifest.provenance is None:
         raise CommandError(f"--{field}={path}: these shards are not synthetic; give what synthesize wrote")
-    require_one_generator(opened.folder, opened.manifest.shards, provenance.generator)
     return opened
 
 

@@ -14,7 +14,7 @@ from tfrecords_tools.foundation.errors import DataError
 MOST_SHOWN = 8
 _MAPS = (
     "Beside each image, the brighter the more, what speaks for the predicted class: Grad-CAM (Selvaraju et al. 2017) "
-    "of the last map of features of the network of its fold, which was not trained on it, and of the image unturned."
+    "of a map of features of the network of its fold, which was not trained on it, and of the image unturned."
 )
 
 

@@ -27,7 +27,7 @@ def predict_networks(
     Arguments:
       folder: of the command.
       runs: with the same classes.
-      sets: what each run predicts, with the classes of the runs.
+      sets: what each run predicts.
     """
     (folder / NETWORKS_FOLDER).mkdir(exist_ok=True)
     progress = Progress("prediction", sum(len(run.run.report.folds) for run in runs), "networks")

@@ -1,7 +1,6 @@
 """New images: what a path holds, and image files as shards, by the functions of make_shards."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -37,12 +36,6 @@ class StoredImages:
 
     shards: Shards
     entries: tuple[ShardEntry, ...]
-
-    def of_classes(self, classes: Sequence[str]) -> "StoredImages":
-        """Returns the same images, to be told apart by other classes than those of their labels."""
-        return replace(
-            self, shards=replace(self.shards, manifest=replace(self.shards.manifest, classes=tuple(classes)))
-        )
 
 
 @dataclass(frozen=True)
@@ -127,11 +120,6 @@ def convert(files: ImageFiles, encoding: Encoding, folder: Path, *, workers: int
         shards=tuple(result.entry for result in results if result.entry.records),
     )
     return Converted(StoredImages(Shards(folder, manifest), manifest.shards), rejected)
-
-
-def of_classes(shards: Shards, classes: Sequence[str]) -> Shards:
-    """Returns shards whose images are to be told apart by other classes than their own."""
-    return replace(shards, manifest=replace(shards.manifest, classes=tuple(classes)))
 
 
 def _some_of(shards: Shards, split: str) -> StoredImages:

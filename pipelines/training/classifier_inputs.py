@@ -1,6 +1,6 @@
 """The inputs of a classifier's training, none of which has seen an image that a fold is validated on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from pipelines.artefacts.classifier_run import (
 from pipelines.artefacts.generator_run import GanRun
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import require_no_leak, require_same_classes, require_unseen
-from pipelines.artefacts.shards import Shards, open_shards, open_synthetic, split_fold
+from pipelines.artefacts.shards import Shards, open_any_shards, open_shards, open_synthetic, split_fold
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.workdir import folder_input, is_completed
 from pipelines.training.discriminators import open_discriminator_run
 from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
 
@@ -53,6 +54,12 @@ class ClassifierInputs:
     ancestors: dict[int, tuple[ShardsUsed, ...]]
     digests: dict[str, Input]
 
+    def seen_unlabelled(self, fold: int) -> tuple[ShardsUsed, ...]:
+        """Returns the real shards that a fold learns from without labels, beside its own."""
+        others = [opened for opened in self.unlabelled[fold] if isinstance(opened, Shards)]
+        real = [opened for opened in others if opened.manifest.provenance is None]
+        return tuple(opened.used(opened.manifest.shards) for opened in real)
+
 
 def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
     """Returns what the settings name.
@@ -80,7 +87,7 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
         unlabelled=unlabelled,
         teacher=teacher,
         gans=gans,
-        ancestors=_with_unlabelled(ancestors_without_leak(config, shards, gans), unlabelled),
+        ancestors=ancestors_without_leak(config, shards, gans),
         digests=_digests(config, shards, synthetic, unlabelled) | _digests_of_gans(gans),
     )
 
@@ -103,25 +110,9 @@ def ancestors_without_leak(
         found = _seen_by_first_weights(config, shards, gans.get(fold))
         if found is not None:
             subject, seen = found
-            require_unseen(seen, shards, split_fold(shards.manifest, config.num_folds, fold)[1], subject)
-            ancestors[fold] = (seen.trained_on, *seen.ancestors)
+            require_unseen(seen, shards, _held_out(config, shards, fold), subject)
+            ancestors[fold] = seen.learned_from
     return ancestors
-
-
-def _with_unlabelled(
-    ancestors: Mapping[int, tuple[ShardsUsed, ...]], unlabelled: Mapping[int, Sequence[str | Shards]]
-) -> dict[int, tuple[ShardsUsed, ...]]:
-    """Returns what each fold has seen beside its own shards: that of its first weights, and images without labels."""
-    others = {
-        fold: tuple(
-            opened.used(opened.manifest.shards)
-            for opened in sets
-            if isinstance(opened, Shards) and opened.manifest.provenance is None
-        )
-        for fold, sets in unlabelled.items()
-    }
-    found = {fold: (*ancestors.get(fold, ()), *own) for fold, own in others.items()}
-    return {fold: seen for fold, seen in found.items() if seen}
 
 
 def _seen_by_first_weights(
@@ -141,17 +132,14 @@ def _seen_by_first_weights(
 
 def _open_gans(config: TrainClassifierConfig) -> dict[int, GanRun]:
     """Returns the run of each fold whose discriminator is the backbone."""
-    paths = {fold: config.gan.replace("{fold}", str(fold)) for fold in config.fold_numbers}
-    return {fold: open_discriminator_run(path, config.image_size) for fold, path in paths.items()}
+    return {fold: open_discriminator_run(_of_fold(config.gan, fold), config.image_size) for fold in config.fold_numbers}
 
 
 def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
     """Returns the synthetic shards of a fold, stored like the real ones, whose generators saw no validation image."""
-    validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-    paths = [path.replace("{fold}", str(fold)) for path in config.synthetic]
-    opened = [open_synthetic(path, "synthetic", config.cache_dir) for path in paths]
+    opened = [open_synthetic(_of_fold(path, fold), "synthetic", config.cache_dir) for path in config.synthetic]
     for synthetic in opened:
-        require_no_leak(synthetic, shards, validation)
+        require_no_leak(synthetic, shards, _held_out(config, shards, fold))
     require_stored_alike(shards, opened, config.match_resolution)
     return opened
 
@@ -159,26 +147,35 @@ def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) ->
 def _open_unlabelled(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[str | Shards]:
     """Returns what is learned from without labels, none of which are validation images or made from them."""
     return [
-        path if path in (HIDDEN, TEST) else _open_other(path.replace("{fold}", str(fold)), config, shards, fold)
+        path if path in (HIDDEN, TEST) else _open_other(_of_fold(path, fold), config, shards, fold)
         for path in config.unlabelled
     ]
 
 
 def _open_other(path: str, config: TrainClassifierConfig, shards: Shards, fold: int) -> Shards:
-    validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-    opened = open_shards(path, "unlabelled", config.cache_dir)
-    if opened.manifest.provenance is not None:
-        if config.labelled_fraction < 1:
-            raise CommandError(
-                f"--unlabelled={path}: its generator learned from labels that --labelled_fraction hides; leave one out"
-            )
-        opened = open_synthetic(path, "unlabelled", config.cache_dir)
-        require_no_leak(opened, shards, validation)
-    else:
+    """Returns shards, real or synthetic, whose labels are not looked at."""
+    opened, held_out = open_any_shards(path, "unlabelled", config.cache_dir), _held_out(config, shards, fold)
+    if opened.manifest.provenance is None:
         seen = SeenShards(trained_on=opened.used(opened.manifest.shards))
-        require_unseen(seen, shards, validation, f"--unlabelled={path}: a classifier that learns from it")
+        require_unseen(seen, shards, held_out, f"--unlabelled={path}: a classifier that learns from it")
+    elif config.labelled_fraction < 1:
+        raise CommandError(
+            f"--unlabelled={path}: its generator learned from labels that --labelled_fraction hides; leave one out"
+        )
+    else:
+        require_no_leak(opened, shards, held_out)
     require_stored_alike(shards, [opened], config.match_resolution, "unlabelled")
     return opened
+
+
+def _held_out(config: TrainClassifierConfig, shards: Shards, fold: int) -> tuple[ShardEntry, ...]:
+    """Returns the shards that a fold is validated on."""
+    return split_fold(shards.manifest, config.num_folds, fold)[1]
+
+
+def _of_fold(path: str, fold: int) -> str:
+    """Returns the path that a setting means for a fold."""
+    return path.replace("{fold}", str(fold))
 
 
 def _require_as_few_labels(
@@ -225,8 +222,8 @@ def _open_teacher(config: TrainClassifierConfig, shards: Shards, classes: ClassT
             raise CommandError(
                 f"--teacher={config.teacher}: has no classifier of fold {fold}; train it, or leave it out"
             )
-        validation = split_fold(shards.manifest, config.num_folds, fold)[1]
-        require_unseen(teacher.seen(fold, shards), shards, validation, f"--teacher={config.teacher}")
+        held_out = _held_out(config, shards, fold)
+        require_unseen(teacher.seen(fold, shards), shards, held_out, f"--teacher={config.teacher}")
     return teacher
 
 

@@ -62,8 +62,9 @@ class FoldImages:
         self._fuses = METADATA[config.metadata].fuse is not None
         self._looks_up = bool(config.diagnoses) or config.labelled_fraction < 1 or self._fuses
 
+    @cached_property
     def labelled(self) -> Images:
-        """Returns the real images whose labels are known."""
+        """The real images whose labels are known."""
         shards = self._shards.read(self._training)
         if not self._looks_up:
             return Images(shards, _normalized(self._shards.class_counts(self._training)))
@@ -89,7 +90,7 @@ class FoldImages:
             entries = self._shards.manifest.split("test")
         if not entries:
             raise CommandError(f"--unlabelled={TEST}: {self._shards.folder} has no test images; leave it out")
-        mix, read = self.labelled().mix, shards.read(entries)
+        mix, read = self.labelled.mix, shards.read(entries)
         if which != HIDDEN and not self._fuses:
             return Images(read, mix)
         rows = self._hidden() if which == HIDDEN else shards.images(entries)
@@ -136,8 +137,7 @@ class FoldImages:
     @cached_property
     def _table(self) -> pd.DataFrame:
         """A row for each real image: what `Shards.images` tells, its class, and whether that is known in training."""
-        every = self._shards.training_images
-        rows = every[every["shard"].isin([entry.file for entry in self._training])]
+        rows = self._shards.images(self._training)
         labels = self._classes.labels(rows.index, rows["target"].to_numpy())
         is_labelled = choose_labelled(labels, rows[PATIENT].to_numpy(), self._config.labelled_fraction, self._fold)
         without = sorted(set(labels) - set(labels[is_labelled]))

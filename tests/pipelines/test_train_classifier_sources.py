@@ -192,7 +192,7 @@ def test_what_was_learned_from_without_labels_was_seen(shards, classifier, tmp_p
     method = {"semi_supervised": "pseudo_label", "unlabelled": (str(other),), "epochs": 1}
     train_classifier.run(config_of(shards, teacher, **method))
     taught = {"teacher": str(teacher), "distillation_weight": 0.5}
-    with pytest.raises(CommandError, match="--teacher=.*hold"):
+    with pytest.raises(CommandError, match="--teacher=.*without their labels.*hold"):
         train_classifier.run(config_of(other, tmp_path / "run", **taught))
 
 

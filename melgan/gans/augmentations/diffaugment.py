@@ -9,6 +9,7 @@ from enum import IntEnum
 import keras
 import tensorflow as tf
 
+from melgan.images import scale_contrast, scale_saturation
 from melgan.training.randomness import Draws
 
 TRANSLATION = 1 / 8
@@ -41,14 +42,12 @@ def random_brightness(images: tf.Tensor, draws: Draws) -> tf.Tensor:
 
 def random_saturation(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Scales the distance of each pixel's channels from their mean by a factor from [0, 2)."""
-    grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    return grey + (images - grey) * (2.0 * draws.uniform(1, 1, 1))
+    return scale_saturation(images, 2.0 * draws.uniform(1, 1, 1))
 
 
 def random_contrast(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Scales the distance of each image's values from their mean by a factor from [0.5, 1.5)."""
-    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
-    return mean + (images - mean) * (draws.uniform(1, 1, 1) + 0.5)
+    return scale_contrast(images, draws.uniform(1, 1, 1) + 0.5)
 
 
 def random_translation(images: tf.Tensor, draws: Draws) -> tf.Tensor:

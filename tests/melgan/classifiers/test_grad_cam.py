@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from melgan.classifiers.config import ClassifierConfig
-from melgan.classifiers.grad_cam import class_activation_maps
+from melgan.classifiers.grad_cam import class_activation_maps, explaining_map
 from melgan.classifiers.network import build_classifier
 from tfrecords_tools.foundation.errors import ConfigError
 
@@ -68,16 +68,33 @@ def test_every_kind_of_backbone_has_maps_that_depend_on_image_and_class(name):
     np.testing.assert_allclose(alone[0], maps[0, 1], atol=1e-3)
 
 
-def test_small_cnn_shows_the_coarsest_of_its_three_scales():
-    """A change of the head's weights for the two finer ones changes nothing."""
+@pytest.mark.parametrize(
+    ("name", "image_size", "side", "channels"),
+    [
+        ("small_cnn", 64, 8, 48),  # the finest of three scales that are pooled
+        ("small_cnn", 224, 7, 160),  # the coarsest
+        ("efficientnet_lite0", 128, 8, 672),
+        ("efficientnet_lite0", 224, 7, 1280),
+    ],
+)
+def test_the_last_map_with_seven_places_a_side_explains(name, image_size, side, channels):
+    model = build_classifier(ClassifierConfig(backbone=name, image_size=image_size, weights="none"), 2)
+    assert explaining_map(model).shape[1:] == (side, side, channels)
+
+
+def test_of_three_scales_the_finest_speaks_with_its_own_weights_and_through_the_others():
+    """At 64 px: weights of all scales count."""
     model = build_classifier(ClassifierConfig(backbone="small_cnn", image_size=64, weights="none"), 2)
     images = np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     before = class_activation_maps(model, images, np.zeros(1, int))
     kernel = model.get_layer("logits").kernel
-    changed = kernel.numpy()
-    changed[: 48 + 96] = 7
-    kernel.assign(changed)
-    np.testing.assert_allclose(class_activation_maps(model, images, np.zeros(1, int)), before, atol=1e-5)
+    for scale in (slice(0, 48), slice(48, 144), slice(144, None)):
+        changed = kernel.numpy()
+        changed[scale] = np.random.default_rng(2).normal(size=changed[scale].shape)
+        kernel.assign(changed)
+        after = class_activation_maps(model, images, np.zeros(1, int))
+        assert np.abs(after - before).max() > 1e-3
+        before = after
 
 
 def test_a_network_without_a_map_is_refused():

@@ -14,13 +14,17 @@ NEVUS, MELANOMA, KERATOSIS, LENTIGO, CAFE, CARCINOMA, UNKNOWN, MISSING = 1, 2, 3
 class Known:
     """Shards of which only the table of training images is there."""
 
-    folder = SHARDS.folder
+    folder, manifest = SHARDS.folder, SHARDS.manifest
 
     def __init__(self, *diagnoses, classes=("benign", "malignant"), targets=None):
         self.classes = classes
         targets = [int(each == MELANOMA) for each in diagnoses] if targets is None else targets
         names = [f"image {number}" for number in range(len(diagnoses))]
-        self.training_images = pd.DataFrame({"diagnosis": diagnoses, "target": targets}, index=names)
+        self.table = pd.DataFrame({"diagnosis": diagnoses, "target": targets}, index=names)
+
+    def images(self, entries):
+        assert entries == self.manifest.split("train")
+        return self.table
 
 
 EVERY = Known(NEVUS, MELANOMA, KERATOSIS, LENTIGO, CAFE, CARCINOMA, UNKNOWN, MISSING)
@@ -38,7 +42,7 @@ EVERY = Known(NEVUS, MELANOMA, KERATOSIS, LENTIGO, CAFE, CARCINOMA, UNKNOWN, MIS
 def test_diagnoses_are_grouped_as_the_winners_did(diagnoses, expected):
     table = class_table(EVERY, diagnoses)
     short = {"benign keratosis": "keratosis", "basal cell carcinoma": "carcinoma"}
-    found = [table.names[number] for number in table.labels(EVERY.training_images.index, np.zeros(8))]
+    found = [table.names[number] for number in table.labels(EVERY.table.index, np.zeros(8))]
     assert " ".join(short.get(name, name) for name in found) == expected
     assert table.names == (("other", "melanoma") if diagnoses == 2 else tuple(sorted(table.names)))
     assert table.default_target() == "melanoma"

@@ -10,6 +10,7 @@ import pytest
 
 from melgan.gans.config import GanConfig
 from melgan.gans.methods import resolve
+from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.contract.workdir import open_workdir
 from tests.pipelines.contract.configs import COMMANDS, FOLDERS
 from tfrecords_tools.foundation.errors import UserError
@@ -48,7 +49,10 @@ class NoReport:
 
 
 def config_of(command: str, folder: Path, **others: Any) -> Any:
+    """The settings as the command records them: with what follows from the method or the backbone."""
     config = COMMANDS[command](**{**SETTINGS[command][0], FOLDERS[command]: str(folder), **others})
+    if isinstance(config, TrainClassifierConfig):
+        return replace(config, weights=config.first_weights)
     return resolve(config) if isinstance(config, GanConfig) else config
 
 

@@ -1,7 +1,5 @@
 """How real, synthetic and unlabelled images of a fold become streams."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,7 +83,7 @@ def test_metadata_that_synthetic_images_lack_tells_no_class():
 
 def test_labels_are_hidden_of_what_is_not_labelled(opened):
     found = fold_images(opened, labelled_fraction=0.25, semi_supervised="mixmatch", unlabelled=("hidden",))
-    labelled, hidden = found.labelled(), found.unlabelled("hidden")
+    labelled, hidden = found.labelled, found.unlabelled("hidden")
     training = split_fold(opened.manifest, 2, 0)[0]
     names = opened.image_names(training)
     assert sorted((*labelled.annotations.names, *hidden.annotations.names)) == sorted(names)
@@ -96,7 +94,7 @@ def test_labels_are_hidden_of_what_is_not_labelled(opened):
 
 
 def test_classes_of_diagnoses_are_counted_among_the_images_of_the_fold(opened):
-    found = fold_images(opened, diagnoses=3).labelled()
+    found = fold_images(opened, diagnoses=3).labelled
     training = opened.images(split_fold(opened.manifest, 2, 0)[0])
     is_melanoma = training["target"].to_numpy() == 1
     names = class_table(opened, 3).names
@@ -113,7 +111,7 @@ def test_synthetic_images_stand_for_the_diagnoses_of_real_ones_of_their_class(op
 def test_metadata_of_synthetic_images_is_that_of_real_ones_of_their_class(opened, drawn):
     config = {"metadata": "film", "metadata_for_synthetic": "draw", "synthetic": ("s",), "synthetic_fraction": 0.2}
     folded = fold_images(opened, **config)
-    real, synthetic = folded.labelled(), folded.synthetic([drawn])
+    real, synthetic = folded.labelled, folded.synthetic([drawn])
     of_real, of_synthetic = (
         [tuple(row) for row in zip(*(each.annotations.metadata[name] for name in INPUTS), strict=True)]
         for each in (real, synthetic)
@@ -166,8 +164,12 @@ def test_a_set_given_twice_is_refused(opened, drawn):
 
 
 def test_patients_images_are_counted_in_their_split(opened):
-    table = opened.training_images
-    assert set(INPUTS) <= set(table)
-    by_hand = table.groupby("patient_id")["target"].transform("size")
-    assert table["patient_images"].tolist() == by_hand.tolist()
-    assert replace(opened).test_images["target"].eq(-1).all()
+    for split in ("train", "test"):
+        table = opened.images(opened.manifest.split(split))
+        assert set(INPUTS) <= set(table)
+        by_hand = table.groupby("patient_id")["target"].transform("size")
+        assert table["patient_images"].tolist() == by_hand.tolist()
+        assert table["target"].eq(-1).all() == (split == "test")
+        assert table.index.tolist() == opened.image_names(opened.manifest.split(split))
+    some = opened.manifest.split("train")[2:0:-1]
+    assert opened.images(some).index.tolist() == opened.image_names(some)
