@@ -29,6 +29,7 @@ def _free_networks() -> Iterator[None]:
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
         gc.collect()
+        gc.freeze()  # what is left stays to the end: later collections need not walk through all of TensorFlow
 
 
 @pytest.fixture(scope="session")

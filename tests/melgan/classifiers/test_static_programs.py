@@ -4,7 +4,6 @@ One network of each builder is lowered with its gradients. The others are built 
 their layers are of the kinds that were lowered, and nothing but the batch is of unknown size.
 """
 
-import gc
 from functools import cache
 
 import keras
@@ -35,13 +34,6 @@ LOWERED = {
 }
 # What of the settings of a layer decides which operations it is made of.
 CHOICES = ("strides", "padding", "activation", "dilation_rate", "groups", "data_format", "axis", "pool_size")
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_behind():
-    yield
-    keras.backend.clear_session()
-    gc.collect()
 
 
 def built_without_weights(name: str) -> keras.Model:
