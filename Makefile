@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS ?= dev
 PINS ?= --constraint constraints.txt
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 # Variables that are no settings.
 OWN = PYTHON VENV BIN READY EXTRAS PINS TEST_PROCESSES ARGS
@@ -37,7 +37,7 @@ demo: $(READY) ## the whole line on the embedded, drawn data set, minutes on a l
 	@$(call command,demo) --workdir=$(call quoted,$(or $(WORKDIR),$(or $(RUNS),runs)/demo)) $(flags)
 
 .PHONY: test
-test: $(READY) ## the whole test suite, lint included, in TEST_PROCESSES=2 processes
+test: $(READY) ## the whole test suite, lint included, in TEST_PROCESSES=3 processes
 	@$(BIN)/python -m pytest tests --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 .PHONY: test-oldest

@@ -121,13 +121,13 @@ def kill_in_a_checkpoint_write(run: subprocess.Popen, folder: Path, series: str,
     pytest.fail("no checkpoint was caught unfinished")
 
 
-def test_ten_kills(undisturbed: Path, shards: Path, launch, tmp_path: Path):
-    """Three in the autoencoder's training, seven in that of the GAN; every third in the middle of a checkpoint."""
+def test_six_kills(undisturbed: Path, shards: Path, launch, tmp_path: Path):
+    """Two in the autoencoder's training, four in that of the GAN; every third in the middle of a checkpoint."""
     rng, folder = np.random.default_rng(7), tmp_path / "gan"
-    for number in range(10):
+    for number in range(6):
         run = start_command("train_gan", tmp_path / "log", shards=shards, workdir=folder, **SETTINGS)
         end = kill_in_a_checkpoint_write if number % 3 == 1 else kill_at_random
-        end(run, folder, "autoencoder" if number < 3 else "gan", rng)
+        end(run, folder, "autoencoder" if number < 2 else "gan", rng)
     assert not (folder / "COMPLETED").exists()
     succeed(launch("train_gan", shards=shards, workdir=folder, **SETTINGS))
     assert_equal(folder, undisturbed)

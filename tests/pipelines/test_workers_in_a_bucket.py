@@ -10,7 +10,7 @@ from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.local_workers import _environments
 from tests.bucket_server import BucketServer
 from tests.conftest import ROOT, command_line
-from tests.pipelines.conftest import CLASSIFIER, GAN
+from tests.pipelines.conftest import CLASSIFIER
 from tests.pipelines.test_make_shards_bucket import FaultWhen
 from tests.pipelines.test_train_gan_resume import kill, wait_while_running
 from tfrecords_tools.foundation.files import as_path, is_file, list_files
@@ -28,16 +28,15 @@ def start_workers(command: str, log: Path, **settings: object) -> list[subproces
         ]
 
 
-@pytest.mark.parametrize(
-    ("command", "own", "checkpoints", "steps"),
-    [
-        ("train_gan", {**GAN, "autoencoder_epochs": 0}, "checkpoints/gan", [4, 8, 12]),
-        ("train_classifier", {**CLASSIFIER, "folds": 0, "epochs": 3}, "fold0/checkpoints", [3, 6, 9]),
-    ],
-)
 def test_workers_killed_in_an_upload_resume_elsewhere(
-    shards: Path, bucket: str, bucket_server: BucketServer, tmp_path: Path, command, own, checkpoints, steps
+    shards: Path, bucket: str, bucket_server: BucketServer, tmp_path: Path
 ):
+    command, own, checkpoints, steps = (
+        "train_classifier",
+        {**CLASSIFIER, "folds": 0, "epochs": 3},
+        "fold0/checkpoints",
+        [3, 6, 9],
+    )
     run, settings = as_path(f"{bucket}/run"), {**own, "shards": shards, "workdir": f"{bucket}/run"}
     second = run / checkpoints / f"ckpt-{steps[1]}.data-00000-of-00001"
     stalled = FaultWhen("stall", "POST", "/upload/", times=1, condition=lambda: is_file(second))

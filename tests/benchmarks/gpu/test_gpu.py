@@ -26,9 +26,8 @@ def run(benchmark, folder, *parts):
 
 @pytest.mark.slow
 def test_it_runs(tmp_path):
-    measurements = run("it_runs", tmp_path, "device", "deterministic:gan", "gradients:gan")
+    measurements = run("it_runs", tmp_path, "device", "gradients:gan")
     assert measurements[0]["gpus"] == 0
-    assert [line["equal"] for line in measurements if "equal" in line] == [True, True]
     differences = [line["generator_gradient"] for line in measurements if "generator_gradient" in line]
     assert differences == [0.0, 0.0]  # the same processor and the same algorithms
 

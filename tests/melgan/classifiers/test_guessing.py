@@ -145,8 +145,8 @@ def test_resumed_training_is_bitwise_the_undisturbed_one(make, tmp_path, one_dev
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("method", METHODS[1:])
-def test_xla_compiles_every_method(make, method):
+def test_xla_compiles_the_method_that_has_the_most_in_it(make):
+    method = "remixmatch"
     views = make(method)._config.semi_supervision.num_guesses
     plain, compiled = (make(method, metadata="concat", xla=xla, balanced_head=True) for xla in ("off", "on"))
     expected, found = (train(trainer, half_labelled(views=views), 0, 1) for trainer in (plain, compiled))

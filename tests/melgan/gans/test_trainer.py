@@ -193,10 +193,10 @@ def with_augmentation(method):
     return method, "none" if ARCHITECTURES[METHODS[method]["architecture"]].takes_boxes else "diffaugment"
 
 
-@pytest.mark.parametrize("image_size", IMAGE_SIZES)
+@pytest.mark.parametrize("image_size", [IMAGE_SIZES[0], IMAGE_SIZES[-1]])
 @pytest.mark.parametrize(("method", "augmentation"), [*map(with_augmentation, METHODS), ("gan", "ada")])
 def test_gradient_functions_are_fit_for_an_accelerator(one_device, method, augmentation, image_size):
-    """Static shapes and no call of a library, at every resolution, in the program that XLA is given."""
+    """Static shapes and no call of a library, in the program that XLA is given; sizes between have no other layers."""
     config = tiny_config(method=method, image_size=image_size, width=0.02, augmentation=augmentation)
     trainer = GanTrainer(config, CLASS_COUNTS, one_device)
     program = program_for_accelerator(trainer, image_size)

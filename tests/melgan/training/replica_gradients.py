@@ -49,6 +49,8 @@ OWN_SETTINGS = {
     "sagan": {"disc_steps": 2},
     "r3gan": {"width": 0.02, "learning_rate": 1e-6},
 }
+# Workers exchange what the replicas of one process do; these have a penalty, moving moments and a strength to exchange.
+METHODS_OF = {"mirrored": tuple(METHODS), "multi_worker": ("gan", "bagan_gp", "r3gan")}
 NETWORKS = ("discriminator", "generator")
 LOSSES = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
 
@@ -134,7 +136,8 @@ def main(strategy_name, num_devices, folder, write_facts):
 
 def write_facts(strategy, folder):
     name = "chief" if is_chief(strategy) else "other"
-    for method in METHODS:
+    is_cluster = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    for method in METHODS_OF["multi_worker" if is_cluster else "mirrored"]:
         np.savez(folder / f"{name}_{method}.npz", **two_steps(make_trainer(strategy, method), strategy))
     trainer = make_trainer(strategy)
     checkpoints = Checkpoints(folder / "checkpoints", trainer, strategy)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.gans.methods import METHODS
 from melgan.training.checkpoints import Checkpoints
 from melgan.training.distribution import STRATEGIES, is_chief, make_strategy, per_replica_batch_size
 from tests.melgan.gans.tiny_gan import flat
@@ -47,10 +46,17 @@ def multi_worker(tmp_path_factory):
     return run_processes(tmp_path_factory.mktemp("multi"), "multi_worker", num_devices=1, environments=environments)
 
 
-@pytest.fixture(params=["mirrored", "multi_worker"])
+@pytest.fixture(params=replica_gradients.METHODS_OF)
 def folder(request):
     """What the processes of two replicas wrote."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=[(name, method) for name, methods in replica_gradients.METHODS_OF.items() for method in methods])
+def found(request):
+    """A method, and the folder of what the processes of two replicas found of it."""
+    name, method = request.param
+    return request.getfixturevalue(name), method
 
 
 def environments_of(ports):
@@ -91,16 +97,16 @@ def test_two_replicas_took_part(folder):
 
 @pytest.mark.parametrize("step", [0, 1])
 @pytest.mark.parametrize("network", replica_gradients.NETWORKS)
-@pytest.mark.parametrize("method", METHODS)
-def test_gradients_of_two_replicas_sum_to_those_of_one(folder, single, method, network, step):
+def test_gradients_of_two_replicas_sum_to_those_of_one(found, single, network, step):
+    folder, method = found
     one = single(method)[f"{network} {step}"]
     largest = np.abs(one).max()
     assert largest > 1e-4
     np.testing.assert_allclose(both(folder, method)[f"{network} {step}"], one, rtol=0, atol=1e-5 * largest)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_losses_of_two_replicas_are_those_of_one(folder, single, method):
+def test_losses_of_two_replicas_are_those_of_one(found, single):
+    folder, method = found
     double = both(folder, method)
     for name in (*replica_gradients.LOSSES, "strength"):
         for step in range(2):
@@ -109,9 +115,9 @@ def test_losses_of_two_replicas_are_those_of_one(folder, single, method):
             np.testing.assert_allclose(double[f"{name} {step}"], one, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_moving_moments_and_directions_are_equal_on_two_replicas(folder, single, method):
+def test_moving_moments_and_directions_are_equal_on_two_replicas(found, single):
     """Bit for bit among the replicas, and those of one device but for rounding."""
+    folder, method = found
     (one,) = single(method)["statistics"]
     replicas = both(folder, method)["statistics"]
     assert len(replicas) == (2 if folder.name.startswith("mirrored") else 1)  # the other process: see below
@@ -133,7 +139,7 @@ def test_what_two_replicas_cannot_do_is_refused(folder):
 
 
 def test_workers_agree_and_only_one_is_chief(multi_worker):
-    for method in METHODS:
+    for method in replica_gradients.METHODS_OF["multi_worker"]:
         other = both(multi_worker, method, "other")
         for name, value in both(multi_worker, method).items():
             np.testing.assert_array_equal(value, other[name])
