@@ -114,6 +114,10 @@ report: ALIASES = RUN_FOLDERS=runs
 report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE=]
 	@$(call command,report) $(flags)
 
+.PHONY: study
+study: $(READY) ## do synthetic images of the rare class help, whose, how many? SHARDS= WORKDIR= [METHODS=a,b RATIOS=0.5,1,2 SEEDS=3 PLAN=true ...]
+	@$(call command,study) $(flags)
+
 .PHONY: clean
 clean: ## remove the virtual environment and caches; never any run
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info

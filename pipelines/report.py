@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from absl import logging
 
-from pipelines.artefacts import classifier_run, evaluation, generator_run, predicted
+from pipelines.artefacts import classifier_run, evaluation, generator_run, predicted, study
 from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport, compare
 from pipelines.artefacts.evaluation import EvaluationReport
@@ -39,6 +39,7 @@ from pipelines.pages.predictions_section import predictions_section
 from pipelines.pages.provenance_section import provenance_section
 from pipelines.pages.result_section import comparison_section, result_section
 from pipelines.pages.shards_section import shards_section
+from pipelines.pages.study_section import study_section
 from pipelines.pages.submission_section import submission_section
 from pipelines.pages.synthetic_section import synthetic_section
 from tfrecords_tools.foundation.files import AnyPath, write_atomically
@@ -55,6 +56,7 @@ SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
     evaluation.COMMAND: lambda folder: evaluation_section(folder, read_report(folder, EvaluationReport)),
     classifier_run.COMMAND: lambda folder: classifier_section(read_classifier_run(folder)),
     "make_submission": lambda folder: submission_section(folder, read_report(folder, SubmissionReport)),
+    study.COMMAND: study_section,
     predicted.COMMAND: lambda folder: predictions_section(folder, read_report(folder, PredictReport)),
 }
 

@@ -94,6 +94,51 @@ def bars(panels: Bars, classes: Sequence[str]) -> str:
     return _data_uri(figure)
 
 
+def forest(groups: Mapping[str, Mapping[str, tuple[float, float, float]]], x_label: str, margin: float) -> str:
+    """Returns a forest plot: group -> name -> (value, low, high), a row each; with lines at 0 and at the margins."""
+    count = sum(map(len, groups.values()))
+    figure, (axes,) = _figure(1, height=0.9 + 0.24 * count)
+    names: list[str] = []
+    for colour, (group, rows) in zip(_cycle(len(groups)), groups.items(), strict=True):
+        values, lows, highs = np.array(list(rows.values())).T
+        positions = len(names) + np.arange(len(rows))
+        reach = np.maximum([values - lows, highs - values], 0)
+        axes.errorbar(values, positions, xerr=reach, fmt="o", color=colour, markersize=4, linewidth=1.3, label=group)
+        names += map(literal, rows)
+    axes.axvline(0, color="#444444", linewidth=0.9)
+    axes.axvspan(-margin, margin, color="#777777", alpha=0.12, linewidth=0)
+    axes.set_yticks(range(count), names, fontsize=8)
+    axes.set(xlabel=x_label, ylim=(count - 0.5, -0.5))
+    axes.grid(visible=False, axis="y")
+    _add_legend(figure, [axes])
+    return _data_uri(figure)
+
+
+def ratio_curves(
+    lines: Mapping[str, Mapping[float, tuple[float, float, float]]],
+    levels: Mapping[str, float],
+    x_label: str,
+    y_label: str,
+) -> str:
+    """Returns values with intervals over ratios: line -> ratio -> (value, low, high); with named dashed levels."""
+    figure, (axes,) = _figure(1, height=3.4)
+    for number, (colour, (name, points)) in enumerate(zip(_cycle(len(lines)), lines.items(), strict=True)):
+        values, lows, highs = np.array(list(points.values())).T
+        ratios = np.array(list(points)) * 1.03 ** (number - (len(lines) - 1) / 2)  # side by side
+        reach = np.maximum([values - lows, highs - values], 0)
+        axes.errorbar(ratios, values, reach, color=colour, marker="o", markersize=4, linewidth=1.2, label=literal(name))
+    for name, level in levels.items():
+        axes.axhline(level, color="#3a8f5c", linewidth=1.0, linestyle="--", label=literal(name))
+    axes.axhline(0, color="#444444", linewidth=0.9)
+    ratios = sorted({ratio for points in lines.values() for ratio in points})
+    axes.set_xscale("log")
+    axes.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    _add_legend(figure, [axes], columns=2)
+    return _data_uri(figure)
+
+
 def embedding(table: pd.DataFrame, classes: Sequence[str]) -> str:
     """Returns two planes of points with equal axes, real and synthetic: rows of `images`, `class`, `x` and `y`."""
     figure, axes = _figure(2, height=3.8)

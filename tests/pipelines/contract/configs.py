@@ -36,4 +36,5 @@ FOLDERS = {
     "make_submission": "output",
     "predict": "output",
     "report": "output",
+    "study": "workdir",
 }

@@ -28,6 +28,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "make_submission": ({"runs": (INPUT,)}, "label", "malignant"),
     "predict": ({"runs": (INPUT,), "input": INPUT}, "prior", "real"),
     "report": ({"runs": (INPUT,)}, "title", "another one"),
+    "study": ({"shards": INPUT}, "margin", 0.02),
 }
 pytestmark = pytest.mark.parametrize("command", SETTINGS)
 

@@ -122,6 +122,7 @@ def test_every_setting_that_changes_no_result_is_known():
         "make_submission": {"output", "cache_dir"},
         "predict": {"output", "cache_dir", "max_rejected", "workers"},
         "report": {"output"},
+        "study": {"workdir", "jobs_dir", "cache_dir", "jobs", "plan"},
     }
 
 

@@ -1,0 +1,154 @@
+"""The settings and the report of a study."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from melgan.gans.methods import METHODS
+from melgan.metrics.extractors import EXTRACTORS
+from melgan.studies.differences import Difference
+from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings
+from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.settings import require, setting
+
+COMMAND = "study"
+ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE = "arms.csv", "differences.csv", "variance.csv"
+POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.csv", "generators.csv", "scores.csv"
+AUC, SENSITIVITY = "auc", "sensitivity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig(CacheSettings, ExtractorSettings):
+    """Settings of study."""
+
+    shards: str = setting(help="real shards", is_path=True)
+    workdir: str = setting(help="folder of the page and the tables", changes_result=False)
+    jobs_dir: str = setting(
+        "",
+        "folder of the generators, which several studies may share (default: jobs/ in --workdir)",
+        changes_result=False,
+    )
+    methods: tuple[str, ...] = setting(("bagan_gp",), f"generators to try, of {', '.join(METHODS)}")
+    ratios: tuple[str, ...] = setting(("0.5", "1", "2"), "synthetic images to real ones of the class")
+    label: str = setting("", "class that synthetic images are made of (default: the rarest)")
+    num_folds: int = setting(5, "folds of whole shards; each has generators and classifiers of its own")
+    seeds: int = setting(3, "classifiers of each arm and fold")
+    generator_seeds: int = setting(1, "generators of each method and fold")
+    gan_settings: tuple[str, ...] = setting((), "of train_gan, such as total_steps=2000,width=0.25")
+    features: str = setting("lite0", "features that the linear classifiers learn from", choices=tuple(EXTRACTORS))
+    passes: int = setting(20, "passes over the real images; every arm sees as many images as these are")
+    weight_decay: float = setting(0.3, "of the linear classifiers, whose features have deviation 1")
+    specificity: float = setting(0.90, "at which the sensitivity is compared")
+    margin: float = setting(0.01, "differences in AUC within it are not relevant")
+    resamples: int = setting(2000, "of patients and runs, for the intervals")
+    seed: int = setting(0, "seed of the resamples, and the first seed of generators and classifiers")
+    jobs: int = setting(1, "generators that are trained at a time", changes_result=False)
+    plan: bool = setting(False, "print what would be done and what could be seen, and end", changes_result=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.methods:
+            look_up(METHODS, name, "methods")
+        require(len(set(self.methods)) == len(self.methods), "methods", ",".join(self.methods), "different methods")
+        require(
+            len(set(self.ratio_values)) == len(self.ratios) > 0, "ratios", ",".join(self.ratios), "different numbers"
+        )
+        require(min(self.ratio_values) > 0, "ratios", ",".join(self.ratios), "greater than 0")
+        require(self.num_folds >= 2, "num_folds", self.num_folds, "at least 2")
+        for name in ("seeds", "generator_seeds", "passes", "jobs"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.weight_decay > 0, "weight_decay", self.weight_decay, "greater than 0")
+        require(0 < self.specificity < 1, "specificity", self.specificity, "between 0 and 1")
+        require(self.margin > 0, "margin", self.margin, "greater than 0")
+        require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+        for each in self.gan_settings:
+            require(each.partition("=")[0].isidentifier() and "=" in each, "gan_settings", each, "name=value")
+
+    @property
+    def ratio_values(self) -> tuple[float, ...]:
+        """The ratios as numbers, ascending."""
+        try:
+            return tuple(sorted(map(float, self.ratios)))
+        except ValueError as error:
+            raise ConfigError(f"ratios is {','.join(self.ratios)}; it must be numbers such as 0.5,1,2") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """The metrics of an arm, mean of its runs.
+
+    `added` is how many images it adds in a fold, and `prior` the fraction of the class in training, both mean of folds.
+    """
+
+    name: str
+    kind: str
+    ratio: float
+    is_synthetic: bool
+    added: float
+    prior: float
+    runs: int
+    auc: float
+    sensitivity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The difference of an arm from its baseline in a metric."""
+
+    arm: str
+    baseline: str
+    metric: str
+    is_synthetic: bool
+    verdict: str
+    difference: Difference
+    p_delong: float
+    p_corrected_t: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestRatio:
+    """The ratio of a method that either half of the patients chose, and what it is worth by the other half."""
+
+    method: str
+    chosen: tuple[float, ...]
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """A generator of a fold: images drawn, rejected as copies, and its metrics of the class and the worst of them.
+
+    `served` is the smallest of recall, coverage, accuracy score and reverse, each relative to that of real images.
+    """
+
+    method: str
+    seed: int
+    fold: int
+    images: int
+    rejected: int
+    served: float
+    served_by: str
+    kid: float
+    recall: float
+    coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReport:
+    """The report of a study."""
+
+    label: str
+    images: int
+    positives: int
+    patients: int
+    has_patients: bool
+    arms: tuple[ArmResult, ...]
+    comparisons: tuple[Comparison, ...]
+    best_ratios: tuple[BestRatio, ...]
+    generators: tuple[Generator, ...]
+    detectable: float
+
+    def of_metric(self, metric: str) -> Sequence[Comparison]:
+        """Returns the comparisons in a metric."""
+        return [each for each in self.comparisons if each.metric == metric]

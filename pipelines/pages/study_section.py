@@ -1,0 +1,263 @@
+"""The page of a study: its verdict first, then what it rests on."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from melgan.metrics.intervals import Interval
+from melgan.studies.arms import AUGMENTED, DUPLICATES, HALF, MORE_REAL, NONE, OVERSAMPLED, REPEATED, SHUFFLED
+from melgan.studies.differences import EQUIVALENT, HARMS, HELPS, UNDECIDED
+from pipelines.artefacts.study import AUC, SENSITIVITY, Comparison, StudyConfig, StudyReport
+from pipelines.contract.workdir import read_config, read_report
+from pipelines.pages.charts import forest, ratio_curves
+from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, sentences
+from tfrecords_tools.foundation.files import AnyPath
+
+_EXPLAINED = {
+    NONE: "the baseline: real images as they come",
+    REPEATED: "the baseline again, with other seeds: shows what luck alone changes",
+    HALF: "half of the images of the class are hidden: the baseline of the next arm",
+    MORE_REAL: "the hidden half is given back: the yardstick, what as many real images are worth",
+    SHUFFLED: "labels that say nothing: must harm",
+    OVERSAMPLED: "real images of the class are repeated, all equally often",
+    DUPLICATES: "copies of real images of the class, drawn at random",
+    AUGMENTED: "real images of the class, turned and mirrored",
+}
+
+
+def study_sections(config: StudyConfig, report: StudyReport) -> list[Section]:
+    """Returns the sections of the page; the text of the first is the verdict."""
+    sections = [_result(config, report), _differences(config, report), _ratios(report), _arms(report)]
+    sections += [_generators(report), _variance(report), _limits(config, report)]
+    return [section for section in sections if section.items or section.text]
+
+
+def study_section(folder: AnyPath) -> Section:
+    """Returns the verdict of a study, as a section of a page on several runs."""
+    config, report = read_config(folder, StudyConfig), read_report(folder, StudyReport)
+    return replace(_result(config, report), title=f"Study: {folder.name}")
+
+
+def _result(config: StudyConfig, report: StudyReport) -> Section:
+    areas = [each for each in report.of_metric(AUC) if each.is_synthetic]
+    sensitivities = {each.arm: each for each in report.of_metric(SENSITIVITY)}
+    header = (
+        "arm",
+        "verdict",
+        "AUC difference (95 % for all together)",
+        f"sensitivity at {config.specificity:.0%} specificity",
+        "images added a fold",
+    )
+    added = {arm.name: arm.added for arm in report.arms}
+    rows = tuple(
+        (
+            each.arm,
+            each.verdict,
+            interval_text(simultaneous(each), signed=True),
+            interval_text(simultaneous(sensitivities[each.arm]), signed=True),
+            f"{added[each.arm]:.0f}",
+        )
+        for each in areas
+    )
+    return Section(
+        "Result", sentences(_sentence(report, areas), _best(report), _controls(report)), (Table(header, rows),)
+    )
+
+
+def simultaneous(each: Comparison) -> Interval:
+    """Returns a difference with the interval that holds for all of its family together."""
+    return Interval(each.difference.value, each.difference.low_simultaneous, each.difference.high_simultaneous)
+
+
+def _sentence(report: StudyReport, areas: Sequence[Comparison]) -> str:
+    found = {verdict: [each.arm for each in areas if each.verdict == verdict] for verdict in (HELPS, HARMS, EQUIVALENT)}
+    parts = []
+    if found[HELPS]:
+        parts.append(f"Synthetic images of {report.label} help: {', '.join(found[HELPS])}.")
+    if found[HARMS]:
+        parts.append(
+            f"They harm: {', '.join(found[HARMS])}."
+            if parts
+            else f"Synthetic images of {report.label} harm: {', '.join(found[HARMS])}."
+        )
+    if found[EQUIVALENT]:
+        parts.append(f"They make no relevant difference: {', '.join(found[EQUIVALENT])}.")
+    if not parts:
+        parts.append(f"Whether synthetic images of {report.label} help is undecided.")
+    elif any(each.verdict == UNDECIDED for each in areas):
+        parts.append("The others are undecided.")
+    return sentences(*parts, f"This design sees differences in AUC of {report.detectable:.3f} or more.")
+
+
+def _best(report: StudyReport) -> str:
+    return sentences(
+        *(
+            f"The ratio of {each.method} that one half of the patients chooses ({_chosen(each.chosen)}) is worth "
+            f"{interval_text(Interval(each.value, each.low, each.high), signed=True)} by the other half."
+            for each in report.best_ratios
+        )
+    )
+
+
+def _chosen(ratios: Sequence[float]) -> str:
+    return " and ".join(f"{ratio:g}" for ratio in dict.fromkeys(ratios))
+
+
+def _controls(report: StudyReport) -> str:
+    verdicts = {each.arm: each.verdict for each in report.of_metric(AUC)}
+    warnings = []
+    if verdicts[SHUFFLED] != HARMS:
+        warnings.append("shuffled labels were not found to harm")
+    if verdicts[MORE_REAL] != HELPS:
+        warnings.append("twice the real images were not found to help, so no lesser gain could be found either")
+    if verdicts[REPEATED] in (HELPS, HARMS):
+        warnings.append("other seeds alone were found to make a difference, so the intervals are too narrow")
+    return f"Take care: {'; '.join(warnings)}." if warnings else "All controls came out as they must."
+
+
+def _differences(config: StudyConfig, report: StudyReport) -> Section:
+    areas = report.of_metric(AUC)
+    groups = {
+        "synthetic images": {each.arm: _triple(each) for each in areas if each.is_synthetic},
+        "controls": {each.arm: _triple(each) for each in areas if not each.is_synthetic and each.arm != SHUFFLED},
+    }
+    picture = Picture(
+        forest({name: rows for name, rows in groups.items() if rows}, "difference in AUC", config.margin),
+        "Differences in AUC from the baseline, with 95 % intervals that hold for each group together; grey: within "
+        f"the margin of {config.margin:g}. Shuffled labels are left out.",
+    )
+    header = (
+        "arm",
+        "compared with",
+        "metric",
+        "difference (95 % alone)",
+        "standard error",
+        "p alone",
+        "p, max-T",
+        "p, Holm",
+    )
+    header += ("p, DeLong", "p, folds", "probability of being better")
+    rows = tuple(
+        (
+            each.arm,
+            each.baseline,
+            each.metric,
+            interval_text(Interval(each.difference.value, each.difference.low, each.difference.high), signed=True),
+            number_text(each.difference.standard_error),
+            *map(_p_text, (each.difference.p_value, each.difference.p_max_t, each.difference.p_holm)),
+            *map(_p_text, (each.p_delong, each.p_corrected_t)),
+            interval_text(
+                Interval(each.difference.superiority, each.difference.superiority_low, each.difference.superiority_high)
+            ),
+        )
+        for each in report.comparisons
+    )
+    text = (
+        "Patients are resampled whole, the same for all arms, and with them the seeds of generators and classifiers. "
+        "DeLong knows the images alone; the t-test of the folds is that of Nadeau and Bengio."
+    )
+    return Section("Differences", text, (picture, Table(header, rows)))
+
+
+def _triple(each: Comparison) -> tuple[float, float, float]:
+    interval = simultaneous(each)
+    return interval.value, interval.low, interval.high
+
+
+def _p_text(value: float) -> str:
+    return "< 0.001" if value < 0.001 else number_text(value)
+
+
+def _ratios(report: StudyReport) -> Section:
+    arms = {arm.name: arm for arm in report.arms}
+    lines: dict[str, dict[float, tuple[float, float, float]]] = {}
+    for each in report.of_metric(AUC):
+        arm = arms[each.arm]
+        if arm.ratio:
+            lines.setdefault(arm.kind, {})[arm.ratio] = (
+                each.difference.value,
+                each.difference.low,
+                each.difference.high,
+            )
+    yardstick = next(each for each in report.of_metric(AUC) if each.arm == MORE_REAL)
+    levels = {"as many real images": yardstick.difference.value}
+    caption = (
+        "Differences in AUC over the ratio of added images to real ones of the class, with 95 % intervals. Dashed: "
+        "what the second half of the real images is worth to a classifier that has the first."
+    )
+    chart = ratio_curves(lines, levels, "added images to real ones of the class", "difference in AUC")
+    return Section("Ratios", "", (Picture(chart, caption),))
+
+
+def _arms(report: StudyReport) -> Section:
+    header = ("arm", "AUC", "sensitivity", "images added a fold", "fraction of the class", "runs", "")
+    rows = tuple(
+        (
+            arm.name,
+            number_text(arm.auc),
+            number_text(arm.sensitivity),
+            f"{arm.added:.0f}",
+            f"{arm.prior:.3f}",
+            str(arm.runs),
+            _EXPLAINED.get(arm.kind, ""),
+        )
+        for arm in report.arms
+    )
+    text = "Metrics are the mean of folds and runs. Every classifier sees as many images, some of them again and again."
+    return Section("Arms", text, (Table(header, rows),))
+
+
+def _generators(report: StudyReport) -> Section:
+    header = ("generator", "seed", "fold", "images", "copies rejected", "served", "by", "KID", "recall", "coverage")
+    rows = tuple(
+        (
+            each.method,
+            str(each.seed),
+            str(each.fold),
+            str(each.images),
+            str(each.rejected),
+            number_text(each.served),
+            each.served_by or "-",
+            *map(number_text, (each.kid, each.recall, each.coverage)),
+        )
+        for each in report.generators
+    )
+    text = (
+        f"Of the class {report.label}, by real images that the generator has not seen. Served: the worst of recall, "
+        "coverage, accuracy score and reverse, each relative to that of real images; 1 is as good as those."
+    )
+    return Section("Generators", text, (Table(header, rows),))
+
+
+def _variance(report: StudyReport) -> Section:
+    header = ("arm", "patients", "generator seed", "classifier seed")
+    rows = tuple(
+        (
+            each.arm,
+            number_text(math.sqrt(spread.patients)),
+            number_text(spread.generators.deviation_of_one) if spread.generators.number > 1 else "-",
+            number_text(spread.classifiers.deviation_of_one) if spread.classifiers.number > 1 else "-",
+        )
+        for each in report.of_metric(AUC)
+        for spread in (each.difference.spread,)
+    )
+    text = "Standard deviation of the difference in AUC by each source; by seeds, that of a single run."
+    return Section("Where the uncertainty comes from", text, (Table(header, rows),))
+
+
+def _limits(config: StudyConfig, report: StudyReport) -> Section:
+    limits = [
+        f"Classifiers are linear, on features of {config.features}: a network that is trained whole may use synthetic "
+        "images otherwise.",
+    ]
+    if not report.has_patients:
+        limits.append(
+            "The shards tell no patients, so each image counts as one: intervals are too narrow if some share one."
+        )
+    if config.generator_seeds < 2:
+        limits.append("One generator a method and fold: by how much another would differ cannot be said.")
+    if config.seeds < 2:
+        limits.append("One classifier an arm and fold: by how much another would differ cannot be said.")
+    if len(config.ratios) < 2:
+        limits.append("One ratio: which is best was not asked.")
+    return Section("What this study cannot say", sentences(*limits), ())

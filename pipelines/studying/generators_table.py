@@ -1,0 +1,51 @@
+"""What the generators of a study are worth, from their evaluations."""
+
+import math
+from collections.abc import Sequence
+
+from pipelines.artefacts.evaluation import EvaluationReport, value_of
+from pipelines.artefacts.study import Generator
+from pipelines.artefacts.synthetic_report import SyntheticReport
+from pipelines.contract.workdir import read_report, require_completed
+from pipelines.studying.generator_jobs import GeneratorJob
+
+_SERVES = ("recall", "coverage", "accuracy_score", "accuracy_reverse")
+
+
+def read_generators(jobs: Sequence[GeneratorJob]) -> tuple[Generator, ...]:
+    """Returns what the evaluations of complete generators say of the class that they were asked for.
+
+    Raises:
+      CommandError: if one is not complete.
+      DataError: if one is damaged.
+    """
+    return tuple(map(_read, jobs))
+
+
+def _read(job: GeneratorJob) -> Generator:
+    evaluation = read_report(require_completed(str(job.evaluation), "jobs_dir"), EvaluationReport)
+    drawn = read_report(require_completed(str(job.synthetic), "jobs_dir"), SyntheticReport)
+    relative = {name: _relative(evaluation, name, job.label) for name in _SERVES}
+    known = {name: value for name, value in relative.items() if not math.isnan(value)}
+    worst = min(known, key=known.get, default="")
+    return Generator(
+        method=job.method,
+        seed=job.seed,
+        fold=job.fold,
+        images=sum(drawn.class_counts),
+        rejected=sum(drawn.rejected_copies),
+        served=known.get(worst, math.nan),
+        served_by=worst,
+        **{name: _of_synthetic(evaluation, name, job.label) for name in ("kid", "recall", "coverage")},
+    )
+
+
+def _relative(evaluation: EvaluationReport, name: str, label: str) -> float:
+    """Returns a metric of synthetic images relative to that of real ones, 1 at most; NaN where either is not known."""
+    synthetic, real = _of_synthetic(evaluation, name, label), value_of(evaluation.real, name, label)
+    return min(synthetic / real, 1.0) if real else math.nan
+
+
+def _of_synthetic(evaluation: EvaluationReport, name: str, label: str) -> float:
+    value = value_of(evaluation.synthetic, name, label)
+    return math.nan if value is None else value

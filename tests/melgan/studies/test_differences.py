@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from melgan.studies.areas import areas, mean_of_folds
+from melgan.studies.differences import (
+    EQUIVALENT,
+    HARMS,
+    HELPS,
+    UNDECIDED,
+    RunDraws,
+    compare_family,
+    corrected_t_test,
+    holm,
+)
+from melgan.studies.power import detectable_difference, power_of
+from melgan.studies.resampling import patient_weights, run_weights
+
+RESAMPLES = 300
+
+
+class MadeUp:
+    """Patients with one to three images each, whom classifiers score alike but for their luck."""
+
+    def __init__(self, rng, *, patients=300, seeds=3, run_noise=0.15, image_noise=0.6):
+        self.rng, self.seeds, self.run_noise, self.image_noise = rng, seeds, run_noise, image_noise
+        groups = np.repeat(np.arange(patients), rng.integers(1, 4, patients))
+        self.positive = (rng.random(patients) < 0.2)[groups]
+        self.folds = groups % 3
+        self.truth = self.positive + rng.normal(0, 0.7, patients)[groups] + rng.normal(0, 0.7, len(groups))
+        self.weights = patient_weights(groups, self.positive, RESAMPLES, int(rng.integers(2**31)))
+
+    def arm(self, shift=0.0):
+        """Areas of every run and resample; `shift` is added to the scores of the class."""
+        return np.array([[self._run(shift) for _ in range(self.seeds)]])
+
+    def _run(self, shift):
+        luck = self.rng.normal(0, self.run_noise, 3)[self.folds] * self.positive
+        scores = self.truth + luck + shift * self.positive + self.rng.normal(0, self.image_noise, len(self.truth))
+        return mean_of_folds(areas, self.positive, scores, self.folds, self.weights)
+
+    def compare(self, *shifts):
+        baseline, arms = self.arm(), [self.arm(shift) for shift in shifts]
+        draws = RunDraws(run_weights(1, RESAMPLES, 1), run_weights(self.seeds, RESAMPLES, 2))
+        return compare_family(arms, [baseline] * len(arms), [draws] * len(arms))
+
+
+def test_an_arm_that_is_its_baseline_makes_no_relevant_difference():
+    study = MadeUp(np.random.default_rng(0))
+    arm, draws = study.arm(), RunDraws(run_weights(1, RESAMPLES, 1), run_weights(3, RESAMPLES, 2))
+    (found,) = compare_family([arm], [arm], [draws])
+    assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+    assert found.verdict(0.01) == EQUIVALENT
+    assert found.superiority == 0.5
+
+
+def test_a_large_gain_helps_and_a_large_loss_harms_and_a_wide_margin_forgives():
+    helps, harms, nothing = MadeUp(np.random.default_rng(1)).compare(1.0, -1.0, 0.0)
+    assert [found.verdict(0.01) for found in (helps, harms, nothing)] == [HELPS, HARMS, UNDECIDED]
+    assert nothing.verdict(0.2) == EQUIVALENT
+    assert (helps.superiority, harms.superiority) == (1, 0)
+    assert helps.p_max_t < 0.01
+
+
+def test_intervals_for_all_are_wider_than_for_one_and_hold_that_of_equivalence():
+    for found in MadeUp(np.random.default_rng(2)).compare(0.0, 0.1, 0.2, 0.3):
+        assert found.low_simultaneous < found.low < found.low_equivalence < found.value
+        assert found.value < found.high_equivalence < found.high < found.high_simultaneous
+        assert found.p_value <= found.p_max_t
+
+
+@pytest.mark.slow
+def test_intervals_of_equal_arms_hold_0_as_often_as_they_say():
+    """Of 400 studies in which no arm differs; 95 % less and more than two standard errors, 1.1 %, of the count."""
+    studies = [MadeUp(np.random.default_rng(seed)).compare(0, 0, 0, 0) for seed in range(400)]
+    one = np.mean([found[0].low <= 0 <= found[0].high for found in studies])
+    together = np.mean(
+        [all(each.low_simultaneous <= 0 <= each.high_simultaneous for each in found) for found in studies]
+    )
+    assert 0.93 <= one <= 0.975
+    assert 0.93 <= together <= 0.975
+
+
+@pytest.mark.slow
+def test_a_planted_difference_is_found_as_often_as_computed():
+    """The shift is that of the whole population: its difference is measured by 60 large studies without luck."""
+    shift = 0.25
+    quiet = {"patients": 3000, "seeds": 1, "run_noise": 0.0}
+    planted = np.mean([MadeUp(np.random.default_rng(seed), **quiet).compare(shift)[0].value for seed in range(60)])
+    assert 0.02 < planted < 0.06
+    studies = [MadeUp(np.random.default_rng(1000 + seed), seeds=5).compare(shift)[0] for seed in range(200)]
+    found = np.mean([each.low > 0 for each in studies])
+    computed = np.mean([power_of(planted, each.standard_error) for each in studies])
+    assert abs(found - computed) < 0.1
+
+
+def test_few_runs_widen_an_interval():
+    (few,), (many,) = (MadeUp(np.random.default_rng(4), seeds=seeds, run_noise=0.5).compare(0.0) for seeds in (2, 12))
+    assert few.spread.degrees_of_freedom < many.spread.degrees_of_freedom
+    assert few.high - few.low > many.high - many.low
+
+
+def test_runs_of_one_generator_tell_nothing_of_another():
+    (found,) = MadeUp(np.random.default_rng(5)).compare(0.0)
+    assert found.spread.generators.number == 1
+    assert found.spread.generators.variance == 0
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.5, 0.9]), [1.0, 1.0])
+
+
+def test_corrected_t_test_by_hand():
+    """Mean 0.02, variance 0.0001 of five folds: t = 0.02 / sqrt((1/5 + 1/4) 0.0001) = 2.98, 4 degrees of freedom."""
+    values = 0.02 + 0.01 * np.array([-1, 1, -1, 1, 0])
+    assert corrected_t_test(values, 0.2) == pytest.approx(0.0406, abs=2e-4)
+    assert np.isnan(corrected_t_test([0.1], 0.5))
+
+
+def test_power_at_the_detectable_difference_is_80_percent():
+    assert power_of(detectable_difference(0.02), 0.02) == pytest.approx(0.80, abs=1e-4)
+    assert detectable_difference(0.01) == pytest.approx(0.0280, abs=1e-4)
