@@ -23,32 +23,19 @@ from absl import logging
 from melgan.metrics import METRICS
 from melgan.metrics.comparison import Comparison
 from melgan.metrics.evaluation import Row, evaluate
-from melgan.metrics.extractors import EXTRACTORS
 from melgan.metrics.memorisation import FEATURES, PIXELS
 from melgan.metrics.samples import Samples
 from melgan.sampling import Requests
-from pipelines.artefacts.evaluation import COMMAND, EvaluationReport
+from pipelines.artefacts.evaluation import COMMAND, LEAST_PER_CLASS, EvaluateGanConfig, EvaluationReport
 from pipelines.artefacts.evaluation_curves import Curves, read_curves
-from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor, require_known_features
-from pipelines.artefacts.image_sets import (
-    MOST_PER_CLASS,
-    ImageSet,
-    SyntheticImages,
-    read_images,
-    require_large_images,
-)
+from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
+from pipelines.artefacts.image_sets import ImageSet, SyntheticImages, read_images, require_large_images
 from pipelines.artefacts.nearest_images import ROW_COLUMNS, nearest_table
 from pipelines.artefacts.seen import RealShards, require_same_classes, selected_by, split_seen
 from pipelines.artefacts.shards import Shards, open_shards, open_synthetic
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
-from pipelines.contract.shared_settings import (
-    CacheSettings,
-    ExtractorSettings,
-    JpegSettings,
-    SamplingSettings,
-)
 from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.pages import evaluation_pictures as pictures
 from pipelines.pages.evaluation_section import evaluation_section
@@ -56,61 +43,13 @@ from pipelines.pages.page import render
 from pipelines.synthesis.samplers import OpenedSampler, open_sampler
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
-from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.files import as_path, is_remote, write_atomically
-from tfrecords_tools.foundation.settings import require, setting
-from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.provenance import SeenShards
 
 METRICS_TABLE, NEAREST_TABLE, PAGE = "metrics.csv", "nearest.csv", "report.html"
 _LOGGED = ("kid", "recall", "copies_features")
-_LEAST_PER_CLASS = 100
 # Metrics that say nothing of real images, and the space in which each looks for copies.
 _OF_SYNTHETIC_ALONE = {"memorisation": FEATURES, "memorisation_pixels": PIXELS}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
-    """Settings of evaluate_gan."""
-
-    gan: str = setting("", "folder that train_gan wrote, to draw from; or --synthetic", is_path=True)
-    synthetic: str = setting("", "folder that synthesize wrote; or --gan", is_path=True)
-    shards: str = setting(help="real shards that the generator was trained on, all folds of them", is_path=True)
-    output: str = setting(help="folder of the metrics and pictures", changes_result=False)
-    features: str = setting(
-        "inception",
-        f"what turns images into features: {', '.join(EXTRACTORS)} or classifier:RUN",
-        is_path=True,
-        words=tuple(EXTRACTORS),
-    )
-    metrics: tuple[str, ...] = setting((), f"of {', '.join(METRICS)}; all by default")
-    images_per_class: int = setting(
-        0, f"images to draw of each class; 0: as many as real ones are held out, and {_LEAST_PER_CLASS} at least"
-    )
-    most_per_class: int = setting(
-        MOST_PER_CLASS, "held-out or synthetic images read of each class at most; training images are all read"
-    )
-    feature_dir: str = setting("", "folder of the features (default: features/ in --output)", changes_result=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.images_per_class >= 0, "images_per_class", self.images_per_class, "0 or greater")
-        require(self.most_per_class >= 2, "most_per_class", self.most_per_class, "at least 2")
-        for name in self.metrics:
-            look_up(METRICS, name, "metrics")
-        require_known_features(self.features, "features")
-        if bool(self.gan) == bool(self.synthetic):
-            raise CommandError("say what to evaluate: either --gan, or --synthetic")
-        if self.synthetic and (self.checkpoint != "last" or self.images_per_class or self.quality != JPEG_QUALITY):
-            raise CommandError(
-                "--checkpoint, --images_per_class and --quality tell what is drawn of --gan; the images of --synthetic "
-                "are drawn"
-            )
-
-    @property
-    def metric_names(self) -> tuple[str, ...]:
-        """The metrics to compute, each once."""
-        return tuple(dict.fromkeys(self.metrics)) or tuple(METRICS)
 
 
 @dataclass(frozen=True)
@@ -257,7 +196,7 @@ def _synthetic_images(config: EvaluateGanConfig, subject: Subject, reference: Im
     sampler, num_classes = subject.generator.sampler, len(subject.classes)
     wanted = np.full(num_classes, config.images_per_class)
     if not config.images_per_class:
-        wanted = np.maximum(np.bincount(reference.labels, minlength=num_classes), _LEAST_PER_CLASS)
+        wanted = np.maximum(np.bincount(reference.labels, minlength=num_classes), LEAST_PER_CLASS)
     capacities = [sampler.capacity(label) for label in range(num_classes)]
     counts = [int(n) if most is None else min(int(n), most) for n, most in zip(wanted, capacities, strict=True)]
     labels = np.repeat(np.arange(num_classes), counts)

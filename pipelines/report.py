@@ -20,7 +20,7 @@ from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.generator_run import read_gan_run
 from pipelines.artefacts.predicted import PredictReport
 from pipelines.artefacts.submission import SubmissionReport
-from pipelines.artefacts.synthetic_report import SyntheticReport
+from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.main import main
 from pipelines.contract.workdir import (
     digest,

@@ -6,8 +6,8 @@
 For every fold it trains generators that have not seen it, draws images without copies, and evaluates them. Then a
 linear classifier learns from features of real and synthetic images, once for every arm, seed and fold: real images
 alone, synthetic ones added at every ratio, and controls that tell what else could make a difference. All see as many
-images.
-Writes study.html, arms.csv, differences.csv, variance.csv, power.csv, ratio.csv, generators.csv and scores.csv.
+images. Writes study.html, arms.csv, differences.csv, variance.csv, power.csv, ratio.csv, generators.csv, scores.csv,
+and for a paper differences.tex and methods.txt.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -19,25 +19,26 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from melgan.studies.arms import all_arms
+from melgan.studies.arms import SYNTHETIC, all_arms, count_in
 from melgan.studies.power import detectable_difference, standard_error_of_difference
 from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
 from pipelines.artefacts.shards import Shards, open_shards, split_fold
-from pipelines.artefacts.study import AUC, COMMAND, StudyConfig, StudyReport
+from pipelines.artefacts.study import AUC, COMMAND, METHODS_TEXT, TABLES, Comparison, StudyConfig, StudyReport
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
-from pipelines.contract.workdir import Workdir, folder_input, local_folder, open_workdir
-from pipelines.pages.page import render
+from pipelines.contract.workdir import Workdir, digest, folder_input, installed_versions, local_folder, open_workdir
+from pipelines.pages.page import Section, render
+from pipelines.pages.study_methods import methods_paragraph
 from pipelines.pages.study_section import study_sections
-from pipelines.studying.analysis import analyse
+from pipelines.studying.analysis import Analysis
 from pipelines.studying.fold_features import RealImages, fold_features, real_images
-from pipelines.studying.generator_jobs import GeneratorJob, gan_config, jobs_folder, plan_generators, run_generators
+from pipelines.studying.generator_jobs import GeneratorJob, commands_left, jobs_folder, plan_generators, run_generators
 from pipelines.studying.generators_table import read_generators
 from pipelines.studying.scores import ArmScores, new_scores, train_fold
 from pipelines.studying.tables import write_scores, write_tables
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.files import as_path, write_atomically
 
 PAGE = "study.html"
 _LEAST_OF_CLASS = 5  # images of the class in a fold
@@ -72,10 +73,8 @@ def _open(config: StudyConfig) -> tuple[Shards, int, list[GeneratorJob]]:
     label = _label(config, shards)
     for fold in range(config.num_folds):
         _require_enough(shards, split_fold(shards.manifest, config.num_folds, fold), label, fold)
-    jobs = plan_generators(config, shards, label)
-    for job in jobs:
-        gan_config(config, job)
-    return shards, label, jobs
+        _require_added(config, shards, label, fold)
+    return shards, label, plan_generators(config, shards, label)
 
 
 def _label(config: StudyConfig, shards: Shards) -> int:
@@ -90,19 +89,32 @@ def _label(config: StudyConfig, shards: Shards) -> int:
 
 def _require_enough(shards: Shards, split: tuple, label: int, fold: int) -> None:
     for what, entries in zip(("to train on", "to evaluate by"), split, strict=True):
-        count = shards.class_counts(entries)[label]
-        if count < _LEAST_OF_CLASS:
-            raise CommandError(
-                f"fold {fold} has {count} images of {shards.classes[label]} {what}, and {_LEAST_OF_CLASS} are needed; "
-                "give fewer --num_folds, or another --label"
-            )
+        counts = shards.class_counts(entries)
+        of_class = {shards.classes[label]: counts[label], "other classes": sum(counts) - counts[label]}
+        for name, count in of_class.items():
+            if count < _LEAST_OF_CLASS:
+                raise CommandError(
+                    f"fold {fold} has {count} images of {name} {what}, and {_LEAST_OF_CLASS} are needed; give fewer "
+                    "--num_folds, or another --label"
+                )
+
+
+def _require_added(config: StudyConfig, shards: Shards, label: int, fold: int) -> None:
+    """Raises CommandError if a ratio is so small that it adds no image."""
+    training, _ = split_fold(shards.manifest, config.num_folds, fold)
+    smallest, count = min(config.ratio_values), shards.class_counts(training)[label]
+    if not count_in(count, smallest):
+        raise CommandError(
+            f"--ratios: {smallest:g} of {count} images in fold {fold} is less than one; give larger ones"
+        )
 
 
 def _require_all(failed: Sequence[str]) -> None:
     if failed:
         raise CommandError(
             f"{len(failed)} generators failed ({'; '.join(failed)}), each twice; log.txt in the folder of each "
-            "tells why; start the same command again once that is mended; what is complete stays"
+            "tells why; start the same command again once that is mended, or ask for the others in a new "
+            "--workdir with the same --jobs_dir; what is complete stays"
         )
 
 
@@ -118,7 +130,7 @@ def _score(
     progress, done = Progress("arms", len(arms) * config.num_folds, "arms"), itertools.count(1)
     for fold in range(config.num_folds):
         own = [job for job in jobs if job.fold == fold]
-        features = fold_features(real, fold, shards, own, store, config.cache_dir)
+        features = fold_features(real, fold, shards, own, store, config)
         train_fold(features, arms, config, scores, lambda: progress.update(next(done)))
     return scores
 
@@ -132,9 +144,9 @@ def _report(
     scores: dict[str, ArmScores],
 ) -> StudyReport:
     arms = all_arms(config.methods, config.ratio_values)
-    analysis = analyse(config, real, arms, scores, logging.info)
-    synthetic = [each for each in analysis.comparisons if each.is_synthetic and each.metric == AUC]
-    error = float(np.median([each.difference.standard_error for each in synthetic]))
+    logging.info("resampling patients and runs")
+    analysis = Analysis(config, real, arms, scores)
+    synthetic = [each.difference.detectable for each in analysis.comparisons if _is_headline(each)]
     patients = len(np.unique(real.groups))
     return StudyReport(
         label=shards.classes[label],
@@ -142,23 +154,29 @@ def _report(
         positives=int(real.positive.sum()),
         patients=patients,
         has_patients=patients < len(real.positive),
-        arms=analysis.arms,
+        arms=analysis.results,
         comparisons=analysis.comparisons,
         best_ratios=analysis.best_ratios,
         generators=read_generators(jobs),
-        detectable=detectable_difference(error, len(synthetic)),
+        detectable=float(np.median(synthetic)),
     )
+
+
+def _is_headline(each: Comparison) -> bool:
+    return (each.family, each.metric) == (SYNTHETIC, AUC)
 
 
 def _write(
     workdir: Workdir, config: StudyConfig, real: RealImages, scores: dict[str, ArmScores], report: StudyReport
 ) -> None:
     folder = Path(workdir.path)
-    write_scores(folder, real, scores, range(config.seed, config.seed + max(config.seeds, config.generator_seeds)))
+    write_scores(folder, real, scores, config)
     write_tables(folder, report, config.margin)
-    sections = study_sections(config, report)
+    paragraph = methods_paragraph(config, report, digest(as_path(config.shards)), installed_versions())
+    sections = [*study_sections(config, report), Section("Methods", paragraph, ())]
+    write_atomically(folder / METHODS_TEXT, paragraph + "\n")
     write_atomically(folder / PAGE, render(f"melgan study: {report.label}", sections))
-    workdir.complete(report, [PAGE])
+    workdir.complete(report, [PAGE, METHODS_TEXT, *TABLES])
     logging.info("%s", sections[0].text)
     logging.info("page: %s", folder / PAGE)
 
@@ -174,9 +192,10 @@ def _print_plan(config: StudyConfig, shards: Shards, label: int, jobs: Sequence[
         sum((config.generator_seeds if arm.is_synthetic else 1) * config.seeds for arm in arms) * config.num_folds
     )
     print(f"class: {shards.classes[label]}, {positives} of {positives + negatives} images, {config.num_folds} folds")
-    print(f"generators: {len(jobs)}, of which {sum(job.is_done for job in jobs)} are complete")
+    left = {job.name: commands_left(config, job) for job in jobs}
+    print(f"generators: {len(jobs)}, of which {sum(not own for own in left.values())} are complete")
     for job in jobs:
-        print(f"  {'complete' if job.is_done else 'to train'}: {job.name}, {job.count} images")
+        print(f"  {job.name}, {job.count} images: {', '.join(left[job.name]) or 'complete'}")
     print(f"classifiers: {trainings}, linear, on features of {config.features}; {len(arms)} arms")
     print(
         f"smallest difference in AUC seen with a power of 80 %: {detectable_difference(error):.3f} of one arm, "

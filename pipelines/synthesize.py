@@ -12,22 +12,20 @@ whose weights it started from.
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from melgan.metrics.extractors import EXTRACTORS, Extractor
+from melgan.metrics.extractors import Extractor
 from melgan.sampling import Requests
-from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor, require_known_features
+from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
 from pipelines.artefacts.image_sets import SyntheticImages
 from pipelines.artefacts.seen import RealShards
 from pipelines.artefacts.shards import open_shards
-from pipelines.artefacts.synthetic_report import GRID_FILE, SyntheticReport
+from pipelines.artefacts.synthetic_run import COMMAND, GRID_FILE, SynthesizeConfig, SyntheticReport
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.main import main
-from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings, JpegSettings, SamplingSettings
 from pipelines.contract.workdir import folder_input, open_workdir
 from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, write_grid
 from pipelines.synthesis.boxes import Placement, place
@@ -36,58 +34,14 @@ from pipelines.synthesis.samplers import OpenedSampler, open_sampler
 from pipelines.synthesis.writing import SPLIT, synthetic_manifest, write_synthetic_shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path
-from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
 from tfrecords_tools.shards import remove_parts
 from tfrecords_tools.verifying import require_sizes
 
 
-@dataclass(frozen=True, kw_only=True)
-class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
-    """Settings of synthesize."""
-
-    gan: str = setting(help="folder that train_gan wrote", is_path=True)
-    output: str = setting(help="folder of the synthetic shards", changes_result=False)
-    label: str = setting("", "name of the class to draw")
-    count: int = setting(0, "how many images of --label")
-    balance: bool = setting(False, "bring every class to the count of the largest in the training shards")
-    boxes: str = setting(
-        "",
-        "CSV of where lesions are placed: x_min, y_min, x_max, y_max as fractions of the sides, a row an image in turn",
-        is_path=True,
-    )
-    reject_copies: bool = setting(
-        False, "draw others in place of images nearer to a training image than held-out real ones are"
-    )
-    shards: str = setting("", "real shards, for --reject_copies (default: the shards of the GAN run)", is_path=True)
-    features: str = setting(
-        "pixels",
-        f"where copies are looked for, beside pixels: {', '.join(EXTRACTORS)} or classifier:RUN",
-        is_path=True,
-        words=tuple(EXTRACTORS),
-    )
-    shard_size: int = setting(1000, "images per shard")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.count >= 0, "count", self.count, "0 or greater")
-        require_known_features(self.features, "features")
-        require(
-            not (self.boxes and self.reject_copies),
-            "boxes",
-            self.boxes,
-            "left out with --reject_copies, which looks at images with the boxes that the generator chooses",
-        )
-        require(self.shard_size >= 1, "shard_size", self.shard_size, "at least 1")
-        if self.balance == bool(self.label or self.count):
-            raise CommandError("say what to draw: either --balance, or --label with --count")
-        if not self.balance and not self.count:
-            raise CommandError("--count is missing: how many images of --label to draw")
-
-
 def run(config: SynthesizeConfig) -> None:
     """Writes synthetic shards."""
-    workdir = open_workdir(as_path(config.output), "synthesize", config)
+    workdir = open_workdir(as_path(config.output), COMMAND, config)
     if workdir is None:
         require_sizes(as_path(config.output), read_manifest(as_path(config.output)).shards)
         return

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 NONE, REPEATED, MORE_REAL, HALF, SHUFFLED = "none", "none, other seeds", "more real", "half real", "shuffled labels"
+# Families of comparisons: what generators make, against the baseline, and against as many repeated real images.
+SYNTHETIC, AGAINST_IMITATION = "synthetic", "synthetic against repeated"
 OVERSAMPLED, DUPLICATES, AUGMENTED = "oversampled", "duplicates", "augmented"
 
 
@@ -20,11 +22,13 @@ class RealFeatures:
     Attributes:
       features: `[N, F]`.
       positive: which images are of the class `[N]`, bool.
+      groups: patient of every image `[N]`.
       views: of those of the class, turned and mirrored `[P, V, F]`, without the images as they are.
     """
 
     features: np.ndarray
     positive: np.ndarray
+    groups: np.ndarray
     views: np.ndarray
 
     @property
@@ -48,7 +52,12 @@ class Examples:
 
 def count_added(real: RealFeatures, ratio: float) -> int:
     """Returns how many images of the class an arm adds at a ratio to the real ones of it."""
-    return round(ratio * int(real.positive.sum()))
+    return count_in(int(real.positive.sum()), ratio)
+
+
+def count_in(count: int, ratio: float) -> int:
+    """Returns how many images a ratio of so many is."""
+    return round(ratio * count)
 
 
 def with_added(real: RealFeatures, added: np.ndarray) -> Examples:
@@ -80,9 +89,9 @@ def _augmented(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Ex
 
 
 def _half_hidden(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Examples:
-    """Without half of the images of the class."""
-    own = rng.permutation(np.flatnonzero(real.positive))
-    kept = np.setdiff1d(np.arange(len(real.positive)), own[: len(own) // 2])
+    """Without half of the patients who have the class."""
+    patients = rng.permutation(np.unique(real.groups[real.positive]))
+    kept = ~np.isin(real.groups, patients[: len(patients) // 2])
     return Examples(real.features[kept], real.positive[kept])
 
 
@@ -125,6 +134,17 @@ class Arm:
     ratio: float = 0.0
     baseline: str = NONE
     is_synthetic: bool = False
+
+    @property
+    def family(self) -> str:
+        """What the arm shares its error rate with: all of its family hold together.
+
+        Arms that are unlike all others, because their labels or half of their images are drawn anew for every seed, are
+        families of their own.
+        """
+        if self.is_synthetic:
+            return SYNTHETIC
+        return self.kind if self.kind in (MORE_REAL, SHUFFLED) else "controls"
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ def cross_fitted_choice(first: Sequence[np.ndarray], second: Sequence[np.ndarray
       second: by the second half.
     """
     by_half = np.stack([np.stack(first), np.stack(second)])  # [2, K, B]
-    chosen = by_half.argmax(axis=1)
+    chosen = np.nan_to_num(by_half, nan=-np.inf).argmax(axis=1)
     of_others = np.take_along_axis(by_half[::-1], chosen[:, None], axis=1)[:, 0].mean(axis=0)
-    low, high = np.quantile(of_others[1:], [0.025, 0.975])
+    low, high = np.nanquantile(of_others[1:], [0.025, 0.975])  # NaN where a half has no patient with the class
     return Choice(tuple(int(k) for k in chosen[:, 0]), Interval(float(of_others[0]), float(low), float(high)))

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.stats
 
 HELPS, HARMS, EQUIVALENT, UNDECIDED = "helps", "harms", "no relevant difference", "undecided"
+QUANTILE_OF_POWER = float(scipy.stats.norm.ppf(0.80))
 _LEVEL, _EQUIVALENCE_LEVEL = 0.95, 0.90
 
 
@@ -34,9 +35,6 @@ class Runs:
     def deviation_of_one(self) -> float:
         """The standard deviation of a single run."""
         return float(np.sqrt(self.variance * self.number))
-
-
-NO_RUNS = Runs(0.0, np.inf, 1)
 
 
 @dataclass(frozen=True)
@@ -92,23 +90,36 @@ class Difference:
     superiority_high: float
     spread: Spread
 
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that is found with a power of 80 %, beside all others of the family."""
+        return self.high_simultaneous - self.value + QUANTILE_OF_POWER * self.standard_error
+
+    @property
+    def detectable_alone(self) -> float:
+        """The same, if this were the only difference that is looked at."""
+        return self.high - self.value + QUANTILE_OF_POWER * self.standard_error
+
     def verdict(self, margin: float) -> str:
         """Returns whether the arm helps, harms, makes no relevant difference, or none of these can be said.
 
         Arguments:
-          margin: differences within it are not relevant.
+          margin: differences within it are not relevant, even if they are sure; 0: all are.
         """
-        if self.low_simultaneous > 0:
-            return HELPS
-        if self.high_simultaneous < 0:
-            return HARMS
         if -margin < self.low_equivalence and self.high_equivalence < margin:
             return EQUIVALENT
-        return UNDECIDED
+        if self.low_simultaneous > 0:
+            return HELPS
+        return HARMS if self.high_simultaneous < 0 else UNDECIDED
 
 
 def compare_family(
-    arms: Sequence[np.ndarray], baselines: Sequence[np.ndarray], draws: Sequence[RunDraws]
+    arms: Sequence[np.ndarray],
+    baselines: Sequence[np.ndarray],
+    draws: Sequence[RunDraws],
+    *,
+    kinds: Sequence[str],
+    seed: int = 0,
 ) -> list[Difference]:
     """Returns the differences of a family of arms from their baselines.
 
@@ -117,13 +128,16 @@ def compare_family(
         resample being the sample itself.
       baselines: the same of the baseline of each `[1, S, B]`, with the same seeds of classifiers.
       draws: of the runs of each arm.
+      kinds: of each arm; those of one kind share their generators, and differ in their ratio only.
+      seed: of the luck of estimated variances.
     """
     pairs = [arm - baseline for arm, baseline in zip(arms, baselines, strict=True)]
     means = np.stack([drawn.mean(pair) for drawn, pair in zip(draws, pairs, strict=True)])
-    spreads = _spreads(pairs)
-    errors = np.array([np.sqrt(spread.total) * _widening(spread.degrees_of_freedom) for spread in spreads])
+    spreads = _spreads(pairs, kinds)
+    errors = np.sqrt([spread.total for spread in spreads])
     # Draws of patients and runs together have the right shape, but count twice what a run does to single patients.
     distances = _divide(np.abs(means[:, 1:] - means[:, :1]), means[:, 1:].std(axis=1)[:, None])
+    distances *= _luck_of_variances(spreads, distances.shape[1], seed)
     observed, largest = _divide(np.abs(means[:, 0]), errors), distances.max(axis=0)
     p_values = _p_values(distances, observed)
     p_max_t, p_holm = _p_values(np.broadcast_to(largest, distances.shape), observed), holm(p_values)
@@ -182,38 +196,49 @@ def corrected_t_test(of_folds: Sequence[float], test_fraction: float) -> float:
     return float(2 * scipy.stats.t.sf(abs(values.mean()) / np.sqrt(variance), len(values) - 1))
 
 
-def _spreads(pairs: Sequence[np.ndarray]) -> list[Spread]:
+def _spreads(pairs: Sequence[np.ndarray], kinds: Sequence[str]) -> list[Spread]:
     """Returns the variance of mean differences `[G, S, B]`, whose first resample is the sample.
 
-    That of runs is pooled over the family, as a few runs of one arm tell little of their luck.
+    A few runs of one arm tell little of their luck: that of classifiers is pooled over the family, and that of
+    generators over the arms that share them.
     """
-    generators = _pooled([pair.mean(axis=1) for pair in pairs if len(pair) > 1])
-    classifiers = _pooled([pair.mean(axis=0) for pair in pairs])
     of_patients = [float(np.var(pair[:, :, 1:].mean(axis=(0, 1)))) for pair in pairs]
-    return [
-        Spread(patients, generators if len(pair) > 1 else NO_RUNS, classifiers)
-        for patients, pair in zip(of_patients, pairs, strict=True)
-    ]
+    classifiers = _pooled([pair[:, :, 0].mean(axis=0) for pair in pairs], len(set(kinds)))
+    generators = {
+        kind: _pooled([pair[:, :, 0].mean(axis=1) for pair, own in zip(pairs, kinds, strict=True) if own == kind], 1)
+        for kind in set(kinds)
+    }
+    return [Spread(patients, generators[kind], classifiers) for patients, kind in zip(of_patients, kinds, strict=True)]
 
 
-def _pooled(family: Sequence[np.ndarray]) -> Runs:
-    """Returns the variance of the mean of runs by their luck, from the runs of several arms `[R, B]`.
+def _pooled(family: Sequence[np.ndarray], num_kinds: int) -> Runs:
+    """Returns the variance of the mean of runs by their luck, from values of the runs of several arms `[R]` each.
 
     How a run treats single patients is counted here and among the variance of the patients, which errs on the safe
     side. Owen 2007, section 4, on crossed random effects.
     """
-    num_runs = len(family[0]) if family else 1
+    num_runs = len(family[0])
     if num_runs < 2:
-        return NO_RUNS
-    variance = np.mean([values[:, 0].var(ddof=1) for values in family]) / num_runs
-    # Differences from one baseline correlate by a half, and their variances by a quarter.
-    independent = len(family) / (1 + (len(family) - 1) / 4)
+        return Runs(0.0, np.inf, num_runs)
+    variance = np.mean([values.var(ddof=1) for values in family]) / num_runs
+    # Differences of kinds from one baseline correlate by a half, and their variances by a quarter.
+    independent = num_kinds / (1 + (num_kinds - 1) / 4)
     return Runs(float(variance), independent * (num_runs - 1), num_runs)
 
 
-def _widening(degrees_of_freedom: float) -> float:
-    """Returns how much wider few runs make an interval than the normal distribution says."""
-    return float(scipy.stats.t.ppf(0.975, degrees_of_freedom) / scipy.stats.norm.ppf(0.975))
+def _luck_of_variances(spreads: Sequence[Spread], count: int, seed: int) -> np.ndarray:
+    """Returns by how much a deviation seems larger `[K, count]`, as its variance is estimated from few runs.
+
+    With it, deviations of a normal distribution become those of Student's t; the luck is the same for all arms.
+    """
+    quantiles = np.random.default_rng(seed).uniform(size=count)
+    return np.stack([_luck(spread.degrees_of_freedom, quantiles) for spread in spreads])
+
+
+def _luck(degrees_of_freedom: float, quantiles: np.ndarray) -> np.ndarray:
+    if np.isinf(degrees_of_freedom):
+        return np.ones(len(quantiles))
+    return np.sqrt(degrees_of_freedom / scipy.stats.chi2.ppf(quantiles, degrees_of_freedom))
 
 
 def _divide(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:

@@ -1,13 +1,66 @@
-"""The report of evaluate_gan: metrics of synthetic images and, beside them, of real ones."""
+"""The settings and the report of evaluate_gan: metrics of synthetic images and, beside them, of real ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from melgan.metrics import METRICS
 from melgan.metrics.evaluation import ALL_CLASSES, Row
+from melgan.metrics.extractors import EXTRACTORS
 from pipelines.artefacts.evaluation_curves import Curves
+from pipelines.artefacts.feature_store import require_known_features
+from pipelines.artefacts.image_sets import MOST_PER_CLASS
+from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings, JpegSettings, SamplingSettings
 from tfrecords_tools.foundation.documents import stored
+from tfrecords_tools.foundation.errors import CommandError, look_up
+from tfrecords_tools.foundation.settings import require, setting
+from tfrecords_tools.images import JPEG_QUALITY
 
 COMMAND = "evaluate_gan"
+LEAST_PER_CLASS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
+    """Settings of evaluate_gan."""
+
+    gan: str = setting("", "folder that train_gan wrote, to draw from; or --synthetic", is_path=True)
+    synthetic: str = setting("", "folder that synthesize wrote; or --gan", is_path=True)
+    shards: str = setting(help="real shards that the generator was trained on, all folds of them", is_path=True)
+    output: str = setting(help="folder of the metrics and pictures", changes_result=False)
+    features: str = setting(
+        "inception",
+        f"what turns images into features: {', '.join(EXTRACTORS)} or classifier:RUN",
+        is_path=True,
+        words=tuple(EXTRACTORS),
+    )
+    metrics: tuple[str, ...] = setting((), f"of {', '.join(METRICS)}; all by default")
+    images_per_class: int = setting(
+        0, f"images to draw of each class; 0: as many as real ones are held out, and {LEAST_PER_CLASS} at least"
+    )
+    most_per_class: int = setting(
+        MOST_PER_CLASS, "held-out or synthetic images read of each class at most; training images are all read"
+    )
+    feature_dir: str = setting("", "folder of the features (default: features/ in --output)", changes_result=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.images_per_class >= 0, "images_per_class", self.images_per_class, "0 or greater")
+        require(self.most_per_class >= 2, "most_per_class", self.most_per_class, "at least 2")
+        for name in self.metrics:
+            look_up(METRICS, name, "metrics")
+        require_known_features(self.features, "features")
+        if bool(self.gan) == bool(self.synthetic):
+            raise CommandError("say what to evaluate: either --gan, or --synthetic")
+        if self.synthetic and (self.checkpoint != "last" or self.images_per_class or self.quality != JPEG_QUALITY):
+            raise CommandError(
+                "--checkpoint, --images_per_class and --quality tell what is drawn of --gan; the images of --synthetic "
+                "are drawn"
+            )
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics to compute, each once."""
+        return tuple(dict.fromkeys(self.metrics)) or tuple(METRICS)
 
 
 @dataclass(frozen=True, kw_only=True)

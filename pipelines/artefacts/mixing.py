@@ -12,7 +12,7 @@ from melgan.classifiers.targets import balancing_weights
 from pipelines.artefacts.shards import Shards
 from tfrecords_tools import example
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.images import JPEG_QUALITY, JpegCoding, jpeg_coding
+from tfrecords_tools.images import JPEG_QUALITY, JpegCoding, encode_jpeg, jpeg_coding
 from tfrecords_tools.records import read_records
 
 _LOOKED_AT = 16  # images of each shard whose JPEG headers are read
@@ -49,6 +49,21 @@ def require_stored_alike(
             )
 
 
+def quality_of(shards: Shards) -> int:
+    """Returns the JPEG quality that images of shards are stored with."""
+    return shards.manifest.encoder.get("quality", JPEG_QUALITY)
+
+
+def require_stored_as_encoded(real: Shards) -> None:
+    """Raises CommandError if real images are not stored as synthetic ones of their size and quality will be."""
+    blank = np.zeros((real.manifest.image_size, real.manifest.image_size, 3), np.uint8)
+    if _codings(real) != {jpeg_coding(encode_jpeg(blank, quality_of(real)))}:
+        raise CommandError(
+            f"{real.folder}: images are stored as they came, with another JPEG quality or chroma subsampling than "
+            "synthetic ones, by which a classifier can tell them; make shards again with another --image_size"
+        )
+
+
 def trained_fractions(shown: np.ndarray, class_balance: float) -> np.ndarray:
     """Returns which fraction of the loss is of each class `[num_classes]`, from the fractions that are shown."""
     counted = shown * balancing_weights(shown, class_balance)
@@ -56,7 +71,7 @@ def trained_fractions(shown: np.ndarray, class_balance: float) -> np.ndarray:
 
 
 def _require_same_quality(real: Shards, synthetic: Shards, field: str) -> None:
-    wanted, found = (opened.manifest.encoder.get("quality", JPEG_QUALITY) for opened in (real, synthetic))
+    wanted, found = quality_of(real), quality_of(synthetic)
     if found != wanted:
         raise CommandError(
             f"--{field}={synthetic.folder}: stored with JPEG quality {found}, {real.folder} with {wanted}; a "

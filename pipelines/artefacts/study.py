@@ -1,10 +1,11 @@
 """The settings and the report of a study."""
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 from melgan.gans.methods import METHODS
 from melgan.metrics.extractors import EXTRACTORS
+from melgan.studies.arms import AGAINST_IMITATION
 from melgan.studies.differences import Difference
 from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings
 from tfrecords_tools.foundation.errors import ConfigError, look_up
@@ -13,6 +14,11 @@ from tfrecords_tools.foundation.settings import require, setting
 COMMAND = "study"
 ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE = "arms.csv", "differences.csv", "variance.csv"
 POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.csv", "generators.csv", "scores.csv"
+LATEX_TABLE, METHODS_TEXT = "differences.tex", "methods.txt"
+TABLES = (
+    *(ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE, POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE),
+    LATEX_TABLE,
+)
 AUC, SENSITIVITY = "auc", "sensitivity"
 
 
@@ -24,7 +30,7 @@ class StudyConfig(CacheSettings, ExtractorSettings):
     workdir: str = setting(help="folder of the page and the tables", changes_result=False)
     jobs_dir: str = setting(
         "",
-        "folder of the generators, which several studies may share (default: jobs/ in --workdir)",
+        "folder of the generators, which several studies may share (default: --workdir with _jobs added)",
         changes_result=False,
     )
     methods: tuple[str, ...] = setting(("bagan_gp",), f"generators to try, of {', '.join(METHODS)}")
@@ -48,11 +54,19 @@ class StudyConfig(CacheSettings, ExtractorSettings):
         super().__post_init__()
         for name in self.methods:
             look_up(METHODS, name, "methods")
-        require(len(set(self.methods)) == len(self.methods), "methods", ",".join(self.methods), "different methods")
         require(
-            len(set(self.ratio_values)) == len(self.ratios) > 0, "ratios", ",".join(self.ratios), "different numbers"
+            len(set(self.methods)) == len(self.methods) > 0,
+            "methods",
+            ",".join(self.methods),
+            "different methods, or one",
         )
-        require(min(self.ratio_values) > 0, "ratios", ",".join(self.ratios), "greater than 0")
+        require(
+            len({f"{ratio:g}" for ratio in self.ratio_values}) == len(self.ratios) > 0
+            and all(0 < ratio < math.inf for ratio in self.ratio_values),
+            "ratios",
+            ",".join(self.ratios),
+            "different numbers greater than 0",
+        )
         require(self.num_folds >= 2, "num_folds", self.num_folds, "at least 2")
         for name in ("seeds", "generator_seeds", "passes", "jobs"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
@@ -92,14 +106,25 @@ class ArmResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The difference of an arm from its baseline in a metric."""
+    """The difference of an arm from its baseline in a metric.
+
+    Attributes:
+      arm, baseline: names of the two.
+      family: of the comparisons that hold together, see `Arm.family`.
+      metric: AUC or SENSITIVITY.
+      verdict: of `Difference.verdict`; the margin is one of AUC.
+      difference: with its intervals.
+      of_folds: the difference in each fold.
+      p_delong, p_corrected_t: p-values of no difference by DeLong, and by the folds.
+    """
 
     arm: str
     baseline: str
+    family: str
     metric: str
-    is_synthetic: bool
     verdict: str
     difference: Difference
+    of_folds: tuple[float, ...]
     p_delong: float
     p_corrected_t: float
 
@@ -125,6 +150,7 @@ class Generator:
     method: str
     seed: int
     fold: int
+    sha256: str
     images: int
     rejected: int
     served: float
@@ -149,6 +175,12 @@ class StudyReport:
     generators: tuple[Generator, ...]
     detectable: float
 
-    def of_metric(self, metric: str) -> Sequence[Comparison]:
-        """Returns the comparisons in a metric."""
-        return [each for each in self.comparisons if each.metric == metric]
+    def of_family(self, family: str, metric: str = AUC) -> list[Comparison]:
+        """Returns the comparisons of a family in a metric."""
+        return [each for each in self.comparisons if (each.family, each.metric) == (family, metric)]
+
+    @property
+    def of_arms(self) -> dict[str, Comparison]:
+        """The comparison in AUC of each arm with its own baseline, by its name."""
+        own = [each for each in self.comparisons if each.metric == AUC and each.family != AGAINST_IMITATION]
+        return {each.arm: each for each in own}

@@ -29,18 +29,25 @@ def as_flags(settings: Mapping[str, object]) -> list[str]:
     return [f"--{name}={value}" for name, value in settings.items()]
 
 
-def run_command(command: str, settings: Mapping[str, object], *, log: Path | None = None) -> None:
+def run_command(
+    command: str, settings: Mapping[str, object], *, log: Path | None = None, stop: threading.Event | None = None
+) -> None:
     """Runs a command to its end.
 
     Arguments:
       command: its name.
       settings: by name.
       log: file that its output is added to; by default it has the output of this process.
+      stop: once it is set, the command is asked to end.
 
     Raises:
       CommandError: if it fails.
     """
     with started(command, settings, log=log) as process:
+        while stop is not None and process.poll() is None:
+            if stop.wait(_POLL_SECONDS):
+                process.terminate()
+                break
         code = process.wait()
     if code:
         where = f"its output is {log}" if log else "its message stands above"
@@ -49,13 +56,25 @@ def run_command(command: str, settings: Mapping[str, object], *, log: Path | Non
 
 @contextlib.contextmanager
 def started(command: str, settings: Mapping[str, object], *, log: Path | None = None) -> Iterator[subprocess.Popen]:
-    """Gives a process that runs a command; it ends with the context. For the arguments see `run_command`."""
+    """Gives a process that runs a command; it ends with the context, and with this process however that ends.
+
+    For the arguments see `run_command`.
+    """
     with contextlib.ExitStack() as stack:
         output = None
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
             output = stack.enter_context(open(log, "ab"))
-        process = subprocess.Popen(command_line(command, as_flags(settings)), stdout=output, stderr=output)
+        theirs, ours = os.pipe()
+        stack.callback(os.close, ours)
+        process = subprocess.Popen(
+            command_line(command, as_flags(settings)),
+            env={**os.environ, _PARENT: str(theirs)},
+            stdout=output,
+            stderr=output,
+            pass_fds=(theirs,),
+        )
+        os.close(theirs)
         try:
             yield process
         finally:

@@ -57,6 +57,11 @@ def number_text(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
+def p_text(p_value: float) -> str:
+    """Returns a p-value as text; a dash where it is not known."""
+    return "< 0.001" if p_value < 0.001 else number_text(p_value)
+
+
 def sentences(*texts: str) -> str:
     """Returns texts as one, without those that are empty."""
     return " ".join(text for text in texts if text)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import Comparison, NotCompared
 from pipelines.pages.classifier_section import synthetic_fraction
-from pipelines.pages.page import Section, Table, interval_text, number_text, sentences
+from pipelines.pages.page import Section, Table, interval_text, number_text, p_text, sentences
 
 
 def result_section(
@@ -41,7 +41,7 @@ def comparison_section(comparisons: Sequence[Comparison]) -> list[Section]:
             str(each.images),
             interval_text(each.interval, signed=True),
             number_text(each.standard_error),
-            _p_text(each.p_value),
+            p_text(each.p_value),
         )
         for each in comparisons
     )
@@ -51,10 +51,6 @@ def comparison_section(comparisons: Sequence[Comparison]) -> list[Section]:
         "cluster. Neither knows how much a classifier changes when it is trained anew."
     )
     return [Section("With and without synthetic images", text, (Table(header, rows),))]
-
-
-def _p_text(value: float) -> str:
-    return "< 0.001" if value < 0.001 else number_text(value)
 
 
 def _verdict(comparison: Comparison) -> str:

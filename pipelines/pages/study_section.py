@@ -1,22 +1,35 @@
 """The page of a study: its verdict first, then what it rests on."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
 from melgan.metrics.intervals import Interval
-from melgan.studies.arms import AUGMENTED, DUPLICATES, HALF, MORE_REAL, NONE, OVERSAMPLED, REPEATED, SHUFFLED
+from melgan.studies.arms import (
+    AGAINST_IMITATION,
+    AUGMENTED,
+    DUPLICATES,
+    HALF,
+    MORE_REAL,
+    NONE,
+    OVERSAMPLED,
+    REPEATED,
+    SHUFFLED,
+    SYNTHETIC,
+)
 from melgan.studies.differences import EQUIVALENT, HARMS, HELPS, UNDECIDED
-from pipelines.artefacts.study import AUC, SENSITIVITY, Comparison, StudyConfig, StudyReport
+from pipelines.artefacts.study import SENSITIVITY, Comparison, StudyConfig, StudyReport
 from pipelines.contract.workdir import read_config, read_report
 from pipelines.pages.charts import forest, ratio_curves
-from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, sentences
+from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, p_text, sentences
 from tfrecords_tools.foundation.files import AnyPath
 
+_SAID = {HELPS: "help", HARMS: "harm", EQUIVALENT: "make no relevant difference"}
 _EXPLAINED = {
     NONE: "the baseline: real images as they come",
     REPEATED: "the baseline again, with other seeds: shows what luck alone changes",
-    HALF: "half of the images of the class are hidden: the baseline of the next arm",
+    HALF: "half of the patients with the class are hidden: the baseline of the next arm",
     MORE_REAL: "the hidden half is given back: the yardstick, what as many real images are worth",
     SHUFFLED: "labels that say nothing: must harm",
     OVERSAMPLED: "real images of the class are repeated, all equally often",
@@ -39,29 +52,31 @@ def study_section(folder: AnyPath) -> Section:
 
 
 def _result(config: StudyConfig, report: StudyReport) -> Section:
-    areas = [each for each in report.of_metric(AUC) if each.is_synthetic]
-    sensitivities = {each.arm: each for each in report.of_metric(SENSITIVITY)}
+    areas = report.of_family(SYNTHETIC)
+    sensitivities = {each.arm: each for each in report.of_family(SYNTHETIC, SENSITIVITY)}
+    against = {each.arm: each for each in report.of_family(AGAINST_IMITATION)}
+    added = {arm.name: arm.added for arm in report.arms}
     header = (
         "arm",
         "verdict",
         "AUC difference (95 % for all together)",
+        "the same, from as many repeated real images",
         f"sensitivity at {config.specificity:.0%} specificity",
         "images added a fold",
     )
-    added = {arm.name: arm.added for arm in report.arms}
     rows = tuple(
         (
             each.arm,
             each.verdict,
             interval_text(simultaneous(each), signed=True),
+            interval_text(simultaneous(against[each.arm]), signed=True),
             interval_text(simultaneous(sensitivities[each.arm]), signed=True),
             f"{added[each.arm]:.0f}",
         )
         for each in areas
     )
-    return Section(
-        "Result", sentences(_sentence(report, areas), _best(report), _controls(report)), (Table(header, rows),)
-    )
+    text = sentences(_sentence(report), _against(report), _best(report), _controls(report))
+    return Section("Result", text, (Table(header, rows),))
 
 
 def simultaneous(each: Comparison) -> Interval:
@@ -69,24 +84,34 @@ def simultaneous(each: Comparison) -> Interval:
     return Interval(each.difference.value, each.difference.low_simultaneous, each.difference.high_simultaneous)
 
 
-def _sentence(report: StudyReport, areas: Sequence[Comparison]) -> str:
-    found = {verdict: [each.arm for each in areas if each.verdict == verdict] for verdict in (HELPS, HARMS, EQUIVALENT)}
-    parts = []
-    if found[HELPS]:
-        parts.append(f"Synthetic images of {report.label} help: {', '.join(found[HELPS])}.")
-    if found[HARMS]:
-        parts.append(
-            f"They harm: {', '.join(found[HARMS])}."
-            if parts
-            else f"Synthetic images of {report.label} harm: {', '.join(found[HARMS])}."
-        )
-    if found[EQUIVALENT]:
-        parts.append(f"They make no relevant difference: {', '.join(found[EQUIVALENT])}.")
+def _sentence(report: StudyReport) -> str:
+    """Returns the verdict on all synthetic arms."""
+    subject, found = f"Synthetic images of {report.label}", _by_verdict(report.of_family(SYNTHETIC))
+    parts = [f"{subject} {words}: {', '.join(found[verdict])}." for verdict, words in _SAID.items() if verdict in found]
     if not parts:
         parts.append(f"Whether synthetic images of {report.label} help is undecided.")
-    elif any(each.verdict == UNDECIDED for each in areas):
+    elif UNDECIDED in found:
         parts.append("The others are undecided.")
-    return sentences(*parts, f"This design sees differences in AUC of {report.detectable:.3f} or more.")
+    return sentences(*parts, f"This design finds differences in AUC of {report.detectable:.3f} or more.")
+
+
+def _against(report: StudyReport) -> str:
+    """Returns whether arms that help do more than repeating real images, which changes how often a class is seen."""
+    helping = _by_verdict(report.of_family(SYNTHETIC)).get(HELPS, [])
+    better = _by_verdict(report.of_family(AGAINST_IMITATION)).get(HELPS, [])
+    if not helping:
+        return ""
+    shown = [name for name in helping if name in better]
+    if not shown:
+        return "None of them was found to be better than as many repeated real images."
+    return f"Better than as many repeated real images: {', '.join(shown)}."
+
+
+def _by_verdict(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in comparisons:
+        found.setdefault(each.verdict, []).append(each.arm)
+    return found
 
 
 def _best(report: StudyReport) -> str:
@@ -104,27 +129,30 @@ def _chosen(ratios: Sequence[float]) -> str:
 
 
 def _controls(report: StudyReport) -> str:
-    verdicts = {each.arm: each.verdict for each in report.of_metric(AUC)}
+    verdicts = {name: each.verdict for name, each in report.of_arms.items()}
     warnings = []
     if verdicts[SHUFFLED] != HARMS:
         warnings.append("shuffled labels were not found to harm")
     if verdicts[MORE_REAL] != HELPS:
-        warnings.append("twice the real images were not found to help, so no lesser gain could be found either")
+        warnings.append("even real images of other patients, as many again, were not found to help")
     if verdicts[REPEATED] in (HELPS, HARMS):
         warnings.append("other seeds alone were found to make a difference, so the intervals are too narrow")
     return f"Take care: {'; '.join(warnings)}." if warnings else "All controls came out as they must."
 
 
 def _differences(config: StudyConfig, report: StudyReport) -> Section:
-    areas = report.of_metric(AUC)
     groups = {
-        "synthetic images": {each.arm: _triple(each) for each in areas if each.is_synthetic},
-        "controls": {each.arm: _triple(each) for each in areas if not each.is_synthetic and each.arm != SHUFFLED},
+        "synthetic images": {each.arm: _triple(each) for each in report.of_family(SYNTHETIC)},
+        "controls": {
+            name: _triple(each)
+            for name, each in report.of_arms.items()
+            if each.family != SYNTHETIC and name != SHUFFLED
+        },
     }
     picture = Picture(
-        forest({name: rows for name, rows in groups.items() if rows}, "difference in AUC", config.margin),
-        "Differences in AUC from the baseline, with 95 % intervals that hold for each group together; grey: within "
-        f"the margin of {config.margin:g}. Shuffled labels are left out.",
+        forest(groups, "difference in AUC", config.margin),
+        "Differences in AUC from the baseline of each arm, with 95 % intervals that hold for each family together; "
+        f"grey: within the margin of {config.margin:g}. Shuffled labels are left out.",
     )
     header = (
         "arm",
@@ -144,8 +172,8 @@ def _differences(config: StudyConfig, report: StudyReport) -> Section:
             each.metric,
             interval_text(Interval(each.difference.value, each.difference.low, each.difference.high), signed=True),
             number_text(each.difference.standard_error),
-            *map(_p_text, (each.difference.p_value, each.difference.p_max_t, each.difference.p_holm)),
-            *map(_p_text, (each.p_delong, each.p_corrected_t)),
+            *map(p_text, (each.difference.p_value, each.difference.p_max_t, each.difference.p_holm)),
+            *map(p_text, (each.p_delong, each.p_corrected_t)),
             interval_text(
                 Interval(each.difference.superiority, each.difference.superiority_low, each.difference.superiority_high)
             ),
@@ -164,14 +192,10 @@ def _triple(each: Comparison) -> tuple[float, float, float]:
     return interval.value, interval.low, interval.high
 
 
-def _p_text(value: float) -> str:
-    return "< 0.001" if value < 0.001 else number_text(value)
-
-
 def _ratios(report: StudyReport) -> Section:
     arms = {arm.name: arm for arm in report.arms}
     lines: dict[str, dict[float, tuple[float, float, float]]] = {}
-    for each in report.of_metric(AUC):
+    for each in report.of_arms.values():
         arm = arms[each.arm]
         if arm.ratio:
             lines.setdefault(arm.kind, {})[arm.ratio] = (
@@ -179,11 +203,10 @@ def _ratios(report: StudyReport) -> Section:
                 each.difference.low,
                 each.difference.high,
             )
-    yardstick = next(each for each in report.of_metric(AUC) if each.arm == MORE_REAL)
-    levels = {"as many real images": yardstick.difference.value}
+    levels = {"as many real images": report.of_arms[MORE_REAL].difference.value}
     caption = (
         "Differences in AUC over the ratio of added images to real ones of the class, with 95 % intervals. Dashed: "
-        "what the second half of the real images is worth to a classifier that has the first."
+        "what the other half of the patients is worth to a classifier that has the first."
     )
     chart = ratio_curves(lines, levels, "added images to real ones of the class", "difference in AUC")
     return Section("Ratios", "", (Picture(chart, caption),))
@@ -230,18 +253,23 @@ def _generators(report: StudyReport) -> Section:
 
 
 def _variance(report: StudyReport) -> Section:
-    header = ("arm", "patients", "generator seed", "classifier seed")
+    header = ("arm", "patients", "generator seed", "classifier seed", "fold")
     rows = tuple(
         (
             each.arm,
             number_text(math.sqrt(spread.patients)),
             number_text(spread.generators.deviation_of_one) if spread.generators.number > 1 else "-",
             number_text(spread.classifiers.deviation_of_one) if spread.classifiers.number > 1 else "-",
+            number_text(statistics.stdev(each.of_folds)),
         )
-        for each in report.of_metric(AUC)
+        for each in report.of_arms.values()
         for spread in (each.difference.spread,)
     )
-    text = "Standard deviation of the difference in AUC by each source; by seeds, that of a single run."
+    text = (
+        "Standard deviation of the difference in AUC by each source; by seeds and folds, that of one. Luck of seeds "
+        "is pooled over arms, that of generators over the ratios of a method. Folds differ because other patients are "
+        "in them."
+    )
     return Section("Where the uncertainty comes from", text, (Table(header, rows),))
 
 
@@ -249,11 +277,11 @@ def _limits(config: StudyConfig, report: StudyReport) -> Section:
     limits = [
         f"Classifiers are linear, on features of {config.features}: a network that is trained whole may use synthetic "
         "images otherwise.",
+        "The intervals know the patients who are evaluated and the seeds, not that other patients could be trained on.",
+        "Which synthetic images count as copies is told by how near held-out images are to training images.",
     ]
     if not report.has_patients:
-        limits.append(
-            "The shards tell no patients, so each image counts as one: intervals are too narrow if some share one."
-        )
+        limits.append("No two images are of one patient, or the shards do not tell: then intervals are too narrow.")
     if config.generator_seeds < 2:
         limits.append("One generator a method and fold: by how much another would differ cannot be said.")
     if config.seeds < 2:

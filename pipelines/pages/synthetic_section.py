@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipelines.artefacts.seen import describe_ancestors
-from pipelines.artefacts.synthetic_report import GRID_FILE, SyntheticReport
+from pipelines.artefacts.synthetic_run import GRID_FILE, SyntheticReport
 from pipelines.pages import charts
 from pipelines.pages.page import Picture, Section, Table, sentences
 

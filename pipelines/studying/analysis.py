@@ -1,16 +1,16 @@
-"""From the scores of all arms to the tables of a study: metrics, differences with verdicts, best ratios, power."""
+"""From the scores of all arms to the results of a study: metrics, differences with verdicts, best ratios."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
 from melgan.metrics.delong import mean_area_of_runs
 from melgan.studies.areas import WeightedMetric, areas, mean_of_folds, of_each_fold, sensitivities
-from melgan.studies.arms import Arm
+from melgan.studies.arms import AGAINST_IMITATION, OVERSAMPLED, SYNTHETIC, Arm
 from melgan.studies.choosing import cross_fitted_choice
-from melgan.studies.differences import RunDraws, compare_family, corrected_t_test
+from melgan.studies.differences import Difference, RunDraws, compare_family, corrected_t_test
 from melgan.studies.resampling import halves, patient_weights, run_weights
 from pipelines.artefacts.study import AUC, SENSITIVITY, ArmResult, BestRatio, Comparison, StudyConfig
 from pipelines.studying.fold_features import RealImages
@@ -19,141 +19,163 @@ from pipelines.studying.scores import ArmScores
 
 @dataclass(frozen=True)
 class Analysis:
-    """The results of the arms, their comparisons, and the best ratio of each method."""
+    """The analysis of the scores of all arms.
 
-    arms: tuple[ArmResult, ...]
-    comparisons: tuple[Comparison, ...]
-    best_ratios: tuple[BestRatio, ...]
+    Attributes:
+      config: of the study.
+      real: all real images.
+      arms: of the study.
+      scores: of each arm by its name.
+    """
+
+    config: StudyConfig
+    real: RealImages
+    arms: Sequence[Arm]
+    scores: Mapping[str, ArmScores]
+
+    @cached_property
+    def results(self) -> tuple[ArmResult, ...]:
+        """The metrics of each arm."""
+        return tuple(map(self._result, self.arms))
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The differences of each arm from its baseline, and of synthetic arms from repeated real images, by family."""
+        imitated = [replace(arm, baseline=f"{OVERSAMPLED} {arm.ratio:g}") for arm in self.arms if arm.is_synthetic]
+        families: dict[str, list[Arm]] = {}
+        for arm in self.arms:
+            if arm.baseline:
+                families.setdefault(arm.family, []).append(arm)
+        families[AGAINST_IMITATION] = imitated
+        return tuple(
+            comparison
+            for metric in self._metrics
+            for family, arms in families.items()
+            for comparison in self._compare(family, arms, metric)
+        )
+
+    @cached_property
+    def best_ratios(self) -> tuple[BestRatio, ...]:
+        """For each method of several ratios, the ratio that half of the patients choose, and its worth."""
+        if len(self.config.ratio_values) < 2:
+            return ()
+        is_first = halves(self.real.groups, self.real.positive, self.config.seed + 3)
+        by_half = [self._weights * half.astype(np.float32) for half in (is_first, ~is_first)]
+        baselines = [evaluate_runs(areas, self.real, self._baseline.scores, weights) for weights in by_half]
+        return tuple(self._best_ratio(method, by_half, baselines) for method in self.config.methods)
+
+    @property
+    def _baseline(self) -> ArmScores:
+        return self.scores[next(arm.baseline for arm in self.arms if arm.family == SYNTHETIC)]
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """The weight of each image in each resample of patients `[B, N]`."""
+        return patient_weights(self.real.groups, self.real.positive, self.config.resamples, self.config.seed)
+
+    @cached_property
+    def _metrics(self) -> dict[str, WeightedMetric]:
+        return {AUC: areas, SENSITIVITY: partial(sensitivities, specificity=self.config.specificity)}
+
+    @cached_property
+    def _values(self) -> dict[str, dict[str, np.ndarray]]:
+        """Each metric of each arm, of every run and resample `[G, S, B]`."""
+        return {
+            name: {
+                arm.name: evaluate_runs(metric, self.real, self.scores[arm.name].scores, self._weights)
+                for arm in self.arms
+            }
+            for name, metric in self._metrics.items()
+        }
+
+    def _draws(self, num_generators: int) -> RunDraws:
+        seed, count = self.config.seed, self.config.resamples
+        return RunDraws(run_weights(num_generators, count, seed + 1), run_weights(self.config.seeds, count, seed + 2))
+
+    def _compare(self, family: str, arms: Sequence[Arm], metric: str) -> list[Comparison]:
+        values = self._values[metric]
+        treated, baselines = ([values[name] for name in names] for names in zip(*map(_names, arms), strict=True))
+        differences = compare_family(
+            treated,
+            baselines,
+            [self._draws(len(each)) for each in treated],
+            kinds=[arm.kind for arm in arms],
+            seed=self.config.seed + 4,
+        )
+        return [
+            self._comparison(family, arm, metric, difference) for arm, difference in zip(arms, differences, strict=True)
+        ]
+
+    def _comparison(self, family: str, arm: Arm, metric: str, difference: Difference) -> Comparison:
+        treated, baseline = (self.scores[name].scores for name in _names(arm))
+        of_folds = self._of_folds(metric, treated) - self._of_folds(metric, baseline)
+        is_primary = metric == AUC
+        return Comparison(
+            arm=arm.name,
+            baseline=arm.baseline,
+            family=family,
+            metric=metric,
+            verdict=difference.verdict(self.config.margin if is_primary else 0.0),
+            difference=difference,
+            of_folds=tuple(of_folds.tolist()),
+            p_delong=self._p_delong(treated, baseline) if is_primary else float("nan"),
+            p_corrected_t=corrected_t_test(of_folds, 1 / self.config.num_folds),
+        )
+
+    def _p_delong(self, treated: np.ndarray, baseline: np.ndarray) -> float:
+        real = self.real
+        area = mean_area_of_runs(
+            real.positive, _as_runs(treated), folds=real.folds, groups=real.groups, baseline=_as_runs(baseline)
+        )
+        return area.p_value
+
+    def _of_folds(self, metric: str, scores: np.ndarray) -> np.ndarray:
+        """Returns a metric in each fold `[J]`, mean of the runs."""
+        real, once = self.real, np.ones((1, len(self.real.positive)), np.float32)
+        found = [
+            [value[0] for _, value in of_each_fold(self._metrics[metric], real.positive, run, real.folds, once)]
+            for run in _as_runs(scores)
+        ]
+        return np.mean(found, axis=0)
+
+    def _result(self, arm: Arm) -> ArmResult:
+        own = self.scores[arm.name]
+        return ArmResult(
+            name=arm.name,
+            kind=arm.kind,
+            ratio=arm.ratio,
+            is_synthetic=arm.is_synthetic,
+            added=float(np.mean(own.added)),
+            prior=float(np.mean(own.priors)),
+            runs=own.scores.shape[0] * own.scores.shape[1],
+            **{metric: float(values[arm.name][:, :, 0].mean()) for metric, values in self._values.items()},
+        )
+
+    def _best_ratio(self, method: str, by_half: Sequence[np.ndarray], baselines: Sequence[np.ndarray]) -> BestRatio:
+        own = [arm for arm in self.arms if arm.kind == method]
+        differences = [
+            [self._draws(len(values)).mean(values - baseline) for values in self._of_arms(own, weights)]
+            for weights, baseline in zip(by_half, baselines, strict=True)
+        ]
+        choice = cross_fitted_choice(*differences)
+        chosen = tuple(own[number].ratio for number in choice.chosen)
+        worth = choice.difference
+        return BestRatio(method=method, chosen=chosen, value=worth.value, low=worth.low, high=worth.high)
+
+    def _of_arms(self, arms: Sequence[Arm], weights: np.ndarray) -> list[np.ndarray]:
+        return [evaluate_runs(areas, self.real, self.scores[arm.name].scores, weights) for arm in arms]
 
 
-def analyse(
-    config: StudyConfig,
-    real: RealImages,
-    arms: Sequence[Arm],
-    scores: Mapping[str, ArmScores],
-    log: Callable[[str], None],
-) -> Analysis:
-    """Returns the analysis of the scores of all arms; `log` is told what is computed."""
-    weights = patient_weights(real.groups, real.positive, config.resamples, config.seed)
-    metrics: dict[str, WeightedMetric] = {
-        AUC: areas,
-        SENSITIVITY: partial(sensitivities, specificity=config.specificity),
-    }
-    values, comparisons = {}, []
-    for name, metric in metrics.items():
-        log(f"resampling {name}")
-        values[name] = {arm.name: _values(metric, real, scores[arm.name].scores, weights) for arm in arms}
-        for is_synthetic in (True, False):  # controls are a family of their own
-            family = [arm for arm in arms if arm.baseline and arm.is_synthetic == is_synthetic]
-            comparisons += _compare(config, real, family, scores, name, metric, values[name])
-    results = [_result(arm, scores[arm.name], {name: values[name][arm.name] for name in metrics}) for arm in arms]
-    log("choosing ratios")
-    return Analysis(tuple(results), tuple(comparisons), tuple(_best_ratios(config, real, arms, scores, weights)))
-
-
-def _values(metric: WeightedMetric, real: RealImages, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def evaluate_runs(metric: WeightedMetric, real: RealImages, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Returns a metric, mean of the folds, of every run and resample `[G, S, B]`."""
     found = [[mean_of_folds(metric, real.positive, run, real.folds, weights) for run in runs] for runs in scores]
     return np.array(found)
 
 
-def _compare(
-    config: StudyConfig,
-    real: RealImages,
-    family: Sequence[Arm],
-    scores: Mapping[str, ArmScores],
-    name: str,
-    metric: WeightedMetric,
-    values: Mapping[str, np.ndarray],
-) -> list[Comparison]:
-    if not family:
-        return []
-    pairs = [(values[arm.name], values[arm.baseline]) for arm in family]
-    draws = [_draws(config, treated.shape[0]) for treated, _ in pairs]
-    differences = compare_family(*zip(*pairs, strict=True), draws)
-    return [
-        Comparison(
-            arm=arm.name,
-            baseline=arm.baseline,
-            metric=name,
-            is_synthetic=arm.is_synthetic,
-            verdict=difference.verdict(config.margin),
-            difference=difference,
-            p_delong=_p_delong(real, *own) if name == AUC else float("nan"),
-            p_corrected_t=_p_corrected_t(config, real, metric, *own),
-        )
-        for arm, difference in zip(family, differences, strict=True)
-        for own in [(scores[arm.name].scores, scores[arm.baseline].scores)]
-    ]
+def _names(arm: Arm) -> tuple[str, str]:
+    return arm.name, arm.baseline
 
 
-def _draws(config: StudyConfig, num_generators: int) -> RunDraws:
-    return RunDraws(
-        run_weights(num_generators, config.resamples, config.seed + 1),
-        run_weights(config.seeds, config.resamples, config.seed + 2),
-    )
-
-
-def _p_delong(real: RealImages, treated: np.ndarray, baseline: np.ndarray) -> float:
-    runs = [scores.reshape(-1, scores.shape[-1]) for scores in (treated, baseline)]
-    return mean_area_of_runs(real.positive, runs[0], folds=real.folds, groups=real.groups, baseline=runs[1]).p_value
-
-
-def _p_corrected_t(
-    config: StudyConfig, real: RealImages, metric: WeightedMetric, treated: np.ndarray, baseline: np.ndarray
-) -> float:
-    once = np.ones((1, len(real.positive)), np.float32)
-    runs = [scores.reshape(-1, scores.shape[-1]) for scores in (treated, baseline)]
-    means = [
-        np.mean(
-            [[value[0] for _, value in of_each_fold(metric, real.positive, run, real.folds, once)] for run in own],
-            axis=0,
-        )
-        for own in runs
-    ]
-    return corrected_t_test(means[0] - means[1], 1 / config.num_folds)
-
-
-def _result(arm: Arm, own: ArmScores, values: Mapping[str, np.ndarray]) -> ArmResult:
-    return ArmResult(
-        name=arm.name,
-        kind=arm.kind,
-        ratio=arm.ratio,
-        is_synthetic=arm.is_synthetic,
-        added=float(np.mean(own.added)),
-        prior=float(np.mean(own.priors)),
-        runs=own.scores.shape[0] * own.scores.shape[1],
-        **{name: float(of_runs[:, :, 0].mean()) for name, of_runs in values.items()},
-    )
-
-
-def _best_ratios(
-    config: StudyConfig,
-    real: RealImages,
-    arms: Sequence[Arm],
-    scores: Mapping[str, ArmScores],
-    weights: np.ndarray,
-) -> list[BestRatio]:
-    """Returns, for each method of several ratios, the ratio that half of the patients choose and its worth."""
-    if len(config.ratio_values) < 2:
-        return []
-    is_first = halves(real.groups, real.positive, config.seed)
-    by_half = [weights * half for half in (is_first.astype(np.float32), (~is_first).astype(np.float32))]
-    found = []
-    for method in config.methods:
-        own = [arm for arm in arms if arm.kind == method]
-        differences = [[_mean_difference(config, real, arm, scores, half) for arm in own] for half in by_half]
-        choice = cross_fitted_choice(*differences)
-        chosen = tuple(own[number].ratio for number in choice.chosen)
-        interval = choice.difference
-        found.append(
-            BestRatio(method=method, chosen=chosen, value=interval.value, low=interval.low, high=interval.high)
-        )
-    return found
-
-
-def _mean_difference(
-    config: StudyConfig, real: RealImages, arm: Arm, scores: Mapping[str, ArmScores], weights: np.ndarray
-) -> np.ndarray:
-    treated, baseline = (_values(areas, real, scores[name].scores, weights) for name in (arm.name, arm.baseline))
-    return _draws(config, len(treated)).mean(treated - baseline)
+def _as_runs(scores: np.ndarray) -> np.ndarray:
+    """Returns scores `[G, S, N]` as those of runs `[R, N]`."""
+    return scores.reshape(-1, scores.shape[-1])

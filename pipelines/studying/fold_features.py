@@ -13,6 +13,7 @@ from pipelines.artefacts.image_sets import ImageSet, read_images
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import require_no_leak
 from pipelines.artefacts.shards import Shards, open_synthetic, split_fold
+from pipelines.artefacts.study import StudyConfig
 from pipelines.studying.generator_jobs import GeneratorJob
 from tfrecords_tools.manifest import ShardEntry
 
@@ -79,7 +80,7 @@ def _folds(shards: Shards, entries: Sequence[ShardEntry], num_folds: int, images
 
 
 def fold_features(
-    real: RealImages, fold: int, shards: Shards, jobs: Sequence[GeneratorJob], store: FeatureStore, cache_dir: str
+    real: RealImages, fold: int, shards: Shards, jobs: Sequence[GeneratorJob], store: FeatureStore, config: StudyConfig
 ) -> FoldFeatures:
     """Returns the features of a fold.
 
@@ -89,31 +90,28 @@ def fold_features(
       shards: of the real images.
       jobs: the generators of this fold, all complete.
       store: of features.
-      cache_dir: of shards that lie in a bucket.
+      config: of the study.
 
     Raises:
       CommandError: if a generator may have seen an image that the fold holds out.
     """
-    is_training = real.folds != fold
+    is_training, held_out = real.folds != fold, split_fold(shards.manifest, config.num_folds, fold)[1]
     scaling = scaling_of(real.features[is_training])
     synthetic = {}
     for job in jobs:
-        samples = _synthetic(job, shards, _held_out_of(shards, real, fold), store, cache_dir)
+        samples = _synthetic(job, shards, held_out, store, config.cache_dir)
         synthetic[job.method, job.seed] = scaling(samples.features)
     return FoldFeatures(
         real=RealFeatures(
             features=scaling(real.features[is_training]),
             positive=real.positive[is_training],
+            groups=real.groups[is_training],
             views=scaling(real.views[is_training[real.positive]]),
         ),
         held_out=scaling(real.features[~is_training]),
         rows=np.flatnonzero(~is_training),
         synthetic=synthetic,
     )
-
-
-def _held_out_of(shards: Shards, real: RealImages, fold: int) -> tuple[ShardEntry, ...]:
-    return split_fold(shards.manifest, int(real.folds.max()) + 1, fold)[1]
 
 
 def _synthetic(

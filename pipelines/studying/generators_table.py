@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pipelines.artefacts.evaluation import EvaluationReport, value_of
 from pipelines.artefacts.study import Generator
-from pipelines.artefacts.synthetic_report import SyntheticReport
+from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import read_report, require_completed
 from pipelines.studying.generator_jobs import GeneratorJob
 
@@ -32,6 +32,7 @@ def _read(job: GeneratorJob) -> Generator:
         method=job.method,
         seed=job.seed,
         fold=job.fold,
+        sha256=drawn.provenance.generator,
         images=sum(drawn.class_counts),
         rejected=sum(drawn.rejected_copies),
         served=known.get(worst, math.nan),

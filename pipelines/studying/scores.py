@@ -35,6 +35,12 @@ def new_scores(arms: Sequence[Arm], config: StudyConfig, num_images: int) -> dic
     return found
 
 
+def classifier_seeds(config: StudyConfig, *, is_repeated: bool) -> range:
+    """Returns the seeds of the classifiers of an arm: all share them, but the one that shows what others change."""
+    first = config.seed + (config.seeds if is_repeated else 0)
+    return range(first, first + config.seeds)
+
+
 def train_fold(
     fold: FoldFeatures,
     arms: Sequence[Arm],
@@ -55,8 +61,7 @@ def train_fold(
     for arm in arms:
         own = scores[arm.name]
         for generator, seed in np.ndindex(own.scores.shape[:2]):
-            # Arms share the seeds of their classifiers, but for the one that shows what other seeds change.
-            number = config.seed + seed + (config.seeds if arm.kind == REPEATED else 0)
+            number = classifier_seeds(config, is_repeated=arm.kind == REPEATED)[seed]
             examples = _examples(fold, arm, config.seed + generator, np.random.default_rng([number, 1]))
             classifier = train_linear(examples.features, examples.positive, training, number)
             own.scores[generator, seed, fold.rows] = classifier.decision_function(fold.held_out)

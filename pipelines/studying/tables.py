@@ -1,101 +1,126 @@
-"""The tables of a study, as CSV."""
+"""The tables of a study, as CSV and LaTeX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from melgan.studies.power import detectable_difference, power_of
+from melgan.studies.arms import REPEATED
+from melgan.studies.differences import Runs
+from melgan.studies.power import power_of
 from pipelines.artefacts.study import (
     ARMS_TABLE,
+    AUC,
     DIFFERENCES_TABLE,
     GENERATORS_TABLE,
+    LATEX_TABLE,
     POWER_TABLE,
     RATIO_TABLE,
     SCORES_TABLE,
     VARIANCE_TABLE,
+    ArmResult,
+    BestRatio,
     Comparison,
+    Generator,
+    StudyConfig,
     StudyReport,
 )
+from pipelines.pages.page import p_text
 from pipelines.studying.fold_features import RealImages
-from pipelines.studying.scores import ArmScores
+from pipelines.studying.scores import ArmScores, classifier_seeds
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
+from tfrecords_tools.foundation.files import write_atomically
+
+_NESTED = ("difference", "of_folds", "spread")  # which have no place in a table
 
 
 def write_tables(folder: Path, report: StudyReport, margin: float) -> None:
     """Writes every table of a study but that of the scores."""
-    family = sum(each.is_synthetic for each in report.of_metric("auc"))
     tables = {
-        ARMS_TABLE: [as_plain(arm) for arm in report.arms],
-        DIFFERENCES_TABLE: [_difference(each) for each in report.comparisons],
-        VARIANCE_TABLE: [row for each in report.comparisons for row in _variances(each)],
-        POWER_TABLE: [_power(each, family if each.is_synthetic else 1, margin) for each in report.comparisons],
-        RATIO_TABLE: [as_plain(each) for each in report.best_ratios],
-        GENERATORS_TABLE: [as_plain(each) for each in report.generators],
+        ARMS_TABLE: _rows(report.arms, ArmResult),
+        DIFFERENCES_TABLE: pd.DataFrame(map(_difference, report.comparisons)),
+        VARIANCE_TABLE: pd.DataFrame(row for each in report.comparisons for row in _variances(each)),
+        POWER_TABLE: pd.DataFrame(_power(each, margin) for each in report.comparisons),
+        RATIO_TABLE: _rows(report.best_ratios, BestRatio),
+        GENERATORS_TABLE: _rows(report.generators, Generator),
     }
-    for name, rows in tables.items():
-        write_table(folder / name, pd.DataFrame(rows))
+    for name, table in tables.items():
+        write_table(folder / name, table)
+    write_atomically(folder / LATEX_TABLE, _latex(report))
 
 
-def write_scores(folder: Path, real: RealImages, scores: Mapping[str, ArmScores], seeds: Sequence[int]) -> None:
+def write_scores(folder: Path, real: RealImages, scores: Mapping[str, ArmScores], config: StudyConfig) -> None:
     """Writes the score of every image by every run: a row an image, a column a run."""
     columns = {
-        f"{name}, generator {generator}, seed {seed}": own.scores[row, column]
+        f"{name}, generator {config.seed + row}, seed {seed}": own.scores[row, column]
         for name, own in scores.items()
-        for row, generator in enumerate(seeds[: own.scores.shape[0]])
-        for column, seed in enumerate(seeds[: own.scores.shape[1]])
+        for row in range(own.scores.shape[0])
+        for column, seed in enumerate(classifier_seeds(config, is_repeated=name == REPEATED))
     }
     facts = {"image_name": real.names, "fold": real.folds, "group": real.groups, "positive": real.positive.astype(int)}
     write_table(folder / SCORES_TABLE, pd.DataFrame(facts | columns))
 
 
+def _rows(values: tuple, kind: type) -> pd.DataFrame:
+    """Returns a table with a row for each value, and its header even if there is none."""
+    return pd.DataFrame(map(as_plain, values), columns=list(kind.__dataclass_fields__))
+
+
 def _difference(each: Comparison) -> dict:
     row = as_plain(each)
-    return {**{name: value for name, value in row.items() if name != "difference"}, **_plain(row["difference"])}
-
-
-def _plain(difference: dict) -> dict:
-    return {name: value for name, value in difference.items() if name != "spread"}
+    return {name: value for name, value in {**row, **row["difference"]}.items() if name not in _NESTED}
 
 
 def _variances(each: Comparison) -> list[dict]:
-    """Returns, by source, the standard deviation of the difference, and that of a single run."""
-    spread = each.difference.spread
-    of_sources = {
+    """Returns, by source, the standard deviation of the difference, and that of a single run, or of a fold."""
+    spread, num_folds = each.difference.spread, len(each.of_folds)
+    of_one_fold = float(np.std(each.of_folds, ddof=1))
+    rows = {
         "patients": (np.sqrt(spread.patients), np.sqrt(spread.patients), 1),
-        "generator seed": (
-            np.sqrt(spread.generators.variance),
-            spread.generators.deviation_of_one,
-            spread.generators.number,
-        ),
-        "classifier seed": (
-            np.sqrt(spread.classifiers.variance),
-            spread.classifiers.deviation_of_one,
-            spread.classifiers.number,
-        ),
+        "generator seed": _of_runs(spread.generators),
+        "classifier seed": _of_runs(spread.classifiers),
+        "fold": (of_one_fold / np.sqrt(num_folds), of_one_fold, num_folds),
     }
-    return [
-        {
-            "arm": each.arm,
-            "metric": each.metric,
-            "source": source,
-            "standard_deviation": deviation,
-            "standard_deviation_of_one_run": of_one,
-            "runs": runs,
-        }
-        for source, (deviation, of_one, runs) in of_sources.items()
-    ]
+    own = {"arm": each.arm, "baseline": each.baseline, "metric": each.metric}
+    names = ("standard_deviation", "standard_deviation_of_one", "number")
+    return [{**own, "source": source, **dict(zip(names, values, strict=True))} for source, values in rows.items()]
 
 
-def _power(each: Comparison, family: int, margin: float) -> dict:
-    error = each.difference.standard_error
+def _of_runs(runs: Runs) -> tuple[float, float, int]:
+    """NaN of a single run, which tells nothing."""
+    if runs.number < 2:
+        return np.nan, np.nan, runs.number
+    return np.sqrt(runs.variance), runs.deviation_of_one, runs.number
+
+
+def _power(each: Comparison, margin: float) -> dict:
+    difference = each.difference
+    has_margin = each.metric == AUC and difference.standard_error > 0
     return {
         "arm": each.arm,
+        "baseline": each.baseline,
         "metric": each.metric,
-        "standard_error": error,
-        "detectable_alone": detectable_difference(error),
-        "detectable_in_family": detectable_difference(error, family),
-        "power_at_margin": power_of(margin, error) if error else float("nan"),
+        "standard_error": difference.standard_error,
+        "detectable_alone": difference.detectable_alone,
+        "detectable_in_family": difference.detectable,
+        "power_at_margin_alone": power_of(margin, difference.standard_error) if has_margin else np.nan,
     }
+
+
+def _latex(report: StudyReport) -> str:
+    """Returns the differences in AUC as a LaTeX table, for the package booktabs."""
+    rows = [
+        {
+            "Arm": each.arm,
+            "Baseline": each.baseline,
+            "Difference in AUC": f"{each.difference.value:+.3f}",
+            "95 % interval": f"{each.difference.low_simultaneous:+.3f} to {each.difference.high_simultaneous:+.3f}",
+            "p": p_text(each.difference.p_max_t),
+            "Verdict": each.verdict,
+        }
+        for each in report.comparisons
+        if each.metric == AUC
+    ]
+    return pd.DataFrame(rows).to_latex(index=False, escape=True)

@@ -19,7 +19,7 @@ from pipelines.artefacts.generator_run import BestGenerator, GanReport, GanRun, 
 from pipelines.artefacts.metrics_file import MetricsWriter
 from pipelines.artefacts.shards_report import ShardsReport
 from pipelines.artefacts.submission import SubmissionReport
-from pipelines.artefacts.synthetic_report import SyntheticReport
+from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import read_facts, read_report
 from pipelines.pages.generator_section import generator_section
 from pipelines.pages.page import Picture, Section, Table, render

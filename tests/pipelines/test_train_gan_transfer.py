@@ -25,7 +25,7 @@ from pipelines.artefacts.generator_run import (
 )
 from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.artefacts.shards import open_shards
-from pipelines.artefacts.synthetic_report import SyntheticReport
+from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import digest, read_report
 from pipelines.pages.generator_section import generator_section
 from pipelines.pages.synthetic_section import synthetic_section

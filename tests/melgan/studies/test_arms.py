@@ -20,10 +20,10 @@ from melgan.studies.arms import (
 
 @pytest.fixture
 def real():
-    """100 images with their numbers as features, the first ten of the class; views are their numbers + 0.1 to 0.7."""
+    """100 images, their numbers as features, two a patient, ten of the class; views are numbers + 0.1 to 0.7."""
     features = np.arange(100.0)[:, None]
     views = features[:10, None] + np.linspace(0.1, 0.7, 7)[None, :, None]
-    return RealFeatures(features, np.arange(100) < 10, views)
+    return RealFeatures(features, np.arange(100) < 10, np.arange(100) // 2, views)
 
 
 def added(real, kind, ratio=1.5):
@@ -56,9 +56,12 @@ def test_augmented_images_are_views_each_another(real):
     np.testing.assert_allclose(sorted(found), sorted(real.views.ravel()))
 
 
-def test_half_of_the_class_is_hidden_and_nothing_else(real):
+def test_half_of_the_patients_with_the_class_are_hidden_and_nobody_else(real):
     examples = CONTROLS[HALF](real, 0, np.random.default_rng(0))
-    assert (examples.positive.sum(), len(examples.positive)) == (5, 95)
+    assert (examples.positive.sum(), len(examples.positive)) == (6, 96)  # two of five patients are hidden
+    kept = examples.features[examples.positive, 0]
+    assert set(kept % 2) == {0, 1}
+    assert len(set(kept // 2)) == 3
     np.testing.assert_array_equal(np.sort(examples.features[~examples.positive, 0]), np.arange(10, 100))
 
 

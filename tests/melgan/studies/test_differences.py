@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from melgan.studies.areas import areas, mean_of_folds
 from melgan.studies.differences import (
@@ -16,6 +17,13 @@ from melgan.studies.power import detectable_difference, power_of
 from melgan.studies.resampling import patient_weights, run_weights
 
 RESAMPLES = 300
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Products as small as these are no faster with more, which would be in each other's way."""
+    with threadpool_limits(1):
+        yield
 
 
 class MadeUp:
@@ -41,16 +49,24 @@ class MadeUp:
     def compare(self, *shifts):
         baseline, arms = self.arm(), [self.arm(shift) for shift in shifts]
         draws = RunDraws(run_weights(1, RESAMPLES, 1), run_weights(self.seeds, RESAMPLES, 2))
-        return compare_family(arms, [baseline] * len(arms), [draws] * len(arms))
+        return compare_family(
+            arms, [baseline] * len(arms), [draws] * len(arms), kinds=[str(k) for k in range(len(arms))]
+        )
 
 
 def test_an_arm_that_is_its_baseline_makes_no_relevant_difference():
     study = MadeUp(np.random.default_rng(0))
     arm, draws = study.arm(), RunDraws(run_weights(1, RESAMPLES, 1), run_weights(3, RESAMPLES, 2))
-    (found,) = compare_family([arm], [arm], [draws])
+    (found,) = compare_family([arm], [arm], [draws], kinds=["a"])
     assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
     assert found.verdict(0.01) == EQUIVALENT
     assert found.superiority == 0.5
+
+
+def test_a_sure_difference_within_the_margin_is_not_relevant():
+    (found,) = MadeUp(np.random.default_rng(1)).compare(1.0)
+    assert found.verdict(0.01) == found.verdict(0.0) == HELPS
+    assert found.verdict(1.0) == EQUIVALENT
 
 
 def test_a_large_gain_helps_and_a_large_loss_harms_and_a_wide_margin_forgives():
@@ -97,6 +113,25 @@ def test_few_runs_widen_an_interval():
     (few,), (many,) = (MadeUp(np.random.default_rng(4), seeds=seeds, run_noise=0.5).compare(0.0) for seeds in (2, 12))
     assert few.spread.degrees_of_freedom < many.spread.degrees_of_freedom
     assert few.high - few.low > many.high - many.low
+
+
+@pytest.mark.slow
+def test_ratios_of_one_generator_are_no_further_generators():
+    """Two generators, whose luck all three ratios share: intervals hold 0 as often as they say, or more often."""
+    held = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        study, luck = MadeUp(rng), rng.normal(0, 0.03, 2)[:, None, None]
+        arms = [np.concatenate([study.arm(), study.arm()]) + luck for _ in range(3)]
+        draws = RunDraws(run_weights(2, RESAMPLES, 1), run_weights(3, RESAMPLES, 2))
+        found = compare_family(arms, [study.arm()] * 3, [draws] * 3, kinds=["gan"] * 3)
+        held.append(
+            [
+                all(each.low_simultaneous <= 0 <= each.high_simultaneous for each in found),
+                found[0].low <= 0 <= found[0].high,
+            ]
+        )
+    assert np.mean(held, axis=0).min() >= 0.93
 
 
 def test_runs_of_one_generator_tell_nothing_of_another():

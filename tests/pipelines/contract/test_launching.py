@@ -49,6 +49,21 @@ def test_a_process_ends_with_its_context(tmp_path):
     assert process.returncode == -9
 
 
+def test_a_process_ends_when_the_one_that_started_it_is_killed(tmp_path):
+    settings = {**PHANTOM, "num_images": 100_000, "output": str(tmp_path / "shards")}
+    code = (
+        "import sys; from pathlib import Path; from pipelines.contract.launching import started; "
+        f"folder = Path({str(tmp_path)!r}); context = started('make_shards', {settings!r}, log=folder / 'log'); "
+        "process = context.__enter__(); print(process.pid, flush=True); process.wait()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    wait_for((tmp_path / "shards").exists, seconds=60)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), seconds=30)
+
+
 def run_together(*programs: str) -> subprocess.CompletedProcess:
     """Runs Python programs together, in a process of their own that leaves with their exit code."""
     code = (
