@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from absl import logging
 
-from pipelines.artefacts import classifier_run, evaluation, generator_run, predicted, study
+from pipelines.artefacts import classifier_run, evaluation, generator_run, predicted, study, synthetic_run
 from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport, compare
 from pipelines.artefacts.evaluation import EvaluationReport
@@ -52,7 +52,7 @@ REPORT_PAGE = "report.html"
 SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
     "make_shards": lambda folder: shards_section(folder, read_manifest(folder)),
     generator_run.COMMAND: lambda folder: generator_section(read_gan_run(folder)),
-    "synthesize": lambda folder: synthetic_section(folder, read_report(folder, SyntheticReport)),
+    synthetic_run.COMMAND: lambda folder: synthetic_section(folder, read_report(folder, SyntheticReport)),
     evaluation.COMMAND: lambda folder: evaluation_section(folder, read_report(folder, EvaluationReport)),
     classifier_run.COMMAND: lambda folder: classifier_section(read_classifier_run(folder)),
     "make_submission": lambda folder: submission_section(folder, read_report(folder, SubmissionReport)),

@@ -1,6 +1,6 @@
 """Real shards -> do synthetic images of the rare class help, of which generator, and how many? One page answers.
 
-    python -m pipelines.study --shards=SHARDS --workdir=STUDY --methods=bagan_gp,cdragan --ratios=0.5,1,2 --seeds=3
+    python -m pipelines.study --shards=SHARDS --workdir=STUDY --methods=bagan_gp,cdragan --ratios=0.5,1,2
     python -m pipelines.study --shards=SHARDS --workdir=STUDY --plan
 
 For every fold it trains generators that have not seen it, draws images without copies, and evaluates them. Then a
@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from melgan.studies.arms import SYNTHETIC, all_arms, count_in
+from melgan.studies.arms import all_arms, count_added
 from melgan.studies.power import detectable_difference, standard_error_of_difference
 from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
 from pipelines.artefacts.shards import Shards, open_shards, split_fold
-from pipelines.artefacts.study import AUC, COMMAND, METHODS_TEXT, TABLES, Comparison, StudyConfig, StudyReport
+from pipelines.artefacts.study import COMMAND, METHODS_TEXT, TABLES, StudyConfig, StudyReport
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
@@ -35,7 +35,7 @@ from pipelines.studying.analysis import Analysis
 from pipelines.studying.fold_features import RealImages, fold_features, real_images
 from pipelines.studying.generator_jobs import GeneratorJob, commands_left, jobs_folder, plan_generators, run_generators
 from pipelines.studying.generators_table import read_generators
-from pipelines.studying.scores import ArmScores, new_scores, train_fold
+from pipelines.studying.scores import ArmScores, generator_seeds, new_scores, train_fold
 from pipelines.studying.tables import write_scores, write_tables
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, write_atomically
@@ -103,7 +103,7 @@ def _require_added(config: StudyConfig, shards: Shards, label: int, fold: int) -
     """Raises CommandError if a ratio is so small that it adds no image."""
     training, _ = split_fold(shards.manifest, config.num_folds, fold)
     smallest, count = min(config.ratio_values), shards.class_counts(training)[label]
-    if not count_in(count, smallest):
+    if not count_added(count, smallest):
         raise CommandError(
             f"--ratios: {smallest:g} of {count} images in fold {fold} is less than one; give larger ones"
         )
@@ -146,7 +146,6 @@ def _report(
     arms = all_arms(config.methods, config.ratio_values)
     logging.info("resampling patients and runs")
     analysis = Analysis(config, real, arms, scores)
-    synthetic = [each.difference.detectable for each in analysis.comparisons if _is_headline(each)]
     patients = len(np.unique(real.groups))
     return StudyReport(
         label=shards.classes[label],
@@ -158,19 +157,14 @@ def _report(
         comparisons=analysis.comparisons,
         best_ratios=analysis.best_ratios,
         generators=read_generators(jobs),
-        detectable=float(np.median(synthetic)),
     )
-
-
-def _is_headline(each: Comparison) -> bool:
-    return (each.family, each.metric) == (SYNTHETIC, AUC)
 
 
 def _write(
     workdir: Workdir, config: StudyConfig, real: RealImages, scores: dict[str, ArmScores], report: StudyReport
 ) -> None:
     folder = Path(workdir.path)
-    write_scores(folder, real, scores, config)
+    write_scores(folder, real, all_arms(config.methods, config.ratio_values), scores, config)
     write_tables(folder, report, config.margin)
     paragraph = methods_paragraph(config, report, digest(as_path(config.shards)), installed_versions())
     sections = [*study_sections(config, report), Section("Methods", paragraph, ())]
@@ -188,15 +182,13 @@ def _print_plan(config: StudyConfig, shards: Shards, label: int, jobs: Sequence[
     positives, negatives = counts[label], sum(counts) - counts[label]
     error = standard_error_of_difference(_EXPECTED_AREA, positives, negatives, _EXPECTED_CORRELATION)
     family = sum(arm.is_synthetic for arm in arms)
-    trainings = (
-        sum((config.generator_seeds if arm.is_synthetic else 1) * config.seeds for arm in arms) * config.num_folds
-    )
+    runs = sum(len(generator_seeds(config, arm)) * config.seeds for arm in arms)
     print(f"class: {shards.classes[label]}, {positives} of {positives + negatives} images, {config.num_folds} folds")
     left = {job.name: commands_left(config, job) for job in jobs}
     print(f"generators: {len(jobs)}, of which {sum(not own for own in left.values())} are complete")
     for job in jobs:
         print(f"  {job.name}, {job.count} images: {', '.join(left[job.name]) or 'complete'}")
-    print(f"classifiers: {trainings}, linear, on features of {config.features}; {len(arms)} arms")
+    print(f"classifiers: {runs * config.num_folds}, linear, on features of {config.features}; {len(arms)} arms")
     print(
         f"smallest difference in AUC seen with a power of 80 %: {detectable_difference(error):.3f} of one arm, "
         f"{detectable_difference(error, family):.3f} of {family} together (for an AUC of {_EXPECTED_AREA}, areas that "

@@ -143,14 +143,8 @@ class Guesser:
         scale = (self._num_labelled + self._num_unlabelled) / (self._num_unlabelled * self._method.num_trained)
         scale *= 1 - tf.cast(batch["is_labelled"], tf.float32)  # where rounding has put one more that has a label
         own = {"targets": guess.targets, "weight": scale * guess.weights}
-        return (
-            batch
-            | own
-            | {
-                "balanced_targets": guess.balanced_targets,
-                "balanced_weight": scale * guess.balanced_weights,
-            }
-        )
+        own |= {"balanced_targets": guess.balanced_targets, "balanced_weight": scale * guess.balanced_weights}
+        return batch | own
 
     def _mixed(self, images: tf.Tensor, rows: Batch, draws: Draws) -> Mixture:
         """Returns examples, mixed in pairs of any kind if the method does so; each keeps the larger part of itself."""

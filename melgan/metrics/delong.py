@@ -31,7 +31,7 @@ class Area:
 
 def mean_area(
     positive: np.ndarray,
-    scores: np.ndarray,
+    runs: np.ndarray,
     *,
     folds: np.ndarray,
     groups: np.ndarray,
@@ -41,35 +41,17 @@ def mean_area(
 
     Arguments:
       positive: which images are of the class `[N]`, bool.
-      scores: larger for the class, comparable within a fold `[N]`.
+      runs: scores of each training of a classifier, larger for the class, comparable within a fold `[R, N]`; the area
+        is the mean of theirs.
       folds: `[N]`.
       groups: patient of every image `[N]`; none is in several folds.
-      baseline: the scores of another classifier for the same images `[N]`, whose area is subtracted.
-    """
-    others = None if baseline is None else baseline[None]
-    return mean_area_of_runs(positive, scores[None], folds=folds, groups=groups, baseline=others)
-
-
-def mean_area_of_runs(
-    positive: np.ndarray,
-    scores: np.ndarray,
-    *,
-    folds: np.ndarray,
-    groups: np.ndarray,
-    baseline: np.ndarray | None = None,
-) -> Area:
-    """Returns the mean area of several runs, or its difference from that of others; see `mean_area`.
-
-    Arguments:
-      scores: of each run `[R, N]`.
-      baseline: of each run of another classifier `[Q, N]`.
-      positive, folds, groups: see `mean_area`.
+      baseline: the scores of another classifier for the same images `[Q, N]`, whose area is subtracted.
     """
     of_folds = []
     for fold in np.unique(folds):
         rows = np.flatnonzero(folds == fold)
         if 0 < positive[rows].sum() < len(rows):
-            components = _mean_placements(positive[rows], scores[:, rows])
+            components = _mean_placements(positive[rows], runs[:, rows])
             if baseline is not None:
                 components = components - _mean_placements(positive[rows], baseline[:, rows])
             of_folds.append(area_of(positive[rows], components, groups[rows]))
@@ -79,9 +61,9 @@ def mean_area_of_runs(
     return Area(float(np.mean([area.value for area in of_folds])), float(np.sqrt(np.sum(errors**2)) / len(of_folds)))
 
 
-def _mean_placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns the placements of the images `[N]`, mean of runs with scores `[R, N]`: of these the mean area is."""
-    return np.mean([placements(positive, run) for run in scores], axis=0)
+def _mean_placements(positive: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """Returns the placements of the images `[N]`, mean of runs `[R, N]`: their mean is the mean area."""
+    return np.mean([placements(positive, scores) for scores in runs], axis=0)
 
 
 def placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:

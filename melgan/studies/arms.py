@@ -4,7 +4,7 @@ CONTROLS are arms without a generator. Those of `IMITATIONS` add as many images 
 which it can be told whether synthetic images do more than change how often the class is seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +50,9 @@ class Examples:
         return float(self.positive.mean())
 
 
-def count_added(real: RealFeatures, ratio: float) -> int:
+def count_added(num_real: int, ratio: float) -> int:
     """Returns how many images of the class an arm adds at a ratio to the real ones of it."""
-    return count_in(int(real.positive.sum()), ratio)
-
-
-def count_in(count: int, ratio: float) -> int:
-    """Returns how many images a ratio of so many is."""
-    return round(ratio * count)
+    return round(ratio * num_real)
 
 
 def with_added(real: RealFeatures, added: np.ndarray) -> Examples:
@@ -72,20 +67,20 @@ def _as_they_come(real: RealFeatures, ratio: float, rng: np.random.Generator) ->
 
 def _oversampled(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Examples:
     """Every image of the class again and again, all equally often up to one."""
-    count, order = count_added(real, ratio), rng.permutation(len(real.of_class))
+    count, order = count_added(len(real.of_class), ratio), rng.permutation(len(real.of_class))
     return with_added(real, real.of_class[np.resize(order, count)])
 
 
 def _duplicates(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Examples:
     """Copies of images of the class that are drawn at random, as of a generator that knows them by heart."""
-    drawn = rng.integers(0, len(real.of_class), count_added(real, ratio))
+    drawn = rng.integers(0, len(real.of_class), count_added(len(real.of_class), ratio))
     return with_added(real, real.of_class[drawn])
 
 
 def _augmented(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Examples:
     """Images of the class, turned and mirrored."""
     flat = real.views.reshape(-1, real.views.shape[-1])
-    return with_added(real, flat[np.resize(rng.permutation(len(flat)), count_added(real, ratio))])
+    return with_added(real, flat[np.resize(rng.permutation(len(flat)), count_added(len(real.of_class), ratio))])
 
 
 def _half_hidden(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Examples:
@@ -103,19 +98,49 @@ def _shuffled(real: RealFeatures, ratio: float, rng: np.random.Generator) -> Exa
 # (real images, ratio, generator of random numbers) -> examples
 MakeExamples = Callable[[RealFeatures, float, np.random.Generator], Examples]
 
+
+@dataclass(frozen=True)
+class Control:
+    """An arm without a generator.
+
+    Attributes:
+      make: its examples.
+      purpose: what it is, for the page.
+      baseline: the arm that it is compared with; empty for a baseline.
+      family: of comparisons that hold together. A control whose labels or images are drawn anew for every seed differs
+        from all others in its luck, and is a family of its own.
+      has_other_seeds: whether its classifiers have seeds of their own, and not those that all arms share.
+    """
+
+    make: MakeExamples
+    purpose: str
+    baseline: str = NONE
+    family: str = "controls"
+    has_other_seeds: bool = False
+
+
 # Those that are the same at every ratio.
-CONTROLS: dict[str, MakeExamples] = {
-    NONE: _as_they_come,
-    REPEATED: _as_they_come,
-    HALF: _half_hidden,
-    MORE_REAL: _as_they_come,
-    SHUFFLED: _shuffled,
+CONTROLS: dict[str, Control] = {
+    NONE: Control(_as_they_come, "the baseline: real images as they come", baseline=""),
+    HALF: Control(
+        _half_hidden, "half of the patients with the class are hidden: the baseline of the next arm", baseline=""
+    ),
+    MORE_REAL: Control(
+        _as_they_come,
+        "the hidden half is given back: the yardstick, what as many real images are worth",
+        baseline=HALF,
+        family=MORE_REAL,
+    ),
+    REPEATED: Control(
+        _as_they_come, "the baseline again, with other seeds: shows what luck alone changes", has_other_seeds=True
+    ),
+    SHUFFLED: Control(_shuffled, "labels that say nothing: must harm", family=SHUFFLED),
 }
 # Those that add as many images as a generator.
-IMITATIONS: dict[str, MakeExamples] = {
-    OVERSAMPLED: _oversampled,
-    DUPLICATES: _duplicates,
-    AUGMENTED: _augmented,
+IMITATIONS: dict[str, Control] = {
+    OVERSAMPLED: Control(_oversampled, "real images of the class are repeated, all equally often"),
+    DUPLICATES: Control(_duplicates, "copies of real images of the class, drawn at random"),
+    AUGMENTED: Control(_augmented, "real images of the class, turned and mirrored"),
 }
 
 
@@ -126,41 +151,46 @@ class Arm:
     Attributes:
       kind: the control or method that it is of.
       ratio: of added images to real ones of the class; 0 for controls that have none.
-      baseline: name of the arm that it is compared with; empty for a baseline.
-      is_synthetic: whether a generator makes what it adds.
+      control: None where a generator makes what it adds.
     """
 
     kind: str
     ratio: float = 0.0
-    baseline: str = NONE
-    is_synthetic: bool = False
+    control: Control | None = None
 
     @property
-    def family(self) -> str:
-        """What the arm shares its error rate with: all of its family hold together.
-
-        Arms that are unlike all others, because their labels or half of their images are drawn anew for every seed, are
-        families of their own.
-        """
-        if self.is_synthetic:
-            return SYNTHETIC
-        return self.kind if self.kind in (MORE_REAL, SHUFFLED) else "controls"
+    def is_synthetic(self) -> bool:
+        """Whether a generator makes what it adds."""
+        return self.control is None
 
     @property
     def name(self) -> str:
         """What it is called."""
         return f"{self.kind} {self.ratio:g}" if self.ratio else self.kind
 
+    @property
+    def baseline(self) -> str:
+        """The name of the arm that it is compared with; empty for a baseline."""
+        return NONE if self.control is None else self.control.baseline
 
-def all_arms(methods: tuple[str, ...], ratios: tuple[float, ...]) -> list[Arm]:
-    """Returns the arms of a study, baselines first."""
-    controls = [
-        Arm(NONE, baseline=""),
-        Arm(HALF, baseline=""),
-        Arm(REPEATED),
-        Arm(MORE_REAL, baseline=HALF),
-        Arm(SHUFFLED),
-    ]
-    imitations = [Arm(kind, ratio) for kind in IMITATIONS for ratio in ratios]
-    synthetic = [Arm(method, ratio, is_synthetic=True) for method in methods for ratio in ratios]
-    return controls + imitations + synthetic
+    @property
+    def imitation(self) -> str:
+        """The name of the arm that adds as many repeated real images."""
+        return Arm(OVERSAMPLED, self.ratio).name
+
+    @property
+    def family(self) -> str:
+        """The comparisons with which its own holds together."""
+        return SYNTHETIC if self.control is None else self.control.family
+
+    @property
+    def has_other_seeds(self) -> bool:
+        """Whether its classifiers have seeds of their own."""
+        return self.control is not None and self.control.has_other_seeds
+
+
+def all_arms(methods: Sequence[str], ratios: Sequence[float]) -> list[Arm]:
+    """Returns the arms of a study, controls first."""
+    controls = [Arm(kind, control=control) for kind, control in CONTROLS.items()]
+    imitations = [Arm(kind, ratio, control) for kind, control in IMITATIONS.items() for ratio in ratios]
+    return controls + imitations + [Arm(method, ratio) for method in methods for ratio in ratios]

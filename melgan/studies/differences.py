@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
+from melgan.metrics.intervals import Interval
+from melgan.studies.power import quantile_of_power
+
 HELPS, HARMS, EQUIVALENT, UNDECIDED = "helps", "harms", "no relevant difference", "undecided"
-QUANTILE_OF_POWER = float(scipy.stats.norm.ppf(0.80))
 _LEVEL, _EQUIVALENCE_LEVEL = 0.95, 0.90
 
 
@@ -64,41 +66,36 @@ class Difference:
     Attributes:
       value: estimate.
       standard_error: by patients and runs together.
-      low, high: 95 % interval of this difference alone.
-      low_simultaneous, high_simultaneous: 95 % intervals that hold for the whole family together, by max-T.
-      low_equivalence, high_equivalence: 90 % interval, which equivalence is read from.
+      alone: 95 % interval of this difference alone.
+      simultaneous: 95 % interval, such that those of the whole family hold together, by max-T.
+      equivalence: 90 % interval, which equivalence is read from.
       p_value: of no difference, of this one alone.
       p_max_t, p_holm: adjusted for the family, by max-T (Westfall and Young 1993) or Holm 1979.
-      superiority, superiority_low, superiority_high: probability that a run of the arm is better than the run of the
-        baseline with the same seed, and its 95 % interval (Bouthillier et al. 2021).
+      superiority: probability that a run of the arm is better than the run of the baseline with the same seed, with its
+        95 % interval (Bouthillier et al. 2021).
       spread: of the variance.
     """
 
     value: float
     standard_error: float
-    low: float
-    high: float
-    low_simultaneous: float
-    high_simultaneous: float
-    low_equivalence: float
-    high_equivalence: float
+    alone: Interval
+    simultaneous: Interval
+    equivalence: Interval
     p_value: float
     p_max_t: float
     p_holm: float
-    superiority: float
-    superiority_low: float
-    superiority_high: float
+    superiority: Interval
     spread: Spread
 
     @property
     def detectable(self) -> float:
         """The smallest difference that is found with a power of 80 %, beside all others of the family."""
-        return self.high_simultaneous - self.value + QUANTILE_OF_POWER * self.standard_error
+        return self.simultaneous.high - self.value + quantile_of_power() * self.standard_error
 
     @property
     def detectable_alone(self) -> float:
         """The same, if this were the only difference that is looked at."""
-        return self.high - self.value + QUANTILE_OF_POWER * self.standard_error
+        return self.alone.high - self.value + quantile_of_power() * self.standard_error
 
     def verdict(self, margin: float) -> str:
         """Returns whether the arm helps, harms, makes no relevant difference, or none of these can be said.
@@ -106,11 +103,11 @@ class Difference:
         Arguments:
           margin: differences within it are not relevant, even if they are sure; 0: all are.
         """
-        if -margin < self.low_equivalence and self.high_equivalence < margin:
+        if -margin < self.equivalence.low and self.equivalence.high < margin:
             return EQUIVALENT
-        if self.low_simultaneous > 0:
+        if self.simultaneous.low > 0:
             return HELPS
-        return HARMS if self.high_simultaneous < 0 else UNDECIDED
+        return HARMS if self.simultaneous.high < 0 else UNDECIDED
 
 
 def compare_family(
@@ -141,32 +138,34 @@ def compare_family(
     observed, largest = _divide(np.abs(means[:, 0]), errors), distances.max(axis=0)
     p_values = _p_values(distances, observed)
     p_max_t, p_holm = _p_values(np.broadcast_to(largest, distances.shape), observed), holm(p_values)
-    found = []
-    for k, (value, pair) in enumerate(zip(means[:, 0], pairs, strict=True)):
-        own, equivalence = np.quantile(distances[k], [_LEVEL, _EQUIVALENCE_LEVEL]) * errors[k]
-        together = np.quantile(largest, _LEVEL) * errors[k]
-        superiority = draws[k].mean((pair > 0) + (pair == 0) / 2)
-        low, high = np.quantile(superiority[1:], [0.025, 0.975])
-        found.append(
-            Difference(
-                value=float(value),
-                standard_error=float(errors[k]),
-                low=float(value - own),
-                high=float(value + own),
-                low_simultaneous=float(value - together),
-                high_simultaneous=float(value + together),
-                low_equivalence=float(value - equivalence),
-                high_equivalence=float(value + equivalence),
-                p_value=float(p_values[k]),
-                p_max_t=float(p_max_t[k]),
-                p_holm=float(p_holm[k]),
-                superiority=float(superiority[0]),
-                superiority_low=float(low),
-                superiority_high=float(high),
-                spread=spreads[k],
-            )
+    return [
+        Difference(
+            value=float(means[k, 0]),
+            standard_error=float(errors[k]),
+            alone=_interval(means[k, 0], errors[k], distances[k], _LEVEL),
+            simultaneous=_interval(means[k, 0], errors[k], largest, _LEVEL),
+            equivalence=_interval(means[k, 0], errors[k], distances[k], _EQUIVALENCE_LEVEL),
+            p_value=float(p_values[k]),
+            p_max_t=float(p_max_t[k]),
+            p_holm=float(p_holm[k]),
+            superiority=_superiority(pairs[k], draws[k]),
+            spread=spreads[k],
         )
-    return found
+        for k in range(len(pairs))
+    ]
+
+
+def _interval(value: float, error: float, distances: np.ndarray, level: float) -> Interval:
+    """Returns a value with a symmetric interval, by how many standard errors resamples lie from it."""
+    reach = error * np.quantile(distances, level)
+    return Interval(float(value), float(value - reach), float(value + reach))
+
+
+def _superiority(pair: np.ndarray, draws: RunDraws) -> Interval:
+    """Returns the probability that a run is better than that of the baseline with the same seed, ties half."""
+    drawn = draws.mean((pair > 0) + (pair == 0) / 2)
+    low, high = np.quantile(drawn[1:], [0.025, 0.975])
+    return Interval(float(drawn[0]), float(low), float(high))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -36,8 +36,13 @@ def detectable_difference(standard_error: float, family: int = 1) -> float:
       standard_error: of the difference.
       family: how many differences share the 5 %, by Bonferroni, to which Holm and max-T are never inferior.
     """
-    quantiles = scipy.stats.norm.ppf([1 - SIGNIFICANCE / (2 * family), POWER])
-    return float(standard_error * quantiles.sum())
+    critical = scipy.stats.norm.ppf(1 - SIGNIFICANCE / (2 * family))
+    return float(standard_error * (critical + quantile_of_power()))
+
+
+def quantile_of_power() -> float:
+    """Returns by how many standard errors a difference must lie beyond the critical value to have the power wanted."""
+    return float(scipy.stats.norm.ppf(POWER))
 
 
 def power_of(difference: float, standard_error: float) -> float:

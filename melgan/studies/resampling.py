@@ -19,10 +19,9 @@ def patient_weights(groups: np.ndarray, positive: np.ndarray, num_resamples: int
       seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    codes = np.unique(groups, return_inverse=True)[1]
-    has_positive = np.bincount(codes, positive) > 0
-    times = np.ones((1 + num_resamples, len(has_positive)), np.float32)
-    for stratum in (np.flatnonzero(has_positive), np.flatnonzero(~has_positive)):
+    codes, strata = _strata(groups, positive)
+    times = np.ones((1 + num_resamples, codes.max() + 1), np.float32)
+    for stratum in strata:
         if len(stratum):
             even = np.full(len(stratum), 1 / len(stratum))
             times[1:, stratum] = rng.multinomial(len(stratum), even, size=num_resamples)
@@ -50,9 +49,15 @@ def run_weights(num_runs: int, num_resamples: int, seed: int) -> np.ndarray:
 def halves(groups: np.ndarray, positive: np.ndarray, seed: int) -> np.ndarray:
     """Returns which images are in the first half of the patients `[N]`, bool; those with the class are halved apart."""
     rng = np.random.default_rng(seed)
-    codes = np.unique(groups, return_inverse=True)[1]
-    has_positive = np.bincount(codes, positive) > 0
-    is_first = np.zeros(len(has_positive), bool)
-    for stratum in (np.flatnonzero(has_positive), np.flatnonzero(~has_positive)):
+    codes, strata = _strata(groups, positive)
+    is_first = np.zeros(codes.max() + 1, bool)
+    for stratum in strata:
         is_first[rng.permutation(stratum)[: len(stratum) // 2]] = True
     return is_first[codes]
+
+
+def _strata(groups: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Returns the code of the patient of every image `[N]`, and the codes of those with the class, and without."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    has_positive = np.bincount(codes, positive) > 0
+    return codes, (np.flatnonzero(has_positive), np.flatnonzero(~has_positive))

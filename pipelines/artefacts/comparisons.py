@@ -105,8 +105,8 @@ class Pair:
         """Returns the same difference with the standard error of DeLong; NaN for more than two classes."""
         if self.after.shape[1] != 2:
             return Area(math.nan, math.nan)
-        scored = {"scores": self.after[:, 1], "baseline": self.before[:, 1]}
-        return mean_area(self.labels == 1, folds=self.folds, groups=self.groups, **scored)
+        runs, baseline = (scored[None, :, 1] for scored in (self.after, self.before))
+        return mean_area(self.labels == 1, runs, folds=self.folds, groups=self.groups, baseline=baseline)
 
 
 def pair(first: pd.DataFrame, second: pd.DataFrame) -> Pair:

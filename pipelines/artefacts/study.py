@@ -1,11 +1,12 @@
 """The settings and the report of a study."""
 
 import math
+import statistics
 from dataclasses import dataclass
 
 from melgan.gans.methods import METHODS
 from melgan.metrics.extractors import EXTRACTORS
-from melgan.studies.arms import AGAINST_IMITATION
+from melgan.studies.arms import AGAINST_IMITATION, SYNTHETIC
 from melgan.studies.differences import Difference
 from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings
 from tfrecords_tools.foundation.errors import ConfigError, look_up
@@ -37,7 +38,7 @@ class StudyConfig(CacheSettings, ExtractorSettings):
     ratios: tuple[str, ...] = setting(("0.5", "1", "2"), "synthetic images to real ones of the class")
     label: str = setting("", "class that synthetic images are made of (default: the rarest)")
     num_folds: int = setting(5, "folds of whole shards; each has generators and classifiers of its own")
-    seeds: int = setting(3, "classifiers of each arm and fold")
+    seeds: int = setting(5, "classifiers of each arm and fold; a second each")
     generator_seeds: int = setting(1, "generators of each method and fold")
     gan_settings: tuple[str, ...] = setting((), "of train_gan, such as total_steps=2000,width=0.25")
     features: str = setting("lite0", "features that the linear classifiers learn from", choices=tuple(EXTRACTORS))
@@ -173,7 +174,11 @@ class StudyReport:
     comparisons: tuple[Comparison, ...]
     best_ratios: tuple[BestRatio, ...]
     generators: tuple[Generator, ...]
-    detectable: float
+
+    @property
+    def detectable(self) -> float:
+        """The smallest difference in AUC of a synthetic arm that the study finds, median of these arms."""
+        return statistics.median(each.difference.detectable for each in self.of_family(SYNTHETIC))
 
     def of_family(self, family: str, metric: str = AUC) -> list[Comparison]:
         """Returns the comparisons of a family in a metric."""

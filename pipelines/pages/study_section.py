@@ -3,17 +3,14 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from melgan.metrics.intervals import Interval
 from melgan.studies.arms import (
     AGAINST_IMITATION,
-    AUGMENTED,
-    DUPLICATES,
-    HALF,
+    CONTROLS,
+    IMITATIONS,
     MORE_REAL,
-    NONE,
-    OVERSAMPLED,
     REPEATED,
     SHUFFLED,
     SYNTHETIC,
@@ -25,17 +22,8 @@ from pipelines.pages.charts import forest, ratio_curves
 from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, p_text, sentences
 from tfrecords_tools.foundation.files import AnyPath
 
+_FEW_SEEDS = 5
 _SAID = {HELPS: "help", HARMS: "harm", EQUIVALENT: "make no relevant difference"}
-_EXPLAINED = {
-    NONE: "the baseline: real images as they come",
-    REPEATED: "the baseline again, with other seeds: shows what luck alone changes",
-    HALF: "half of the patients with the class are hidden: the baseline of the next arm",
-    MORE_REAL: "the hidden half is given back: the yardstick, what as many real images are worth",
-    SHUFFLED: "labels that say nothing: must harm",
-    OVERSAMPLED: "real images of the class are repeated, all equally often",
-    DUPLICATES: "copies of real images of the class, drawn at random",
-    AUGMENTED: "real images of the class, turned and mirrored",
-}
 
 
 def study_sections(config: StudyConfig, report: StudyReport) -> list[Section]:
@@ -68,20 +56,15 @@ def _result(config: StudyConfig, report: StudyReport) -> Section:
         (
             each.arm,
             each.verdict,
-            interval_text(simultaneous(each), signed=True),
-            interval_text(simultaneous(against[each.arm]), signed=True),
-            interval_text(simultaneous(sensitivities[each.arm]), signed=True),
+            interval_text(each.difference.simultaneous, signed=True),
+            interval_text(against[each.arm].difference.simultaneous, signed=True),
+            interval_text(sensitivities[each.arm].difference.simultaneous, signed=True),
             f"{added[each.arm]:.0f}",
         )
         for each in areas
     )
     text = sentences(_sentence(report), _against(report), _best(report), _controls(report))
     return Section("Result", text, (Table(header, rows),))
-
-
-def simultaneous(each: Comparison) -> Interval:
-    """Returns a difference with the interval that holds for all of its family together."""
-    return Interval(each.difference.value, each.difference.low_simultaneous, each.difference.high_simultaneous)
 
 
 def _sentence(report: StudyReport) -> str:
@@ -142,9 +125,9 @@ def _controls(report: StudyReport) -> str:
 
 def _differences(config: StudyConfig, report: StudyReport) -> Section:
     groups = {
-        "synthetic images": {each.arm: _triple(each) for each in report.of_family(SYNTHETIC)},
+        "synthetic images": {each.arm: astuple(each.difference.simultaneous) for each in report.of_family(SYNTHETIC)},
         "controls": {
-            name: _triple(each)
+            name: astuple(each.difference.simultaneous)
             for name, each in report.of_arms.items()
             if each.family != SYNTHETIC and name != SHUFFLED
         },
@@ -170,13 +153,11 @@ def _differences(config: StudyConfig, report: StudyReport) -> Section:
             each.arm,
             each.baseline,
             each.metric,
-            interval_text(Interval(each.difference.value, each.difference.low, each.difference.high), signed=True),
+            interval_text(each.difference.alone, signed=True),
             number_text(each.difference.standard_error),
             *map(p_text, (each.difference.p_value, each.difference.p_max_t, each.difference.p_holm)),
             *map(p_text, (each.p_delong, each.p_corrected_t)),
-            interval_text(
-                Interval(each.difference.superiority, each.difference.superiority_low, each.difference.superiority_high)
-            ),
+            interval_text(each.difference.superiority),
         )
         for each in report.comparisons
     )
@@ -187,22 +168,13 @@ def _differences(config: StudyConfig, report: StudyReport) -> Section:
     return Section("Differences", text, (picture, Table(header, rows)))
 
 
-def _triple(each: Comparison) -> tuple[float, float, float]:
-    interval = simultaneous(each)
-    return interval.value, interval.low, interval.high
-
-
 def _ratios(report: StudyReport) -> Section:
     arms = {arm.name: arm for arm in report.arms}
     lines: dict[str, dict[float, tuple[float, float, float]]] = {}
     for each in report.of_arms.values():
         arm = arms[each.arm]
         if arm.ratio:
-            lines.setdefault(arm.kind, {})[arm.ratio] = (
-                each.difference.value,
-                each.difference.low,
-                each.difference.high,
-            )
+            lines.setdefault(arm.kind, {})[arm.ratio] = astuple(each.difference.alone)
     levels = {"as many real images": report.of_arms[MORE_REAL].difference.value}
     caption = (
         "Differences in AUC over the ratio of added images to real ones of the class, with 95 % intervals. Dashed: "
@@ -222,12 +194,17 @@ def _arms(report: StudyReport) -> Section:
             f"{arm.added:.0f}",
             f"{arm.prior:.3f}",
             str(arm.runs),
-            _EXPLAINED.get(arm.kind, ""),
+            _purpose(arm.kind),
         )
         for arm in report.arms
     )
     text = "Metrics are the mean of folds and runs. Every classifier sees as many images, some of them again and again."
     return Section("Arms", text, (Table(header, rows),))
+
+
+def _purpose(kind: str) -> str:
+    known = CONTROLS | IMITATIONS
+    return known[kind].purpose if kind in known else "synthetic images of the class"
 
 
 def _generators(report: StudyReport) -> Section:
@@ -286,6 +263,11 @@ def _limits(config: StudyConfig, report: StudyReport) -> Section:
         limits.append("One generator a method and fold: by how much another would differ cannot be said.")
     if config.seeds < 2:
         limits.append("One classifier an arm and fold: by how much another would differ cannot be said.")
+    elif config.seeds < _FEW_SEEDS:
+        limits.append(
+            f"{config.seeds} classifiers an arm and fold tell little of their luck, least of that of the yardstick, which "
+            "hides another half for each."
+        )
     if len(config.ratios) < 2:
         limits.append("One ratio: which is best was not asked.")
     return Section("What this study cannot say", sentences(*limits), ())

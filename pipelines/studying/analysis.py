@@ -1,14 +1,14 @@
 """From the scores of all arms to the results of a study: metrics, differences with verdicts, best ratios."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
 
-from melgan.metrics.delong import mean_area_of_runs
+from melgan.metrics.delong import mean_area
 from melgan.studies.areas import WeightedMetric, areas, mean_of_folds, of_each_fold, sensitivities
-from melgan.studies.arms import AGAINST_IMITATION, OVERSAMPLED, SYNTHETIC, Arm
+from melgan.studies.arms import AGAINST_IMITATION, NONE, Arm
 from melgan.studies.choosing import cross_fitted_choice
 from melgan.studies.differences import Difference, RunDraws, compare_family, corrected_t_test
 from melgan.studies.resampling import halves, patient_weights, run_weights
@@ -41,17 +41,16 @@ class Analysis:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """The differences of each arm from its baseline, and of synthetic arms from repeated real images, by family."""
-        imitated = [replace(arm, baseline=f"{OVERSAMPLED} {arm.ratio:g}") for arm in self.arms if arm.is_synthetic]
-        families: dict[str, list[Arm]] = {}
+        families: dict[str, list[tuple[Arm, str]]] = {}
         for arm in self.arms:
             if arm.baseline:
-                families.setdefault(arm.family, []).append(arm)
-        families[AGAINST_IMITATION] = imitated
+                families.setdefault(arm.family, []).append((arm, arm.baseline))
+        families[AGAINST_IMITATION] = [(arm, arm.imitation) for arm in self.arms if arm.is_synthetic]
         return tuple(
             comparison
             for metric in self._metrics
-            for family, arms in families.items()
-            for comparison in self._compare(family, arms, metric)
+            for family, pairs in families.items()
+            for comparison in self._compare(family, pairs, metric)
         )
 
     @cached_property
@@ -61,12 +60,8 @@ class Analysis:
             return ()
         is_first = halves(self.real.groups, self.real.positive, self.config.seed + 3)
         by_half = [self._weights * half.astype(np.float32) for half in (is_first, ~is_first)]
-        baselines = [evaluate_runs(areas, self.real, self._baseline.scores, weights) for weights in by_half]
+        baselines = [_evaluate_runs(areas, self.real, self.scores[NONE].scores, weights) for weights in by_half]
         return tuple(self._best_ratio(method, by_half, baselines) for method in self.config.methods)
-
-    @property
-    def _baseline(self) -> ArmScores:
-        return self.scores[next(arm.baseline for arm in self.arms if arm.family == SYNTHETIC)]
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -82,7 +77,7 @@ class Analysis:
         """Each metric of each arm, of every run and resample `[G, S, B]`."""
         return {
             name: {
-                arm.name: evaluate_runs(metric, self.real, self.scores[arm.name].scores, self._weights)
+                arm.name: _evaluate_runs(metric, self.real, self.scores[arm.name].scores, self._weights)
                 for arm in self.arms
             }
             for name, metric in self._metrics.items()
@@ -92,27 +87,29 @@ class Analysis:
         seed, count = self.config.seed, self.config.resamples
         return RunDraws(run_weights(num_generators, count, seed + 1), run_weights(self.config.seeds, count, seed + 2))
 
-    def _compare(self, family: str, arms: Sequence[Arm], metric: str) -> list[Comparison]:
+    def _compare(self, family: str, pairs: Sequence[tuple[Arm, str]], metric: str) -> list[Comparison]:
+        """Returns the comparisons of a family of arms, each with the name of its baseline."""
         values = self._values[metric]
-        treated, baselines = ([values[name] for name in names] for names in zip(*map(_names, arms), strict=True))
+        treated = [values[arm.name] for arm, _ in pairs]
         differences = compare_family(
             treated,
-            baselines,
+            [values[baseline] for _, baseline in pairs],
             [self._draws(len(each)) for each in treated],
-            kinds=[arm.kind for arm in arms],
+            kinds=[arm.kind for arm, _ in pairs],
             seed=self.config.seed + 4,
         )
         return [
-            self._comparison(family, arm, metric, difference) for arm, difference in zip(arms, differences, strict=True)
+            self._comparison(family, (arm.name, baseline), metric, difference)
+            for (arm, baseline), difference in zip(pairs, differences, strict=True)
         ]
 
-    def _comparison(self, family: str, arm: Arm, metric: str, difference: Difference) -> Comparison:
-        treated, baseline = (self.scores[name].scores for name in _names(arm))
+    def _comparison(self, family: str, names: tuple[str, str], metric: str, difference: Difference) -> Comparison:
+        treated, baseline = (self.scores[name].scores for name in names)
         of_folds = self._of_folds(metric, treated) - self._of_folds(metric, baseline)
         is_primary = metric == AUC
         return Comparison(
-            arm=arm.name,
-            baseline=arm.baseline,
+            arm=names[0],
+            baseline=names[1],
             family=family,
             metric=metric,
             verdict=difference.verdict(self.config.margin if is_primary else 0.0),
@@ -124,7 +121,7 @@ class Analysis:
 
     def _p_delong(self, treated: np.ndarray, baseline: np.ndarray) -> float:
         real = self.real
-        area = mean_area_of_runs(
+        area = mean_area(
             real.positive, _as_runs(treated), folds=real.folds, groups=real.groups, baseline=_as_runs(baseline)
         )
         return area.p_value
@@ -163,17 +160,13 @@ class Analysis:
         return BestRatio(method=method, chosen=chosen, value=worth.value, low=worth.low, high=worth.high)
 
     def _of_arms(self, arms: Sequence[Arm], weights: np.ndarray) -> list[np.ndarray]:
-        return [evaluate_runs(areas, self.real, self.scores[arm.name].scores, weights) for arm in arms]
+        return [_evaluate_runs(areas, self.real, self.scores[arm.name].scores, weights) for arm in arms]
 
 
-def evaluate_runs(metric: WeightedMetric, real: RealImages, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _evaluate_runs(metric: WeightedMetric, real: RealImages, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Returns a metric, mean of the folds, of every run and resample `[G, S, B]`."""
     found = [[mean_of_folds(metric, real.positive, run, real.folds, weights) for run in runs] for runs in scores]
     return np.array(found)
-
-
-def _names(arm: Arm) -> tuple[str, str]:
-    return arm.name, arm.baseline
 
 
 def _as_runs(scores: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Features of all images of a study, real and synthetic, each extracted once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from melgan.classifiers.linear import scaling_of
 from melgan.metrics.samples import Samples
 from melgan.studies.arms import RealFeatures
 from pipelines.artefacts.feature_store import FeatureStore
-from pipelines.artefacts.image_sets import ImageSet, read_images
+from pipelines.artefacts.image_sets import read_images
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import require_no_leak
 from pipelines.artefacts.shards import Shards, open_synthetic, split_fold
@@ -55,28 +55,31 @@ class FoldFeatures:
 
 
 def real_images(shards: Shards, num_folds: int, label: int, store: FeatureStore) -> RealImages:
-    """Returns all labelled real images with their features."""
-    entries = shards.manifest.split("train")
-    images = read_images(shards, entries, shards.manifest.image_size)
-    samples = store.samples(images, "real images")
-    positive = images.labels == label
-    of_class = store.samples(images.take(np.flatnonzero(positive)), "turned images of the class", views=True)
+    """Returns all labelled real images with their features, fold by fold."""
+    return _joined([_held_out_images(shards, num_folds, fold, label, store) for fold in range(num_folds)])
+
+
+def _held_out_images(shards: Shards, num_folds: int, fold: int, label: int, store: FeatureStore) -> RealImages:
+    """Returns the images that a fold holds out."""
+    images = read_images(shards, split_fold(shards.manifest, num_folds, fold)[1], shards.manifest.image_size)
+    positive, what = images.labels == label, f"real images of fold {fold}"
+    of_class = store.samples(images.take(np.flatnonzero(positive)), f"{what}, of the class, turned", views=True)
     return RealImages(
-        features=samples.features,
+        features=store.samples(images, what).features,
         positive=positive,
-        folds=_folds(shards, entries, num_folds, images),
+        folds=np.full(len(positive), fold),
         groups=images.groups,
         names=images.names,
         views=of_class.views[:, 1:],
     )
 
 
-def _folds(shards: Shards, entries: Sequence[ShardEntry], num_folds: int, images: ImageSet) -> np.ndarray:
-    """Returns the fold that holds each image out `[N]`."""
-    held_out = [split_fold(shards.manifest, num_folds, fold)[1] for fold in range(num_folds)]
-    fold_of = {entry.file: fold for fold, own in enumerate(held_out) for entry in own}
-    of_image = {name: fold_of[entry.file] for entry in entries for name in shards.image_names([entry])}
-    return np.array([of_image[name] for name in images.names])
+def _joined(parts: Sequence[RealImages]) -> RealImages:
+    """Returns the images of several folds, of which no patient is in two."""
+    first_groups = np.cumsum([0] + [part.groups.max() + 1 for part in parts[:-1]])
+    numbered = [replace(part, groups=part.groups + first) for part, first in zip(parts, first_groups, strict=True)]
+    arrays = {each.name: [getattr(part, each.name) for part in numbered] for each in fields(RealImages)}
+    return RealImages(**{name: np.concatenate(own) for name, own in arrays.items()})
 
 
 def fold_features(

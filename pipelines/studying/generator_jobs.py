@@ -5,7 +5,6 @@ on, and several may share generators.
 """
 
 import itertools
-import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any
 from absl import flags, logging
 
 from melgan.gans.methods import resolve
+from melgan.studies.arms import count_added
 from pipelines.artefacts import evaluation, generator_run, synthetic_run
 from pipelines.artefacts.evaluation import EvaluateGanConfig
 from pipelines.artefacts.generator_run import TrainGanConfig
@@ -110,7 +110,7 @@ def plan_generators(config: StudyConfig, shards: Shards, label: int) -> list[Gen
                 seed=seed,
                 fold=fold,
                 label=shards.classes[label],
-                count=math.ceil(max(config.ratio_values) * shards.class_counts(training)[label]),
+                count=count_added(shards.class_counts(training)[label], max(config.ratio_values)),
                 folder=jobs_folder(config) / method / f"seed{seed}" / f"fold{fold}",
                 features=config.features,
                 image_size=shards.manifest.image_size,

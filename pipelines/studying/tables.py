@@ -1,12 +1,12 @@
 """The tables of a study, as CSV and LaTeX."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from melgan.studies.arms import REPEATED
+from melgan.studies.arms import Arm
 from melgan.studies.differences import Runs
 from melgan.studies.power import power_of
 from pipelines.artefacts.study import (
@@ -28,12 +28,20 @@ from pipelines.artefacts.study import (
 )
 from pipelines.pages.page import p_text
 from pipelines.studying.fold_features import RealImages
-from pipelines.studying.scores import ArmScores, classifier_seeds
+from pipelines.studying.scores import ArmScores, classifier_seeds, generator_seeds
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.files import write_atomically
 
-_NESTED = ("difference", "of_folds", "spread")  # which have no place in a table
+_NESTED = (
+    "difference",
+    "of_folds",
+    "spread",
+    "alone",
+    "simultaneous",
+    "equivalence",
+    "superiority",
+)  # which have no place in a table
 
 
 def write_tables(folder: Path, report: StudyReport, margin: float) -> None:
@@ -51,13 +59,15 @@ def write_tables(folder: Path, report: StudyReport, margin: float) -> None:
     write_atomically(folder / LATEX_TABLE, _latex(report))
 
 
-def write_scores(folder: Path, real: RealImages, scores: Mapping[str, ArmScores], config: StudyConfig) -> None:
+def write_scores(
+    folder: Path, real: RealImages, arms: Sequence[Arm], scores: Mapping[str, ArmScores], config: StudyConfig
+) -> None:
     """Writes the score of every image by every run: a row an image, a column a run."""
     columns = {
-        f"{name}, generator {config.seed + row}, seed {seed}": own.scores[row, column]
-        for name, own in scores.items()
-        for row in range(own.scores.shape[0])
-        for column, seed in enumerate(classifier_seeds(config, is_repeated=name == REPEATED))
+        f"{arm.name}, generator {generator}, seed {seed}": scores[arm.name].scores[row, column]
+        for arm in arms
+        for row, generator in enumerate(generator_seeds(config, arm))
+        for column, seed in enumerate(classifier_seeds(config, arm))
     }
     facts = {"image_name": real.names, "fold": real.folds, "group": real.groups, "positive": real.positive.astype(int)}
     write_table(folder / SCORES_TABLE, pd.DataFrame(facts | columns))
@@ -69,8 +79,18 @@ def _rows(values: tuple, kind: type) -> pd.DataFrame:
 
 
 def _difference(each: Comparison) -> dict:
-    row = as_plain(each)
-    return {name: value for name, value in {**row, **row["difference"]}.items() if name not in _NESTED}
+    row, difference = as_plain(each), each.difference
+    intervals = {
+        "": difference.alone,
+        "_simultaneous": difference.simultaneous,
+        "_equivalence": difference.equivalence,
+        "_superiority": difference.superiority,
+    }
+    bounds = {
+        f"{bound}{name}": getattr(interval, bound) for name, interval in intervals.items() for bound in ("low", "high")
+    }
+    flat = {name: value for name, value in {**row, **row["difference"]}.items() if name not in _NESTED}
+    return flat | bounds | {"superiority": difference.superiority.value}
 
 
 def _variances(each: Comparison) -> list[dict]:
@@ -116,7 +136,7 @@ def _latex(report: StudyReport) -> str:
             "Arm": each.arm,
             "Baseline": each.baseline,
             "Difference in AUC": f"{each.difference.value:+.3f}",
-            "95 % interval": f"{each.difference.low_simultaneous:+.3f} to {each.difference.high_simultaneous:+.3f}",
+            "95 % interval": f"{each.difference.simultaneous.low:+.3f} to {each.difference.simultaneous.high:+.3f}",
             "p": p_text(each.difference.p_max_t),
             "Verdict": each.verdict,
         }

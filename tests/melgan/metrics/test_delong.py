@@ -17,7 +17,8 @@ def case(seed: int, size: int = 200, effect: float = 1.0) -> tuple[np.ndarray, n
 
 def single(positive, scores, groups=None, baseline=None) -> Area:
     groups = np.arange(len(scores)) if groups is None else groups
-    return mean_area(positive, scores, folds=np.zeros(len(scores), int), groups=groups, baseline=baseline)
+    others = None if baseline is None else baseline[None]
+    return mean_area(positive, scores[None], folds=np.zeros(len(scores), int), groups=groups, baseline=others)
 
 
 def test_components_and_variance_by_hand():
@@ -95,7 +96,7 @@ def test_folds_are_independent_and_count_alike():
     positive, scores = case(5)
     folds = np.arange(200) % 4
     of_folds = [single(positive[folds == fold], scores[folds == fold]) for fold in range(4)]
-    mean = mean_area(positive, scores + 10 * folds, folds=folds, groups=np.arange(200))
+    mean = mean_area(positive, scores[None] + 10 * folds, folds=folds, groups=np.arange(200))
     assert mean.value == pytest.approx(np.mean([area.value for area in of_folds]))
     assert mean.standard_error == pytest.approx(np.sqrt(sum(area.standard_error**2 for area in of_folds)) / 4)
 
@@ -105,7 +106,9 @@ def test_a_fold_without_a_class_does_not_count():
     folds = np.where(np.cumsum(positive) == positive.sum(), 1, 0)
     folds[np.flatnonzero(positive)[-1]] = 0
     first = folds == 0
-    assert mean_area(positive, scores, folds=folds, groups=np.arange(200)) == single(positive[first], scores[first])
+    assert mean_area(positive, scores[None], folds=folds, groups=np.arange(200)) == single(
+        positive[first], scores[first]
+    )
     assert np.isnan(single(np.zeros(4, bool), np.arange(4)).value)
 
 

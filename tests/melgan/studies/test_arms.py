@@ -10,6 +10,7 @@ from melgan.studies.arms import (
     MORE_REAL,
     NONE,
     OVERSAMPLED,
+    REPEATED,
     SHUFFLED,
     RealFeatures,
     all_arms,
@@ -27,14 +28,14 @@ def real():
 
 
 def added(real, kind, ratio=1.5):
-    examples = (CONTROLS | IMITATIONS)[kind](real, ratio, np.random.default_rng(0))
+    examples = (CONTROLS | IMITATIONS)[kind].make(real, ratio, np.random.default_rng(0))
     np.testing.assert_array_equal(examples.features[:100], real.features)
     assert examples.positive[100:].all()
     return examples.features[100:, 0]
 
 
 def test_an_imitation_adds_as_many_images_as_a_generator(real):
-    assert count_added(real, 1.5) == 15
+    assert count_added(10, 1.5) == 15
     assert [len(added(real, kind)) for kind in IMITATIONS] == [15] * len(IMITATIONS)
     assert with_added(real, np.zeros((15, 1))).prior == pytest.approx(25 / 115)
 
@@ -57,7 +58,7 @@ def test_augmented_images_are_views_each_another(real):
 
 
 def test_half_of_the_patients_with_the_class_are_hidden_and_nobody_else(real):
-    examples = CONTROLS[HALF](real, 0, np.random.default_rng(0))
+    examples = CONTROLS[HALF].make(real, 0, np.random.default_rng(0))
     assert (examples.positive.sum(), len(examples.positive)) == (6, 96)  # two of five patients are hidden
     kept = examples.features[examples.positive, 0]
     assert set(kept % 2) == {0, 1}
@@ -66,7 +67,7 @@ def test_half_of_the_patients_with_the_class_are_hidden_and_nobody_else(real):
 
 
 def test_shuffled_labels_are_as_many(real):
-    examples = CONTROLS[SHUFFLED](real, 0, np.random.default_rng(0))
+    examples = CONTROLS[SHUFFLED].make(real, 0, np.random.default_rng(0))
     assert examples.positive.sum() == 10
     assert not np.array_equal(examples.positive, real.positive)
 
@@ -79,4 +80,7 @@ def test_every_arm_is_compared_with_one_that_there_is():
     assert {arm.name: arm.baseline for arm in arms}[MORE_REAL] == HALF
     assert [arm.name for arm in arms if arm.is_synthetic] == ["gan 0.5", "gan 2", "r3gan 0.5", "r3gan 2"]
     assert {arm.kind for arm in arms if not arm.is_synthetic} == set(CONTROLS) | set(IMITATIONS)
-    assert NONE in CONTROLS
+    assert all(arm.imitation in names for arm in arms if arm.is_synthetic)
+    assert [arm.name for arm in arms if arm.has_other_seeds] == [REPEATED]
+    assert {arm.family for arm in arms if arm.kind in (NONE, OVERSAMPLED, DUPLICATES)} == {"controls"}
+    assert {arm.family for arm in arms if arm.kind in (MORE_REAL, SHUFFLED)} == {MORE_REAL, SHUFFLED}

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from melgan.metrics.intervals import Interval
 from melgan.studies.areas import areas, mean_of_folds
 from melgan.studies.differences import (
     EQUIVALENT,
@@ -58,9 +59,9 @@ def test_an_arm_that_is_its_baseline_makes_no_relevant_difference():
     study = MadeUp(np.random.default_rng(0))
     arm, draws = study.arm(), RunDraws(run_weights(1, RESAMPLES, 1), run_weights(3, RESAMPLES, 2))
     (found,) = compare_family([arm], [arm], [draws], kinds=["a"])
-    assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+    assert (found.alone, found.p_value) == (Interval(0, 0, 0), 1)
     assert found.verdict(0.01) == EQUIVALENT
-    assert found.superiority == 0.5
+    assert found.superiority == Interval(0.5, 0.5, 0.5)
 
 
 def test_a_sure_difference_within_the_margin_is_not_relevant():
@@ -73,14 +74,14 @@ def test_a_large_gain_helps_and_a_large_loss_harms_and_a_wide_margin_forgives():
     helps, harms, nothing = MadeUp(np.random.default_rng(1)).compare(1.0, -1.0, 0.0)
     assert [found.verdict(0.01) for found in (helps, harms, nothing)] == [HELPS, HARMS, UNDECIDED]
     assert nothing.verdict(0.2) == EQUIVALENT
-    assert (helps.superiority, harms.superiority) == (1, 0)
+    assert (helps.superiority.value, harms.superiority.value) == (1, 0)
     assert helps.p_max_t < 0.01
 
 
 def test_intervals_for_all_are_wider_than_for_one_and_hold_that_of_equivalence():
     for found in MadeUp(np.random.default_rng(2)).compare(0.0, 0.1, 0.2, 0.3):
-        assert found.low_simultaneous < found.low < found.low_equivalence < found.value
-        assert found.value < found.high_equivalence < found.high < found.high_simultaneous
+        assert found.simultaneous.low < found.alone.low < found.equivalence.low < found.value
+        assert found.value < found.equivalence.high < found.alone.high < found.simultaneous.high
         assert found.p_value <= found.p_max_t
 
 
@@ -88,9 +89,9 @@ def test_intervals_for_all_are_wider_than_for_one_and_hold_that_of_equivalence()
 def test_intervals_of_equal_arms_hold_0_as_often_as_they_say():
     """Of 400 studies in which no arm differs; 95 % less and more than two standard errors, 1.1 %, of the count."""
     studies = [MadeUp(np.random.default_rng(seed)).compare(0, 0, 0, 0) for seed in range(400)]
-    one = np.mean([found[0].low <= 0 <= found[0].high for found in studies])
+    one = np.mean([found[0].alone.low <= 0 <= found[0].alone.high for found in studies])
     together = np.mean(
-        [all(each.low_simultaneous <= 0 <= each.high_simultaneous for each in found) for found in studies]
+        [all(each.simultaneous.low <= 0 <= each.simultaneous.high for each in found) for found in studies]
     )
     assert 0.93 <= one <= 0.975
     assert 0.93 <= together <= 0.975
@@ -104,7 +105,7 @@ def test_a_planted_difference_is_found_as_often_as_computed():
     planted = np.mean([MadeUp(np.random.default_rng(seed), **quiet).compare(shift)[0].value for seed in range(60)])
     assert 0.02 < planted < 0.06
     studies = [MadeUp(np.random.default_rng(1000 + seed), seeds=5).compare(shift)[0] for seed in range(200)]
-    found = np.mean([each.low > 0 for each in studies])
+    found = np.mean([each.alone.low > 0 for each in studies])
     computed = np.mean([power_of(planted, each.standard_error) for each in studies])
     assert abs(found - computed) < 0.1
 
@@ -112,7 +113,7 @@ def test_a_planted_difference_is_found_as_often_as_computed():
 def test_few_runs_widen_an_interval():
     (few,), (many,) = (MadeUp(np.random.default_rng(4), seeds=seeds, run_noise=0.5).compare(0.0) for seeds in (2, 12))
     assert few.spread.degrees_of_freedom < many.spread.degrees_of_freedom
-    assert few.high - few.low > many.high - many.low
+    assert few.alone.high - few.alone.low > many.alone.high - many.alone.low
 
 
 @pytest.mark.slow
@@ -127,8 +128,8 @@ def test_ratios_of_one_generator_are_no_further_generators():
         found = compare_family(arms, [study.arm()] * 3, [draws] * 3, kinds=["gan"] * 3)
         held.append(
             [
-                all(each.low_simultaneous <= 0 <= each.high_simultaneous for each in found),
-                found[0].low <= 0 <= found[0].high,
+                all(each.simultaneous.low <= 0 <= each.simultaneous.high for each in found),
+                found[0].alone.low <= 0 <= found[0].alone.high,
             ]
         )
     assert np.mean(held, axis=0).min() >= 0.93

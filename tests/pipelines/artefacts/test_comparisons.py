@@ -223,5 +223,5 @@ def test_the_section_of_a_classifier_tells_what_chance_gives_and_how_sure_its_ar
     assert "0.333 are malignant" in section.text  # every third image
     assert "0.02 of at most 0.20" in section.text
     found = pair(*[predictions(1)] * 2)
-    area = mean_area(found.labels == 1, found.after[:, 1], folds=found.folds, groups=found.groups)
+    area = mean_area(found.labels == 1, found.after[None, :, 1], folds=found.folds, groups=found.groups)
     assert f"{area.standard_error:.3f}" in section.text
