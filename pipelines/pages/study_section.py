@@ -265,8 +265,8 @@ def _limits(config: StudyConfig, report: StudyReport) -> Section:
         limits.append("One classifier an arm and fold: by how much another would differ cannot be said.")
     elif config.seeds < _FEW_SEEDS:
         limits.append(
-            f"{config.seeds} classifiers an arm and fold tell little of their luck, least of that of the yardstick, which "
-            "hides another half for each."
+            f"{config.seeds} classifiers an arm and fold tell little of their luck, least of that of the yardstick, "
+            "which hides another half for each."
         )
     if len(config.ratios) < 2:
         limits.append("One ratio: which is best was not asked.")
