@@ -21,7 +21,7 @@ from pipelines.artefacts.shards_report import BLANK_FILE, VALUES_FILE, BoxedImag
 from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
-from pipelines.contract.shared_settings import JpegSettings
+from pipelines.contract.shared_settings import EngineSettings, JpegSettings
 from pipelines.contract.workdir import open_workdir
 from pipelines.conversion.writing import write_all
 from tfrecords_tools.balance import balance_table, format_balance
@@ -55,7 +55,7 @@ REJECTED_FILE, DUPLICATES_FILE = "rejected.csv", "duplicates.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeShardsConfig(JpegSettings):
+class MakeShardsConfig(EngineSettings, JpegSettings):
     """Settings of make_shards."""
 
     source: tuple[str, ...] = setting(help=f"data set: {', '.join(SOURCES)}; repeat it with --input to merge several")
@@ -84,12 +84,7 @@ class MakeShardsConfig(JpegSettings):
         "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
         changes_result=False,
     )
-    engine: str = setting("local", "where shards are written", choices=tuple(ENGINES), changes_result=False)
     workers: int = setting(0, "processes of this machine; 0: one a core", changes_result=False)
-    scheduler: str = setting("", "address of a Dask cluster, for --engine=dask; tls:// encrypts", changes_result=False)
-    scheduler_security: str = setting(
-        "", "file with the certificates for --scheduler=tls://..., as DASK_CONFIG names it", changes_result=False
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,13 +96,6 @@ class MakeShardsConfig(JpegSettings):
         allowed_of(self.max_rejected, 0, "max_rejected")
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
-        require(not self.scheduler or self.engine == "dask", "scheduler", self.scheduler, "given with --engine=dask")
-        require(
-            not self.scheduler_security or self.scheduler.startswith("tls://"),
-            "scheduler_security",
-            self.scheduler_security,
-            "given with --scheduler=tls://HOST:PORT",
-        )
 
 
 def run(config: MakeShardsConfig) -> None:

@@ -3,192 +3,175 @@
     python -m pipelines.study --shards=SHARDS --workdir=STUDY --methods=bagan_gp,cdragan --ratios=0.5,1,2
     python -m pipelines.study --shards=SHARDS --workdir=STUDY --plan
 
-For every fold it trains generators that have not seen it, draws images without copies, and evaluates them. Then a
-linear classifier learns from features of real and synthetic images, once for every arm, seed and fold: real images
-alone, synthetic ones added at every ratio, and controls that tell what else could make a difference. All see as many
-images. Writes study.html, arms.csv, differences.csv, variance.csv, power.csv, ratio.csv, generators.csv, scores.csv,
-and for a paper differences.tex and methods.txt.
+For every fold it trains generators that have not seen it, draws images without copies, and evaluates them. Then
+classifiers learn from real and synthetic images, one for every arm, seed and fold: real images alone, synthetic ones
+added at every ratio, and controls that tell what else could make a difference. All see as many images. They are linear,
+on features of the images, or with --classifier=network whole networks. Writes study.html, arms.csv, differences.csv,
+variance.csv, power.csv, ratio.csv, generators.csv, scores.csv, and for a paper differences.tex, methods.txt and
+figures/ as SVG and PDF. A job that fails twice is named, and the study goes on without its method.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from melgan.studies.arms import all_arms, count_added
 from melgan.studies.power import detectable_difference, standard_error_of_difference
 from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
-from pipelines.artefacts.shards import Shards, open_shards, split_fold
-from pipelines.artefacts.study import COMMAND, METHODS_TEXT, TABLES, StudyConfig, StudyReport
+from pipelines.artefacts.study import COMMAND, METHODS_TEXT, NETWORK, TABLES, StudyConfig, StudyReport
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
-from pipelines.contract.progress import Progress
 from pipelines.contract.workdir import Workdir, digest, folder_input, installed_versions, local_folder, open_workdir
+from pipelines.pages.figures import write_figures
 from pipelines.pages.page import Section, render
 from pipelines.pages.study_methods import methods_paragraph
 from pipelines.pages.study_section import study_sections
 from pipelines.studying.analysis import Analysis
-from pipelines.studying.fold_features import RealImages, fold_features, real_images
-from pipelines.studying.generator_jobs import GeneratorJob, commands_left, jobs_folder, plan_generators, run_generators
+from pipelines.studying.design import Design, open_design
+from pipelines.studying.engines import run_jobs
+from pipelines.studying.generator_jobs import jobs_folder
 from pipelines.studying.generators_table import read_generators
-from pipelines.studying.scores import ArmScores, generator_seeds, new_scores, train_fold
+from pipelines.studying.linear_scores import linear_scores
+from pipelines.studying.network_scores import classifier_jobs, network_scores
+from pipelines.studying.real_images import RealImages, real_images
+from pipelines.studying.scores import ArmScores, trainings_of
 from pipelines.studying.tables import write_scores, write_tables
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, write_atomically
+from tfrecords_tools.foundation.texts import first_names
 
-PAGE = "study.html"
-_LEAST_OF_CLASS = 5  # images of the class in a fold
+PAGE, FIGURES = "study.html", "figures"
 _EXPECTED_AREA, _EXPECTED_CORRELATION = 0.80, 0.90
+_MOST_NAMES = 3
 
 
 def run(config: StudyConfig) -> None:
     """Runs a study."""
     folder = local_folder(config.workdir, "workdir")
     if config.plan:
-        shards, label, jobs = _open(config)
-        _print_plan(config, shards, label, jobs)
+        _print_plan(open_design(config))
         return
     workdir = open_workdir(folder, COMMAND, config)
     if workdir is None:
         return
     with workdir:
-        shards, label, jobs = _open(config)
-        extractor = make_extractor(config.features, config.weights, shards, ())
+        design = open_design(config)
+        images = real_images(design.shards, config.num_folds, design.label)
+        if config.classifier == NETWORK:
+            classifier_jobs(design, images)  # raises for settings of theirs that are wrong
+        extractor = make_extractor(config.features, config.weights, design.shards, ())
         workdir.begin(_inputs(config))
-        _require_all(run_generators(config, jobs))
+        design, failed = _train_generators(design)
         store = FeatureStore(jobs_folder(config) / "features", extractor)
-        real = real_images(shards, config.num_folds, label, store)
-        scores = _score(config, shards, real, jobs, store)
-        report = _report(config, shards, label, jobs, real, scores)
-        _write(workdir, config, real, scores, report)
-
-
-def _open(config: StudyConfig) -> tuple[Shards, int, list[GeneratorJob]]:
-    """Returns the shards, the number of the class, and the generators, after all settings were found to be right."""
-    shards = open_shards(config.shards, "shards", config.cache_dir)
-    label = _label(config, shards)
-    for fold in range(config.num_folds):
-        _require_enough(shards, split_fold(shards.manifest, config.num_folds, fold), label, fold)
-        _require_added(config, shards, label, fold)
-    return shards, label, plan_generators(config, shards, label)
-
-
-def _label(config: StudyConfig, shards: Shards) -> int:
-    if not config.label:
-        return int(np.argmin(shards.class_counts(shards.manifest.split("train"))))
-    if config.label not in shards.classes:
-        raise CommandError(
-            f"--label={config.label}: {shards.folder} has {', '.join(shards.classes)}; give one of these"
-        )
-    return shards.classes.index(config.label)
-
-
-def _require_enough(shards: Shards, split: tuple, label: int, fold: int) -> None:
-    for what, entries in zip(("to train on", "to evaluate by"), split, strict=True):
-        counts = shards.class_counts(entries)
-        of_class = {shards.classes[label]: counts[label], "other classes": sum(counts) - counts[label]}
-        for name, count in of_class.items():
-            if count < _LEAST_OF_CLASS:
-                raise CommandError(
-                    f"fold {fold} has {count} images of {name} {what}, and {_LEAST_OF_CLASS} are needed; give fewer "
-                    "--num_folds, or another --label"
-                )
-
-
-def _require_added(config: StudyConfig, shards: Shards, label: int, fold: int) -> None:
-    """Raises CommandError if a ratio is so small that it adds no image."""
-    training, _ = split_fold(shards.manifest, config.num_folds, fold)
-    smallest, count = min(config.ratio_values), shards.class_counts(training)[label]
-    if not count_added(count, smallest):
-        raise CommandError(
-            f"--ratios: {smallest:g} of {count} images in fold {fold} is less than one; give larger ones"
-        )
-
-
-def _require_all(failed: Sequence[str]) -> None:
-    if failed:
-        raise CommandError(
-            f"{len(failed)} generators failed ({'; '.join(failed)}), each twice; log.txt in the folder of each "
-            "tells why; start the same command again once that is mended, or ask for the others in a new "
-            "--workdir with the same --jobs_dir; what is complete stays"
-        )
+        design, scores, failed = _train_classifiers(design, images, store, failed)
+        _write(workdir, design, images, scores, failed)
+        if failed:
+            raise CommandError(f"{_told(failed)}; {folder / PAGE} tells what the others came to")
 
 
 def _inputs(config: StudyConfig) -> dict[str, Input]:
     return {"shards": folder_input(config.shards)} | extractor_inputs(config.features, config.weights)
 
 
-def _score(
-    config: StudyConfig, shards: Shards, real: RealImages, jobs: Sequence[GeneratorJob], store: FeatureStore
-) -> dict[str, ArmScores]:
-    arms = all_arms(config.methods, config.ratio_values)
-    scores = new_scores(arms, config, len(real.positive))
-    progress, done = Progress("arms", len(arms) * config.num_folds, "arms"), itertools.count(1)
-    for fold in range(config.num_folds):
-        own = [job for job in jobs if job.fold == fold]
-        features = fold_features(real, fold, shards, own, store, config)
-        train_fold(features, arms, config, scores, lambda: progress.update(next(done)))
-    return scores
+def _train_generators(design: Design) -> tuple[Design, dict[str, str]]:
+    """Returns the design with the methods whose generators are complete, and the reasons of the jobs that failed."""
+    failed = run_jobs(design.generator_jobs, design.config, "generators")
+    incomplete = {generator.method for generator in design.generators if generator.name in failed}
+    return _without(design, incomplete, failed), failed
 
 
-def _report(
-    config: StudyConfig,
-    shards: Shards,
-    label: int,
-    jobs: Sequence[GeneratorJob],
-    real: RealImages,
-    scores: dict[str, ArmScores],
-) -> StudyReport:
-    arms = all_arms(config.methods, config.ratio_values)
-    logging.info("resampling patients and runs")
-    analysis = Analysis(config, real, arms, scores)
-    patients = len(np.unique(real.groups))
-    return StudyReport(
-        label=shards.classes[label],
-        images=len(real.positive),
-        positives=int(real.positive.sum()),
-        patients=patients,
-        has_patients=patients < len(real.positive),
-        arms=analysis.results,
-        comparisons=analysis.comparisons,
-        best_ratios=analysis.best_ratios,
-        generators=read_generators(jobs),
+def _train_classifiers(
+    design: Design, images: RealImages, store: FeatureStore, failed: Mapping[str, str]
+) -> tuple[Design, dict[str, ArmScores], dict[str, str]]:
+    """Returns the design with the methods whose classifiers are complete, all scores, and why jobs failed so far."""
+    if design.config.classifier == NETWORK:
+        scores, also_failed = network_scores(design, images)
+    else:
+        scores, also_failed = linear_scores(design, images, store), {}
+    failed = {**failed, **also_failed}
+    incomplete = [arm for arm in design.arms if not scores[arm.name].is_complete]
+    if not all(arm.is_synthetic for arm in incomplete):  # nothing can be said without the controls
+        raise CommandError(_told(failed))
+    design = _without(design, {arm.kind for arm in incomplete}, failed)
+    return design, {arm.name: scores[arm.name] for arm in design.arms}, failed
+
+
+def _without(design: Design, incomplete: Collection[str], failed: Mapping[str, str]) -> Design:
+    """Returns the design without some methods.
+
+    Raises:
+      CommandError: if none is left.
+    """
+    left = tuple(method for method in design.methods if method not in incomplete)
+    if not left:
+        raise CommandError(_told(failed))
+    return replace(design, methods=left)
+
+
+def _told(failed: Mapping[str, str]) -> str:
+    names, reason = first_names(list(failed), _MOST_NAMES), next(iter(failed.values()))
+    return (
+        f"{len(failed)} jobs failed twice: {names} ({reason}); start the same command again once that is mended, or "
+        "ask for the others in a new --workdir with the same --jobs_dir; what is complete stays"
     )
 
 
 def _write(
-    workdir: Workdir, config: StudyConfig, real: RealImages, scores: dict[str, ArmScores], report: StudyReport
+    workdir: Workdir, design: Design, images: RealImages, scores: dict[str, ArmScores], failed: Mapping[str, str]
 ) -> None:
-    folder = Path(workdir.path)
-    write_scores(folder, real, all_arms(config.methods, config.ratio_values), scores, config)
+    """Writes the tables and the page; the study is complete if no job failed."""
+    folder, config = Path(workdir.path), design.config
+    logging.info("resampling patients and runs")
+    report = _report(design, images, scores, failed)
+    write_scores(folder, images, scores)
     write_tables(folder, report, config.margin)
     paragraph = methods_paragraph(config, report, digest(as_path(config.shards)), installed_versions())
     sections = [*study_sections(config, report), Section("Methods", paragraph, ())]
     write_atomically(folder / METHODS_TEXT, paragraph + "\n")
     write_atomically(folder / PAGE, render(f"melgan study: {report.label}", sections))
-    workdir.complete(report, [PAGE, METHODS_TEXT, *TABLES])
+    figures = write_figures(folder / FIGURES, sections)
+    if not failed:
+        workdir.complete(report, [PAGE, METHODS_TEXT, *TABLES, *(f"{FIGURES}/{name}" for name in figures)])
     logging.info("%s", sections[0].text)
     logging.info("page: %s", folder / PAGE)
 
 
-def _print_plan(config: StudyConfig, shards: Shards, label: int, jobs: Sequence[GeneratorJob]) -> None:
+def _report(design: Design, images: RealImages, scores: dict[str, ArmScores], failed: Mapping[str, str]) -> StudyReport:
+    analysis = Analysis(design, images, scores)
+    patients = len(np.unique(images.groups))
+    return StudyReport(
+        label=design.label_name,
+        images=len(images.positive),
+        positives=int(images.positive.sum()),
+        patients=patients,
+        has_patients=patients < len(images.positive),
+        arms=analysis.results,
+        comparisons=analysis.comparisons,
+        best_ratios=analysis.best_ratios,
+        generators=read_generators(design.generators),
+        methods=design.methods,
+        failed=dict(failed),
+    )
+
+
+def _print_plan(design: Design) -> None:
     """Prints what would be done, and the smallest difference that could be seen."""
-    arms = all_arms(config.methods, config.ratio_values)
+    config, shards, jobs = design.config, design.shards, design.generator_jobs
     counts = shards.class_counts(shards.manifest.split("train"))
-    positives, negatives = counts[label], sum(counts) - counts[label]
+    positives, negatives = counts[design.label], sum(counts) - counts[design.label]
     error = standard_error_of_difference(_EXPECTED_AREA, positives, negatives, _EXPECTED_CORRELATION)
-    family = sum(arm.is_synthetic for arm in arms)
-    runs = sum(len(generator_seeds(config, arm)) * config.seeds for arm in arms)
-    print(f"class: {shards.classes[label]}, {positives} of {positives + negatives} images, {config.num_folds} folds")
-    left = {job.name: commands_left(config, job) for job in jobs}
+    family = sum(arm.is_synthetic for arm in design.arms)
+    print(f"class: {design.label_name}, {positives} of {positives + negatives} images, {config.num_folds} folds")
+    left = {job.name: job.commands_left() for job in jobs}
     print(f"generators: {len(jobs)}, of which {sum(not own for own in left.values())} are complete")
-    for job in jobs:
-        print(f"  {job.name}, {job.count} images: {', '.join(left[job.name]) or 'complete'}")
-    print(f"classifiers: {runs * config.num_folds}, linear, on features of {config.features}; {len(arms)} arms")
+    for generator in design.generators:
+        print(f"  {generator.name}, {generator.count} images: {', '.join(left[generator.name]) or 'complete'}")
+    count = sum(len(trainings_of(design, fold)) for fold in range(config.num_folds))
+    print(f"classifiers: {count}, linear, on features of {config.features}; {len(design.arms)} arms")
     print(
         f"smallest difference in AUC seen with a power of 80 %: {detectable_difference(error):.3f} of one arm, "
         f"{detectable_difference(error, family):.3f} of {family} together (for an AUC of {_EXPECTED_AREA}, areas that "

@@ -169,7 +169,7 @@ class FoldTraining:
         found = open_streams(config, inputs, fold, surroundings.strategy, self._folder)
         self._streams, self._thought = found.streams, found.thought
         images_per_epoch = self._streams[0].num_images * config.images_per_real_image
-        self._steps_per_epoch = max(1, round(images_per_epoch / config.batch_size))
+        self._steps_per_epoch = config.steps_per_epoch or max(1, round(images_per_epoch / config.batch_size))
         self._total_steps = self._steps_per_epoch * config.epochs
         with surroundings.strategy.scope():
             teacher = inputs.teacher.load(fold) if config.distillation_weight else None

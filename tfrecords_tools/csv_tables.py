@@ -15,9 +15,14 @@ from tfrecords_tools.foundation.files import AnyPath, read_bytes, write_atomical
 
 def write_table(path: AnyPath, table: pd.DataFrame) -> None:
     """Writes a table atomically as CSV, without its index."""
+    write_atomically(path, as_csv(table))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Returns a table as `write_table` writes it."""
     texts = table.select_dtypes(include=["object", "string"]).columns
     guarded = {name: table[name].map(_guard, na_action="ignore") for name in texts}
-    write_atomically(path, table.assign(**guarded).to_csv(index=False))
+    return table.assign(**guarded).to_csv(index=False)
 
 
 def read_table(path: AnyPath, texts: Sequence[str]) -> pd.DataFrame:

@@ -46,6 +46,7 @@ class Annotations:
 
     Attributes:
       names: of the images `[N]`, each once.
+      counts: how often each is read in a pass `[N]`, 1 or more; None for once.
       targets: probabilities of their classes, float32 `[N, C]`.
       metadata: features whose values, int32 `[N]`, take the place of those in the records.
     """
@@ -53,6 +54,18 @@ class Annotations:
     names: tuple[str, ...]
     targets: np.ndarray
     metadata: Mapping[str, np.ndarray] = field(default_factory=dict)
+    counts: np.ndarray | None = None
+
+    @property
+    def num_images(self) -> int:
+        """How many images are read in a pass."""
+        return len(self.names) if self.counts is None else int(self.counts.sum())
+
+    def repeated(self, record: tf.Tensor) -> tf.data.Dataset:
+        """Yields a serialized record as often as it is read in a pass."""
+        counts = np.ones(len(self.names)) if self.counts is None else self.counts
+        of_each = tf.constant(np.concatenate([[0], counts]), tf.int64)  # first of those that are not named
+        return tf.data.Dataset.from_tensors(record).repeat(tf.gather(of_each, 1 + self.find(_image_name(record))))
 
     def find(self, name: tf.Tensor) -> tf.Tensor:
         """Returns the place of an image, string `[]`, among the names, int64 `[]`; -1 for none."""
@@ -96,7 +109,7 @@ class Stream:
     @property
     def num_images(self) -> int:
         """The images that it goes through before any comes again."""
-        return self.shards.num_records if self.annotations is None else len(self.annotations.names)
+        return self.shards.num_records if self.annotations is None else self.annotations.num_images
 
 
 def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
@@ -236,6 +249,8 @@ def _reader_of_class(label: int) -> Callable[[tf.Tensor], tf.data.Dataset]:
 
 
 def _reader_of_named(annotations: Annotations) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    if annotations.counts is not None:
+        return lambda path: tf.data.TFRecordDataset(path).flat_map(annotations.repeated)
     return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: annotations.find(_image_name(record)) >= 0)
 
 

@@ -81,6 +81,13 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Scr
         is_path=True,
         words=(HIDDEN, TEST),
     )
+    examples: str = setting(
+        "",
+        "CSV table of the images that are learned from, real and synthetic: image_name, and if wanted count, how often "
+        "each is shown in an epoch, and class, in the place of that of the record",
+        is_path=True,
+    )
+    steps_per_epoch: int = setting(0, "steps of an epoch; 0: as many as show as many images as there are real ones")
     select: str = setting(
         "best",
         "epoch that is kept: best by the validation AUC, which flatters it a little, or the last",
@@ -107,6 +114,7 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Scr
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.synthetic_fraction < 1, "synthetic_fraction", self.synthetic_fraction, "from 0 up to 1")
+        require(self.steps_per_epoch >= 0, "steps_per_epoch", self.steps_per_epoch, "0 or greater")
         require(self.match_resolution >= 0, "match_resolution", self.match_resolution, "0 or greater")
         require(self.diagnoses in DIAGNOSES, "diagnoses", self.diagnoses, "0, 2, 3, 4 or 9")
         require(0 <= self.blend <= 1, "blend", self.blend, "from 0 to 1")
@@ -130,6 +138,8 @@ class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, Scr
             raise CommandError(f"--synthetic_targets={self.synthetic_targets}: give --synthetic, or leave it out")
         if bool(self.unlabelled) != (self.semi_supervised != "none"):
             raise CommandError("--unlabelled and --semi_supervised go together: give both, or neither")
+        if self.examples and (self.unlabelled or self.labelled_fraction < 1):
+            raise CommandError("--examples: not with --unlabelled or --labelled_fraction; leave one out")
         if self.labelled_fraction < 1 and (self.synthetic or self.first_weights == GAN_WEIGHTS):
             raise CommandError(
                 f"--labelled_fraction={self.labelled_fraction}: GANs learned from the labels that it hides; leave "

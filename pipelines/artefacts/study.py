@@ -2,13 +2,13 @@
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from melgan.gans.methods import METHODS
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.studies.arms import AGAINST_IMITATION, SYNTHETIC
 from melgan.studies.differences import Difference
-from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings
+from pipelines.contract.shared_settings import CacheSettings, EngineSettings, ExtractorSettings
 from tfrecords_tools.foundation.errors import ConfigError, look_up
 from tfrecords_tools.foundation.settings import require, setting
 
@@ -21,10 +21,11 @@ TABLES = (
     LATEX_TABLE,
 )
 AUC, SENSITIVITY = "auc", "sensitivity"
+LINEAR, NETWORK = "linear", "network"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyConfig(CacheSettings, ExtractorSettings):
+class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     """Settings of study."""
 
     shards: str = setting(help="real shards", is_path=True)
@@ -41,14 +42,34 @@ class StudyConfig(CacheSettings, ExtractorSettings):
     seeds: int = setting(5, "classifiers of each arm and fold; a second each")
     generator_seeds: int = setting(1, "generators of each method and fold")
     gan_settings: tuple[str, ...] = setting((), "of train_gan, such as total_steps=2000,width=0.25")
-    features: str = setting("lite0", "features that the linear classifiers learn from", choices=tuple(EXTRACTORS))
-    passes: int = setting(20, "passes over the real images; every arm sees as many images as these are")
+    classifier: str = setting(
+        LINEAR,
+        "linear: classifiers of --features, under a second each; network: runs of train_classifier, trained end to end",
+        choices=(LINEAR, NETWORK),
+    )
+    classifier_settings: tuple[str, ...] = setting(
+        (), "of train_classifier, with --classifier=network, such as backbone=efficientnet_lite0,epochs=10"
+    )
+    features: str = setting(
+        "lite0",
+        "features that linear classifiers learn from, and generators are evaluated by",
+        choices=tuple(EXTRACTORS),
+    )
+    passes: int = setting(
+        20, "passes of linear classifiers over the real images; every arm sees as many images as these are"
+    )
     weight_decay: float = setting(0.3, "of the linear classifiers, whose features have deviation 1")
     specificity: float = setting(0.90, "at which the sensitivity is compared")
     margin: float = setting(0.01, "differences in AUC within it are not relevant")
     resamples: int = setting(2000, "of patients and runs, for the intervals")
     seed: int = setting(0, "seed of the resamples, and the first seed of generators and classifiers")
-    jobs: int = setting(1, "generators that are trained at a time", changes_result=False)
+    jobs: int = setting(1, "trainings of this machine at a time", changes_result=False)
+    gpus: tuple[str, ...] = setting(
+        (), "GPUs of this machine, such as 0,1, of which each training has one to itself", changes_result=False
+    )
+    worker_resources: tuple[str, ...] = setting(
+        (), "what a training needs of a worker of --scheduler, such as GPU=1", changes_result=False
+    )
     plan: bool = setting(False, "print what would be done and what could be seen, and end", changes_result=False)
 
     def __post_init__(self) -> None:
@@ -75,8 +96,28 @@ class StudyConfig(CacheSettings, ExtractorSettings):
         require(0 < self.specificity < 1, "specificity", self.specificity, "between 0 and 1")
         require(self.margin > 0, "margin", self.margin, "greater than 0")
         require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
-        for each in self.gan_settings:
-            require(each.partition("=")[0].isidentifier() and "=" in each, "gan_settings", each, "name=value")
+        for name in ("gan_settings", "classifier_settings", "worker_resources"):
+            for each in getattr(self, name):
+                require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
+        if self.classifier_settings and self.classifier != NETWORK:
+            raise ConfigError("classifier_settings are for --classifier=network; give both, or leave them out")
+        require(not self.gpus or self.engine == "local", "gpus", ",".join(self.gpus), "given with --engine=local")
+        require(
+            self.resources_of_a_job == {} or self.engine == "dask",
+            "worker_resources",
+            ",".join(self.worker_resources),
+            "given with --engine=dask",
+        )
+
+    @property
+    def resources_of_a_job(self) -> dict[str, float]:
+        """What a training needs of a worker of a Dask cluster, by name."""
+        pairs = [each.split("=", 1) for each in self.worker_resources]
+        try:
+            return {name: float(amount) for name, amount in pairs}
+        except ValueError as error:
+            given = ",".join(self.worker_resources)
+            raise ConfigError(f"worker_resources is {given}; it must be numbers such as GPU=1") from error
 
     @property
     def ratio_values(self) -> tuple[float, ...]:
@@ -163,7 +204,10 @@ class Generator:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyReport:
-    """The report of a study."""
+    """The report of a study.
+
+    `methods` are those that are complete, and `failed` tells why jobs of others are not, by their names.
+    """
 
     label: str
     images: int
@@ -174,6 +218,8 @@ class StudyReport:
     comparisons: tuple[Comparison, ...]
     best_ratios: tuple[BestRatio, ...]
     generators: tuple[Generator, ...]
+    methods: tuple[str, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def detectable(self) -> float:

@@ -28,6 +28,11 @@ def absolute(path: str | AnyPath) -> str:
     return str(path) if is_remote(as_path(str(path))) else os.path.abspath(path)
 
 
+def absolute_or_none(path: str) -> str:
+    """Returns a path as it is written down; "" where none is given."""
+    return absolute(path) if path else ""
+
+
 def as_stored(value: str | Sequence[str] | None, words: Sequence[str] = ()) -> str | list[str]:
     """Returns the value of a setting that is a path, or several, with paths of this machine absolute.
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tfrecords_tools.foundation.errors import CommandError
 
@@ -30,7 +31,12 @@ def as_flags(settings: Mapping[str, object]) -> list[str]:
 
 
 def run_command(
-    command: str, settings: Mapping[str, object], *, log: Path | None = None, stop: threading.Event | None = None
+    command: str,
+    settings: Mapping[str, object],
+    *,
+    log: Path | None = None,
+    stop: threading.Event | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Runs a command to its end.
 
@@ -39,11 +45,12 @@ def run_command(
       settings: by name.
       log: file that its output is added to; by default it has the output of this process.
       stop: once it is set, the command is asked to end.
+      environment: environment variables that it has beside those of this process.
 
     Raises:
       CommandError: if it fails.
     """
-    with started(command, settings, log=log) as process:
+    with started(command, settings, log=log, environment=environment) as process:
         while stop is not None and process.poll() is None:
             if stop.wait(_POLL_SECONDS):
                 process.terminate()
@@ -55,7 +62,13 @@ def run_command(
 
 
 @contextlib.contextmanager
-def started(command: str, settings: Mapping[str, object], *, log: Path | None = None) -> Iterator[subprocess.Popen]:
+def started(
+    command: str,
+    settings: Mapping[str, object],
+    *,
+    log: Path | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[subprocess.Popen]:
     """Gives a process that runs a command; it ends with the context, and with this process however that ends.
 
     For the arguments see `run_command`.
@@ -69,7 +82,7 @@ def started(command: str, settings: Mapping[str, object], *, log: Path | None = 
         stack.callback(os.close, ours)
         process = subprocess.Popen(
             command_line(command, as_flags(settings)),
-            env={**os.environ, _PARENT: str(theirs)},
+            env={**os.environ, **environment, _PARENT: str(theirs)},
             stdout=output,
             stderr=output,
             pass_fds=(theirs,),

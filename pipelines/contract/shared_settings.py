@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tfrecords_tools.engines import ENGINES
 from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import JPEG_QUALITY
 
@@ -50,6 +51,29 @@ class ExtractorSettings(Settings):
     """The weights of a feature extractor."""
 
     weights: str = setting("", "file of InceptionV3's ImageNet weights, where they cannot be downloaded", is_path=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings(Settings):
+    """The machines that the jobs of a command run on."""
+
+    engine: str = setting(
+        "local", "where jobs run: on this machine, or on a Dask cluster", choices=tuple(ENGINES), changes_result=False
+    )
+    scheduler: str = setting("", "address of a Dask cluster, for --engine=dask; tls:// encrypts", changes_result=False)
+    scheduler_security: str = setting(
+        "", "file with the certificates for --scheduler=tls://..., as DASK_CONFIG names it", changes_result=False
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.scheduler or self.engine == "dask", "scheduler", self.scheduler, "given with --engine=dask")
+        require(
+            not self.scheduler_security or self.scheduler.startswith("tls://"),
+            "scheduler_security",
+            self.scheduler_security,
+            "given with --scheduler=tls://HOST:PORT",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""The report's charts, as SVG pictures inside data URIs, so that the page needs nothing from outside."""
+"""The report's charts: pictures inside the page, so that it needs nothing from outside, or files for a paper."""
 
 import base64
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -25,8 +26,11 @@ _STYLE = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "svg.hashsalt": "melgan",  # equal charts, equal bytes
+    "pdf.fonttype": 42,  # TrueType, as publishers ask for
     "svg.fonttype": "none",  # text stays text: a browser has the letters of more languages than one font
 }
+# The formats of files, and what is left out of them, so that equal charts have equal bytes.
+FIGURE_FORMATS: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#777777")
 
 _LONGEST_NAME = 20  # letters
@@ -39,7 +43,27 @@ Calibrated = Mapping[str, Sequence[tuple[float, float, float, float]]]
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], x_label: str) -> str:
+@dataclass(frozen=True)
+class Chart:
+    """A chart, to be shown in a page or kept in a file."""
+
+    figure: Figure
+
+    @property
+    def uri(self) -> str:
+        """The chart as an SVG picture inside a data URI."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.file("svg")).decode()
+
+    def file(self, kind: str) -> bytes:
+        """Returns the chart as a file; `kind`: of FIGURE_FORMATS."""
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of the font by which text is measured
+            self.figure.savefig(buffer, format=kind, metadata=FIGURE_FORMATS[kind])
+        return buffer.getvalue()
+
+
+def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], x_label: str) -> Chart:
     """Returns bars of the images of each class, one bar a position.
 
     Arguments:
@@ -55,14 +79,14 @@ def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], 
     axes[0].set(xlabel=x_label, ylabel="images", xticks=positions if len(positions) <= 20 else positions[::5])
     axes[0].grid(visible=False, axis="x")
     _add_legend(figure, axes, loc="lower left", columns=min(len(counts), 4), anchor=(0, 1))
-    return _data_uri(figure)
+    return Chart(figure)
 
 
 def curves(
     panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
     x_label: str,
     threshold: float | None = None,
-) -> str:
+) -> Chart:
     """Returns line charts side by side: panel title -> line name -> (x, y); with a dashed line at a threshold."""
     figure, axes = _figure(len(panels), height=2.8)
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
@@ -73,10 +97,10 @@ def curves(
             axis.set_ylim(bottom=0)
         axis.set(title=title, xlabel=x_label)
     _add_legend(figure, [axis for axis, lines in zip(axes, panels.values(), strict=True) if len(lines) > 1])
-    return _data_uri(figure)
+    return Chart(figure)
 
 
-def bars(panels: Bars, classes: Sequence[str]) -> str:
+def bars(panels: Bars, classes: Sequence[str]) -> Chart:
     """Returns bars with intervals, side by side in each class: panel -> kind -> (value, low, high) or NaN of each."""
     figure, axes = _figure(len(panels), height=2.6)
     positions = np.arange(len(classes))
@@ -91,10 +115,10 @@ def bars(panels: Bars, classes: Sequence[str]) -> str:
         axis.set_xticks(positions, list(map(literal, classes)), rotation=30 if len(classes) > 2 else 0, fontsize=8)
         axis.grid(visible=False, axis="x")
     axes[0].legend(fontsize=8)
-    return _data_uri(figure)
+    return Chart(figure)
 
 
-def forest(groups: Mapping[str, Mapping[str, tuple[float, float, float]]], x_label: str, margin: float) -> str:
+def forest(groups: Mapping[str, Mapping[str, tuple[float, float, float]]], x_label: str, margin: float) -> Chart:
     """Returns a forest plot: group -> name -> (value, low, high), a row each; with lines at 0 and at the margins."""
     count = sum(map(len, groups.values()))
     figure, (axes,) = _figure(1, height=0.9 + 0.24 * count)
@@ -111,7 +135,7 @@ def forest(groups: Mapping[str, Mapping[str, tuple[float, float, float]]], x_lab
     axes.set(xlabel=x_label, ylim=(count - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     _add_legend(figure, [axes])
-    return _data_uri(figure)
+    return Chart(figure)
 
 
 def ratio_curves(
@@ -119,7 +143,7 @@ def ratio_curves(
     levels: Mapping[str, float],
     x_label: str,
     y_label: str,
-) -> str:
+) -> Chart:
     """Returns values with intervals over ratios: line -> ratio -> (value, low, high); with named dashed levels."""
     figure, (axes,) = _figure(1, height=3.4)
     for number, (colour, (name, points)) in enumerate(zip(_cycle(len(lines)), lines.items(), strict=True)):
@@ -136,10 +160,10 @@ def ratio_curves(
     axes.set_xticks([], minor=True)
     axes.set(xlabel=x_label, ylabel=y_label)
     _add_legend(figure, [axes], columns=2)
-    return _data_uri(figure)
+    return Chart(figure)
 
 
-def embedding(table: pd.DataFrame, classes: Sequence[str]) -> str:
+def embedding(table: pd.DataFrame, classes: Sequence[str]) -> Chart:
     """Returns two planes of points with equal axes, real and synthetic: rows of `images`, `class`, `x` and `y`."""
     figure, axes = _figure(2, height=3.8)
     for axis, what in zip(axes, ("real", "synthetic"), strict=True):
@@ -148,10 +172,10 @@ def embedding(table: pd.DataFrame, classes: Sequence[str]) -> str:
             axis.scatter(own["x"], own["y"], s=9, color=colour, label=literal(name), alpha=0.7, linewidths=0)
         axis.set(title=what, xlim=_reach(table["x"]), ylim=_reach(table["y"]), xticks=[], yticks=[])
     _add_legend(figure, axes[:1], marker_scale=2)
-    return _data_uri(figure)
+    return Chart(figure)
 
 
-def roc_and_precision_recall(scored: Scored) -> str:
+def roc_and_precision_recall(scored: Scored) -> Chart:
     """Returns the ROC curve beside the precision-recall curve: name -> (positive bool `[N]`, scores `[N]`)."""
     figure, (roc, precision_recall) = _figure(2, height=3.6)
     for colour, (name, (positive, scores)) in zip(_cycle(len(scored)), scored.items(), strict=True):
@@ -166,10 +190,10 @@ def roc_and_precision_recall(scored: Scored) -> str:
         title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
     )
     _add_legend(figure, [roc], loc="lower right")
-    return _data_uri(figure)
+    return Chart(figure)
 
 
-def calibration_and_confusion(bins: Calibrated, counts: np.ndarray, classes: Sequence[str]) -> str:
+def calibration_and_confusion(bins: Calibrated, counts: np.ndarray, classes: Sequence[str]) -> Chart:
     """Returns a reliability diagram beside a confusion matrix.
 
     Arguments:
@@ -181,7 +205,7 @@ def calibration_and_confusion(bins: Calibrated, counts: np.ndarray, classes: Seq
     _draw_calibration(calibration, bins)
     _draw_confusion(confusion, counts, list(map(literal, classes)))
     _add_legend(figure, [calibration], loc="lower right")
-    return _data_uri(figure)
+    return Chart(figure)
 
 
 def _draw_calibration(axes: Axes, bins: Calibrated) -> None:
@@ -281,11 +305,3 @@ def _reach(values: pd.Series) -> tuple[float, float]:
 
 def _cycle(count: int) -> list[str]:
     return [_COLOURS[number % len(_COLOURS)] for number in range(count)]
-
-
-def _data_uri(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of the font by which text is measured
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -6,15 +6,21 @@ from dataclasses import dataclass
 import jinja2
 
 from melgan.metrics.intervals import Interval
+from pipelines.pages.charts import Chart
 from tfrecords_tools.foundation.texts import in_one_line
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart or grid: a data URI, and what it shows in words."""
+    """A chart, or the data URI of a grid, and what it shows in words."""
 
-    uri: str
+    image: Chart | str
     caption: str
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI."""
+        return self.image if isinstance(self.image, str) else self.image.uri
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The methods paragraph of a study, for a paper."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from pipelines.artefacts.study import StudyConfig, StudyReport
+from pipelines.artefacts.study import NETWORK, StudyConfig, StudyReport
 from pipelines.pages.page import sentences
 
 
@@ -15,7 +15,7 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
       shards_digest: of the real shards.
       versions: of packages by name.
     """
-    given = f" ({', '.join(config.gan_settings)}; otherwise defaults)" if config.gan_settings else ""
+    given = _given(config.gan_settings)
     ratios = ", ".join(f"{ratio:g}" for ratio in config.ratio_values)
     group = "patients" if report.has_patients else "images"
     of_patients = f", of {report.patients} patients, whose images stay together" if report.has_patients else ""
@@ -23,17 +23,30 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
     return sentences(
         f"We used {report.images} images, {report.positives} of the class {report.label}{of_patients}, in "
         f"{config.num_folds} folds.",
-        f"For each fold we trained {config.generator_seeds} generator(s) of each of {', '.join(config.methods)}{given} "
+        f"For each fold we trained {config.generator_seeds} generator(s) of each of {', '.join(report.methods)}{given} "
         f"on the other folds (seeds from {config.seed}), and drew images of the class; those nearer to a training "
         "image than held-out real images are were rejected.",
-        f"On features of the images ({config.features}), real and synthetic, a logistic regression of the class "
-        "against the rest was trained by averaged stochastic gradient descent (weight decay "
-        f"{config.weight_decay:g}), with {config.seeds} seed(s) for each arm and fold.",
+        _classifiers(config),
         f"Synthetic images were added to the real ones of the class at ratios of {ratios}; all arms saw as many "
-        f"images, {config.passes} times the real ones.",
+        "images.",
         "The primary metric is the area under the ROC curve, mean of the folds. Differences from the same classifiers "
         f"without synthetic images have 95 % intervals from {config.resamples} resamples of {group} and seeds, "
         "simultaneous over all synthetic arms (max-T).",
         f"That differences within {config.margin:g} are not relevant was fixed before.",
         f"Shards {shards_digest[:16]}; {versions_text}.",
     )
+
+
+def _classifiers(config: StudyConfig) -> str:
+    seeds = f"with {config.seeds} seed(s) for each arm and fold"
+    if config.classifier == NETWORK:
+        return f"A network was trained end to end{_given(config.classifier_settings)}, {seeds}."
+    return (
+        f"On features of the images ({config.features}), real and synthetic, a logistic regression of the class "
+        f"against the rest was trained by averaged stochastic gradient descent (weight decay {config.weight_decay:g}; "
+        f"{config.passes} times as many images as there are real ones), {seeds}."
+    )
+
+
+def _given(settings: Sequence[str]) -> str:
+    return f" ({', '.join(settings)}; otherwise defaults)" if settings else ""

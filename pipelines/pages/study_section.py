@@ -16,7 +16,7 @@ from melgan.studies.arms import (
     SYNTHETIC,
 )
 from melgan.studies.differences import EQUIVALENT, HARMS, HELPS, UNDECIDED
-from pipelines.artefacts.study import SENSITIVITY, Comparison, StudyConfig, StudyReport
+from pipelines.artefacts.study import NETWORK, SENSITIVITY, Comparison, StudyConfig, StudyReport
 from pipelines.contract.workdir import read_config, read_report
 from pipelines.pages.charts import forest, ratio_curves
 from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, p_text, sentences
@@ -29,7 +29,7 @@ _SAID = {HELPS: "help", HARMS: "harm", EQUIVALENT: "make no relevant difference"
 def study_sections(config: StudyConfig, report: StudyReport) -> list[Section]:
     """Returns the sections of the page; the text of the first is the verdict."""
     sections = [_result(config, report), _differences(config, report), _ratios(report), _arms(report)]
-    sections += [_generators(report), _variance(report), _limits(config, report)]
+    sections += [_generators(report), _variance(report), _not_run(config, report), _limits(config, report)]
     return [section for section in sections if section.items or section.text]
 
 
@@ -198,7 +198,7 @@ def _arms(report: StudyReport) -> Section:
         )
         for arm in report.arms
     )
-    text = "Metrics are the mean of folds and runs. Every classifier sees as many images, some of them again and again."
+    text = "Metrics are the mean of folds and runs. Every classifier is shown as many images, some of them repeatedly."
     return Section("Arms", text, (Table(header, rows),))
 
 
@@ -252,8 +252,7 @@ def _variance(report: StudyReport) -> Section:
 
 def _limits(config: StudyConfig, report: StudyReport) -> Section:
     limits = [
-        f"Classifiers are linear, on features of {config.features}: a network that is trained whole may use synthetic "
-        "images otherwise.",
+        *_limits_of_classifiers(config),
         "The intervals know the patients who are evaluated and the seeds, not that other patients could be trained on.",
         "Which synthetic images count as copies is told by how near held-out images are to training images.",
     ]
@@ -271,3 +270,20 @@ def _limits(config: StudyConfig, report: StudyReport) -> Section:
     if len(config.ratios) < 2:
         limits.append("One ratio: which is best was not asked.")
     return Section("What this study cannot say", sentences(*limits), ())
+
+
+def _limits_of_classifiers(config: StudyConfig) -> list[str]:
+    if config.classifier == NETWORK:
+        return ["Other networks, or recipes, may use synthetic images otherwise."]
+    return [
+        f"Classifiers are linear, on features of {config.features}: a network that is trained whole may use synthetic "
+        "images otherwise; --classifier=network tells."
+    ]
+
+
+def _not_run(config: StudyConfig, report: StudyReport) -> Section:
+    """Returns what failed, and what is left out because of it."""
+    missing = [method for method in config.methods if method not in report.methods]
+    text = f"Left out, because jobs of theirs failed: {', '.join(missing)}." if report.failed else ""
+    rows = tuple(report.failed.items())
+    return Section("What was not run", text, (Table(("job", "reason"), rows),) if rows else ())

@@ -13,7 +13,8 @@ from melgan.studies.choosing import cross_fitted_choice
 from melgan.studies.differences import Difference, RunDraws, compare_family, corrected_t_test
 from melgan.studies.resampling import halves, patient_weights, run_weights
 from pipelines.artefacts.study import AUC, SENSITIVITY, ArmResult, BestRatio, Comparison, StudyConfig
-from pipelines.studying.fold_features import RealImages
+from pipelines.studying.design import Design
+from pipelines.studying.real_images import RealImages
 from pipelines.studying.scores import ArmScores
 
 
@@ -22,16 +23,24 @@ class Analysis:
     """The analysis of the scores of all arms.
 
     Attributes:
-      config: of the study.
+      design: of the study.
       real: all real images.
-      arms: of the study.
       scores: of each arm by its name.
     """
 
-    config: StudyConfig
+    design: Design
     real: RealImages
-    arms: Sequence[Arm]
     scores: Mapping[str, ArmScores]
+
+    @property
+    def config(self) -> StudyConfig:
+        """The settings of the study."""
+        return self.design.config
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """The arms of the study."""
+        return self.design.arms
 
     @cached_property
     def results(self) -> tuple[ArmResult, ...]:
@@ -61,7 +70,7 @@ class Analysis:
         is_first = halves(self.real.groups, self.real.positive, self.config.seed + 3)
         by_half = [self._weights * half.astype(np.float32) for half in (is_first, ~is_first)]
         baselines = [_evaluate_runs(areas, self.real, self.scores[NONE].scores, weights) for weights in by_half]
-        return tuple(self._best_ratio(method, by_half, baselines) for method in self.config.methods)
+        return tuple(self._best_ratio(method, by_half, baselines) for method in self.design.methods)
 
     @cached_property
     def _weights(self) -> np.ndarray:

@@ -1,39 +1,36 @@
 """Features of all images of a study, real and synthetic, each extracted once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from melgan.classifiers.linear import scaling_of
 from melgan.metrics.samples import Samples
-from melgan.studies.arms import RealFeatures
+from melgan.studies.arms import Selection, TrainingImages
 from pipelines.artefacts.feature_store import FeatureStore
 from pipelines.artefacts.image_sets import read_images
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import require_no_leak
-from pipelines.artefacts.shards import Shards, open_synthetic, split_fold
-from pipelines.artefacts.study import StudyConfig
-from pipelines.studying.generator_jobs import GeneratorJob
+from pipelines.artefacts.shards import open_synthetic, split_fold
+from pipelines.studying.design import Design
+from pipelines.studying.generator_jobs import PlannedGenerator
+from pipelines.studying.real_images import RealImages
 from tfrecords_tools.manifest import ShardEntry
 
 
 @dataclass(frozen=True)
-class RealImages:
-    """All labelled real images: their features, fold, patient and name; and of the class, views turned and mirrored.
+class RealFeatures:
+    """Features of all real images.
 
     Attributes:
+      images: all real images.
       features: `[N, F]`.
-      positive: which are of the class `[N]`, bool.
-      folds, groups, names: `[N]`.
-      views: `[P, V, F]` of those of the class, in their order, without the images as they are.
+      views: of those of the class, in their order, turned and mirrored, without the images as they are `[P, V, F]`.
     """
 
+    images: RealImages
     features: np.ndarray
-    positive: np.ndarray
-    folds: np.ndarray
-    groups: np.ndarray
-    names: np.ndarray
     views: np.ndarray
 
 
@@ -42,86 +39,75 @@ class FoldFeatures:
     """What the classifiers of a fold learn from and predict, with features of mean 0 and deviation 1 in training.
 
     Attributes:
-      real: the training images.
-      held_out: features of the validation images `[M, F]`.
-      rows: which of all images these are `[M]`.
+      images: the training images.
+      features: of these `[M, F]`.
+      views: of those of the class, turned and mirrored `[P * V, F]`.
+      held_out: features of the images that the fold holds out.
       synthetic: features of the images of each generator, by method and seed `[A, F]`, in the order drawn.
     """
 
-    real: RealFeatures
+    images: TrainingImages
+    features: np.ndarray
+    views: np.ndarray
     held_out: np.ndarray
-    rows: np.ndarray
     synthetic: dict[tuple[str, int], np.ndarray]
 
+    def of(self, selection: Selection, generator: tuple[str, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns features `[K, F]` of a selection, and which are of the class `[K]`, bool.
 
-def real_images(shards: Shards, num_folds: int, label: int, store: FeatureStore) -> RealImages:
-    """Returns all labelled real images with their features, fold by fold."""
-    return _joined([_held_out_images(shards, num_folds, fold, label, store) for fold in range(num_folds)])
-
-
-def _held_out_images(shards: Shards, num_folds: int, fold: int, label: int, store: FeatureStore) -> RealImages:
-    """Returns the images that a fold holds out."""
-    images = read_images(shards, split_fold(shards.manifest, num_folds, fold)[1], shards.manifest.image_size)
-    positive, what = images.labels == label, f"real images of fold {fold}"
-    of_class = store.samples(images.take(np.flatnonzero(positive)), f"{what}, of the class, turned", views=True)
-    return RealImages(
-        features=store.samples(images, what).features,
-        positive=positive,
-        folds=np.full(len(positive), fold),
-        groups=images.groups,
-        names=images.names,
-        views=of_class.views[:, 1:],
-    )
+        Arguments:
+          selection: images to learn from.
+          generator: method and seed of its synthetic images, if it has any.
+        """
+        drawn = self.synthetic[generator][: selection.synthetic] if selection.synthetic else self.features[:0]
+        added = np.concatenate([self.views[selection.views], drawn])
+        positive = np.concatenate([self.images.positive[selection.labelled_as], np.ones(len(added), bool)])
+        return np.concatenate([self.features[selection.rows], added]), positive
 
 
-def _joined(parts: Sequence[RealImages]) -> RealImages:
-    """Returns the images of several folds, of which no patient is in two."""
-    first_groups = np.cumsum([0] + [part.groups.max() + 1 for part in parts[:-1]])
-    numbered = [replace(part, groups=part.groups + first) for part, first in zip(parts, first_groups, strict=True)]
-    arrays = {each.name: [getattr(part, each.name) for part in numbered] for each in fields(RealImages)}
-    return RealImages(**{name: np.concatenate(own) for name, own in arrays.items()})
+def real_features(design: Design, images: RealImages, store: FeatureStore) -> RealFeatures:
+    """Returns the features of all real images, fold by fold."""
+    found = [_of_held_out(design, images, fold, store) for fold in range(design.config.num_folds)]
+    features, views = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return RealFeatures(images, features, views)
 
 
-def fold_features(
-    real: RealImages, fold: int, shards: Shards, jobs: Sequence[GeneratorJob], store: FeatureStore, config: StudyConfig
-) -> FoldFeatures:
-    """Returns the features of a fold.
+def _of_held_out(design: Design, images: RealImages, fold: int, store: FeatureStore) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the features of the images that a fold holds out, and those of the views of the class."""
+    entries = split_fold(design.shards.manifest, design.config.num_folds, fold)[1]
+    read, what = read_images(design.shards, entries, design.shards.manifest.image_size), f"real images of fold {fold}"
+    of_class = read.take(np.flatnonzero(images.positive[images.held_out_rows(fold)]))
+    turned = store.samples(of_class, f"{what}, of the class, turned", views=True)
+    return store.samples(read, what).features, turned.views[:, 1:]
 
-    Arguments:
-      real: all real images.
-      fold: its number.
-      shards: of the real images.
-      jobs: the generators of this fold, all complete.
-      store: of features.
-      config: of the study.
+
+def fold_features(design: Design, real: RealFeatures, fold: int, store: FeatureStore) -> FoldFeatures:
+    """Returns the features of a fold, whose generators are complete.
 
     Raises:
       CommandError: if a generator may have seen an image that the fold holds out.
     """
-    is_training, held_out = real.folds != fold, split_fold(shards.manifest, config.num_folds, fold)[1]
-    scaling = scaling_of(real.features[is_training])
-    synthetic = {}
-    for job in jobs:
-        samples = _synthetic(job, shards, held_out, store, config.cache_dir)
-        synthetic[job.method, job.seed] = scaling(samples.features)
+    images, rows = real.images, real.images.training_rows(fold)
+    held_out = split_fold(design.shards.manifest, design.config.num_folds, fold)[1]
+    scaling = scaling_of(real.features[rows])
+    views = scaling(real.views[images.folds[images.positive] != fold])
     return FoldFeatures(
-        real=RealFeatures(
-            features=scaling(real.features[is_training]),
-            positive=real.positive[is_training],
-            groups=real.groups[is_training],
-            views=scaling(real.views[is_training[real.positive]]),
-        ),
-        held_out=scaling(real.features[~is_training]),
-        rows=np.flatnonzero(~is_training),
-        synthetic=synthetic,
+        images=images.training_images(fold),
+        features=scaling(real.features[rows]),
+        views=views.reshape(-1, views.shape[-1]),
+        held_out=scaling(real.features[images.held_out_rows(fold)]),
+        synthetic={
+            (generator.method, generator.seed): scaling(_synthetic(design, generator, held_out, store).features)
+            for generator in design.generators_of(fold)
+        },
     )
 
 
 def _synthetic(
-    job: GeneratorJob, shards: Shards, held_out: Sequence[ShardEntry], store: FeatureStore, cache_dir: str
+    design: Design, generator: PlannedGenerator, held_out: Sequence[ShardEntry], store: FeatureStore
 ) -> Samples:
-    opened = open_synthetic(str(job.synthetic), "jobs_dir", cache_dir)
-    require_no_leak(opened, shards, held_out)
-    require_stored_alike(shards, [opened], 0, "jobs_dir")
-    images = read_images(opened, opened.manifest.shards, shards.manifest.image_size)
-    return store.samples(images, f"synthetic images ({job.name})")
+    opened = open_synthetic(str(generator.synthetic), "jobs_dir", design.config.cache_dir)
+    require_no_leak(opened, design.shards, held_out)
+    require_stored_alike(design.shards, [opened], 0, "jobs_dir")
+    images = read_images(opened, opened.manifest.shards, design.shards.manifest.image_size)
+    return store.samples(images, f"synthetic images ({generator.name})")

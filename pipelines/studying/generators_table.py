@@ -7,12 +7,12 @@ from pipelines.artefacts.evaluation import EvaluationReport, value_of
 from pipelines.artefacts.study import Generator
 from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import read_report, require_completed
-from pipelines.studying.generator_jobs import GeneratorJob
+from pipelines.studying.generator_jobs import PlannedGenerator
 
 _SERVES = ("recall", "coverage", "accuracy_score", "accuracy_reverse")
 
 
-def read_generators(jobs: Sequence[GeneratorJob]) -> tuple[Generator, ...]:
+def read_generators(jobs: Sequence[PlannedGenerator]) -> tuple[Generator, ...]:
     """Returns what the evaluations of complete generators say of the class that they were asked for.
 
     Raises:
@@ -22,7 +22,7 @@ def read_generators(jobs: Sequence[GeneratorJob]) -> tuple[Generator, ...]:
     return tuple(map(_read, jobs))
 
 
-def _read(job: GeneratorJob) -> Generator:
+def _read(job: PlannedGenerator) -> Generator:
     evaluation = read_report(require_completed(str(job.evaluation), "jobs_dir"), EvaluationReport)
     drawn = read_report(require_completed(str(job.synthetic), "jobs_dir"), SyntheticReport)
     relative = {name: _relative(evaluation, name, job.label) for name in _SERVES}

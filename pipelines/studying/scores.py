@@ -1,36 +1,65 @@
-"""The scores of every arm: classifiers of all folds and seeds, trained equally long."""
+"""The scores that the classifiers of an arm give to every image, and the seeds of these."""
 
-import itertools
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from melgan.classifiers.linear import LinearTraining, train_linear
-from melgan.studies.arms import Arm, Examples, count_added, with_added
+from melgan.studies.arms import Arm, Selection
 from pipelines.artefacts.study import StudyConfig
-from pipelines.studying.fold_features import FoldFeatures
+from pipelines.studying.design import Design
+from pipelines.studying.real_images import RealImages
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of a classifier: of an arm, of the images of a generator, by a seed, without a fold."""
+
+    arm: Arm
+    generator: int
+    seed: int
+    fold: int
 
 
 @dataclass
 class ArmScores:
-    """The scores of an arm, filled fold by fold.
+    """The scores of an arm, entered training by training.
 
     Attributes:
-      scores: larger for the class, of every generator, classifier and image `[G, S, N]`.
+      generators, seeds: of its trainings.
+      scores: larger for the class, of every generator, classifier and image `[G, S, N]`; NaN until they are entered.
       priors: fraction of the class in each training.
-      added: images that it adds in each fold.
+      added: images that each training adds to the real ones.
     """
 
+    generators: range
+    seeds: range
     scores: np.ndarray
     priors: list[float] = field(default_factory=list)
     added: list[int] = field(default_factory=list)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all trainings were entered."""
+        return not np.isnan(self.scores).any()
 
-def new_scores(arms: Sequence[Arm], config: StudyConfig, num_images: int) -> dict[str, ArmScores]:
-    """Returns the scores of each arm by its name, none of which is known yet."""
-    shapes = {arm.name: (len(generator_seeds(config, arm)), config.seeds, num_images) for arm in arms}
-    return {name: ArmScores(np.full(shape, np.nan)) for name, shape in shapes.items()}
+    def enter(self, training: Training, scores: np.ndarray, selection: Selection, images: RealImages) -> None:
+        """Enters the scores `[M]` of the images that the fold of a training holds out, and what it learned from."""
+        place = self.generators.index(training.generator), self.seeds.index(training.seed)
+        self.scores[(*place, images.held_out_rows(training.fold))] = scores
+        positive = images.training_images(training.fold).positive
+        self.priors.append(selection.prior(positive))
+        self.added.append(max(0, selection.num_images - len(positive)))
+
+
+def new_scores(design: Design, images: RealImages) -> dict[str, ArmScores]:
+    """Returns the scores of each arm by its name, none of which is known yet; arms that share trainings share them."""
+    own = {arm.name: _unknown(arm, design.config, len(images.positive)) for arm in design.arms}
+    return {arm.name: own[arm.trained_as] for arm in design.arms}
+
+
+def _unknown(arm: Arm, config: StudyConfig, num_images: int) -> ArmScores:
+    generators, seeds = generator_seeds(config, arm), classifier_seeds(config, arm)
+    return ArmScores(generators, seeds, np.full((len(generators), len(seeds), num_images), np.nan))
 
 
 def generator_seeds(config: StudyConfig, arm: Arm) -> range:
@@ -44,38 +73,18 @@ def classifier_seeds(config: StudyConfig, arm: Arm) -> range:
     return range(first, first + config.seeds)
 
 
-def train_fold(
-    fold: FoldFeatures,
-    arms: Sequence[Arm],
-    config: StudyConfig,
-    scores: dict[str, ArmScores],
-    advance: Callable[[], None],
-) -> None:
-    """Trains the classifiers of a fold, and enters their scores of its images.
-
-    Arguments:
-      fold: its features.
-      arms: to train.
-      config: of the study.
-      scores: of each arm by its name, which are added to.
-      advance: called after each arm.
-    """
-    training = LinearTraining(config.passes * len(fold.real.positive), config.weight_decay)
-    for arm in arms:
-        own = scores[arm.name]
-        for (row, generator), (column, seed) in itertools.product(
-            enumerate(generator_seeds(config, arm)), enumerate(classifier_seeds(config, arm))
-        ):
-            examples = _examples(fold, arm, generator, np.random.default_rng([seed, 1]))
-            classifier = train_linear(examples.features, examples.positive, training, seed)
-            own.scores[row, column, fold.rows] = classifier.decision_function(fold.held_out)
-            own.priors.append(examples.prior)
-            own.added.append(max(0, len(examples.positive) - len(fold.real.positive)))
-        advance()
+def trainings_of(design: Design, fold: int) -> list[Training]:
+    """Returns the trainings of a fold."""
+    config = design.config
+    return [
+        Training(arm, generator, seed, fold)
+        for arm in design.arms
+        if arm.trained_as == arm.name
+        for generator in generator_seeds(config, arm)
+        for seed in classifier_seeds(config, arm)
+    ]
 
 
-def _examples(fold: FoldFeatures, arm: Arm, generator: int, rng: np.random.Generator) -> Examples:
-    if arm.control is not None:
-        return arm.control.make(fold.real, arm.ratio, rng)
-    drawn = fold.synthetic[arm.kind, generator]
-    return with_added(fold.real, drawn[: count_added(len(fold.real.of_class), arm.ratio)])
+def select(training: Training, images: RealImages) -> Selection:
+    """Returns the images that a training learns from, drawn by its seed."""
+    return training.arm.select(images.training_images(training.fold), np.random.default_rng([training.seed, 1]))

@@ -1,12 +1,11 @@
 """The tables of a study, as CSV and LaTeX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from melgan.studies.arms import Arm
 from melgan.studies.differences import Runs
 from melgan.studies.power import power_of
 from pipelines.artefacts.study import (
@@ -23,12 +22,11 @@ from pipelines.artefacts.study import (
     BestRatio,
     Comparison,
     Generator,
-    StudyConfig,
     StudyReport,
 )
 from pipelines.pages.page import p_text
-from pipelines.studying.fold_features import RealImages
-from pipelines.studying.scores import ArmScores, classifier_seeds, generator_seeds
+from pipelines.studying.real_images import RealImages
+from pipelines.studying.scores import ArmScores
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.files import write_atomically
@@ -59,17 +57,16 @@ def write_tables(folder: Path, report: StudyReport, margin: float) -> None:
     write_atomically(folder / LATEX_TABLE, _latex(report))
 
 
-def write_scores(
-    folder: Path, real: RealImages, arms: Sequence[Arm], scores: Mapping[str, ArmScores], config: StudyConfig
-) -> None:
+def write_scores(folder: Path, images: RealImages, scores: Mapping[str, ArmScores]) -> None:
     """Writes the score of every image by every run: a row an image, a column a run."""
     columns = {
-        f"{arm.name}, generator {generator}, seed {seed}": scores[arm.name].scores[row, column]
-        for arm in arms
-        for row, generator in enumerate(generator_seeds(config, arm))
-        for column, seed in enumerate(classifier_seeds(config, arm))
+        f"{name}, generator {generator}, seed {seed}": own.scores[row, column]
+        for name, own in scores.items()
+        for row, generator in enumerate(own.generators)
+        for column, seed in enumerate(own.seeds)
     }
-    facts = {"image_name": real.names, "fold": real.folds, "group": real.groups, "positive": real.positive.astype(int)}
+    facts = {"image_name": images.names, "fold": images.folds, "group": images.groups}
+    facts["positive"] = images.positive.astype(int)
     write_table(folder / SCORES_TABLE, pd.DataFrame(facts | columns))
 
 

@@ -1,8 +1,10 @@
 """The inputs of a classifier's training, none of which has seen an image that a fold is validated on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from melgan.classifiers.config import GAN_WEIGHTS
 from melgan.classifiers.discriminator import DISCRIMINATOR_PREFIX
@@ -23,6 +25,7 @@ from pipelines.artefacts.shards import Shards, open_any_shards, open_shards, ope
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.workdir import folder_input, is_completed
 from pipelines.training.discriminators import open_discriminator_run
+from pipelines.training.examples_table import read_examples, require_known
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
@@ -35,6 +38,7 @@ class ClassifierInputs:
     Attributes:
       shards: the real images.
       classes: of the classifiers.
+      examples: of `read_examples`; None for all images, as their records say.
       target: the class that is positive.
       synthetic: sets of each fold.
       unlabelled: `HIDDEN`, `TEST`, or other shards of each fold.
@@ -46,6 +50,7 @@ class ClassifierInputs:
 
     shards: Shards
     classes: ClassTable
+    examples: pd.DataFrame | None
     target: str
     synthetic: dict[int, list[Shards]]
     unlabelled: dict[int, list[str | Shards]]
@@ -82,6 +87,7 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
     return ClassifierInputs(
         shards=shards,
         classes=classes,
+        examples=_read_examples(config, shards, classes, synthetic) if config.examples else None,
         target=config.target or classes.default_target(),
         synthetic=synthetic,
         unlabelled=unlabelled,
@@ -90,6 +96,21 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
         ancestors=ancestors_without_leak(config, shards, gans),
         digests=_digests(config, shards, synthetic, unlabelled) | _digests_of_gans(gans),
     )
+
+
+def _read_examples(
+    config: TrainClassifierConfig, shards: Shards, classes: ClassTable, synthetic: Mapping[int, Sequence[Shards]]
+) -> pd.DataFrame:
+    """Returns the table of the images that are learned from.
+
+    Raises:
+      CommandError: if it is none, or names others than those of the shards.
+    """
+    examples = read_examples(config.examples, classes.names)
+    real = shards.images(shards.manifest.split("train")).index
+    drawn = {name for sets in synthetic.values() for each in sets for name in each.image_names(each.manifest.shards)}
+    require_known(config.examples, examples, real, drawn)
+    return examples
 
 
 def ancestors_without_leak(
@@ -242,6 +263,8 @@ def _digests(
             }
     if config.teacher:
         inputs["teacher"] = folder_input(config.teacher)
+    if config.examples:
+        inputs["examples"] = file_input(config.examples)
     if Path(config.weights).is_file():
         inputs["weights"] = file_input(config.weights)
     return inputs

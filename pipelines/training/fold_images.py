@@ -43,7 +43,7 @@ class Images:
     @property
     def count(self) -> int:
         """How many they are."""
-        return self.shards.num_records if self.annotations is None else len(self.annotations.names)
+        return self.shards.num_records if self.annotations is None else self.annotations.num_images
 
 
 class FoldImages:
@@ -54,13 +54,22 @@ class FoldImages:
       shards: the real images.
       classes: of the classifier.
       fold: its number.
+      examples: of `read_examples`; None for all images, as their records say.
     """
 
-    def __init__(self, config: TrainClassifierConfig, shards: Shards, classes: ClassTable, fold: int) -> None:
+    def __init__(
+        self,
+        config: TrainClassifierConfig,
+        shards: Shards,
+        classes: ClassTable,
+        fold: int,
+        examples: pd.DataFrame | None = None,
+    ) -> None:
         self._config, self._shards, self._classes, self._fold = config, shards, classes, fold
+        self._examples = examples
         self._training = split_fold(shards.manifest, config.num_folds, fold)[0]
         self._fuses = METADATA[config.metadata].fuse is not None
-        self._looks_up = bool(config.diagnoses) or config.labelled_fraction < 1 or self._fuses
+        self._looks_up = self._fuses or bool(config.diagnoses or config.examples) or config.labelled_fraction < 1
 
     @cached_property
     def labelled(self) -> Images:
@@ -70,7 +79,8 @@ class FoldImages:
             return Images(shards, _normalized(self._shards.class_counts(self._training)))
         rows = self._table[self._table["is_labelled"]]
         targets = self._one_hot(rows["label"])
-        return Images(shards, targets.mean(axis=0), self._annotate(rows, targets))
+        annotations = self._annotate(rows, targets)
+        return Images(shards, _mix(targets, annotations), annotations)
 
     def unlabelled(self, which: str | Shards) -> Images:
         """Returns images whose labels are not looked at.
@@ -111,7 +121,7 @@ class FoldImages:
         if not self._looks_up and thought is None:
             counts = np.sum([opened.class_counts(opened.manifest.shards) for opened in sets], axis=0)
             return Images(shards, _normalized(counts))
-        rows = pd.concat([opened.images(opened.manifest.shards) for opened in sets])
+        rows = self._listed(pd.concat([opened.images(opened.manifest.shards) for opened in sets]), "synthetic")
         self._require_examples(rows, sets)
         targets = self._requested(rows["target"].to_numpy())
         if thought is not None:
@@ -122,7 +132,7 @@ class FoldImages:
         is_drawn = self._config.metadata_for_synthetic == DRAW
         metadata = self._drawn_metadata(rows) if self._fuses and is_drawn else rows
         annotations = self._annotate(rows, targets, metadata)
-        return Images(shards, targets.mean(axis=0), annotations, has_metadata=is_drawn, is_own_metadata=False)
+        return Images(shards, _mix(targets, annotations), annotations, has_metadata=is_drawn, is_own_metadata=False)
 
     def _require_examples(self, rows: pd.DataFrame, sets: Sequence[Shards]) -> None:
         """Raises CommandError if synthetic images stand for a class of which the fold has no real image."""
@@ -137,8 +147,11 @@ class FoldImages:
     @cached_property
     def _table(self) -> pd.DataFrame:
         """A row for each real image: what `Shards.images` tells, its class, and whether that is known in training."""
-        rows = self._shards.images(self._training)
+        rows = self._listed(self._shards.images(self._training), "real")
         labels = self._classes.labels(rows.index, rows["target"].to_numpy())
+        if self._examples is not None:
+            given = self._examples["label"].loc[rows.index].to_numpy()
+            labels = np.where(given >= 0, given, labels)
         is_labelled = choose_labelled(labels, rows[PATIENT].to_numpy(), self._config.labelled_fraction, self._fold)
         without = sorted(set(labels) - set(labels[is_labelled]))
         if without:
@@ -147,6 +160,18 @@ class FoldImages:
                 f"without a label in fold {self._fold}; give more"
             )
         return rows.assign(label=labels, is_labelled=is_labelled)
+
+    def _listed(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
+        """Returns the images that are learned from: all, or those of `--examples`, real or synthetic."""
+        if self._examples is None:
+            return rows
+        listed = rows[rows.index.isin(self._examples.index)]
+        if listed.empty:
+            raise CommandError(
+                f"--examples={self._config.examples}: no {what} image that fold {self._fold} could learn from is "
+                "there; name some"
+            )
+        return listed
 
     def _hidden(self) -> pd.DataFrame:
         rows = self._table[~self._table["is_labelled"]]
@@ -178,10 +203,16 @@ class FoldImages:
         _require_different(rows)
         source = rows if metadata is None else metadata
         values = {name: source[name].to_numpy(np.int32) for name in INPUTS} if self._fuses else {}
-        return Annotations(names=tuple(rows.index), targets=targets.astype(np.float32), metadata=values)
+        counts = None if self._examples is None else self._examples["count"].loc[rows.index].to_numpy()
+        return Annotations(names=tuple(rows.index), targets=targets.astype(np.float32), metadata=values, counts=counts)
 
     def _one_hot(self, labels: Sequence[int]) -> np.ndarray:
         return np.eye(len(self._classes.names))[np.asarray(labels)]
+
+
+def _mix(targets: np.ndarray, annotations: Annotations) -> np.ndarray:
+    """Returns the fractions of the classes `[C]` among images with targets `[N, C]`."""
+    return np.average(targets, axis=0, weights=annotations.counts)
 
 
 def _normalized(counts: Sequence[int]) -> np.ndarray:

@@ -53,7 +53,8 @@ def open_streams(
     Raises:
       CommandError: if there are none of some images that were asked for.
     """
-    images, synthetic = FoldImages(config, inputs.shards, inputs.classes, fold), inputs.synthetic[fold]
+    images = FoldImages(config, inputs.shards, inputs.classes, fold, inputs.examples)
+    synthetic = inputs.synthetic[fold]
     thought = ask_teacher(config, inputs, fold, folder)
     found = combine_streams(
         config,

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,19 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from melgan.metrics.extractors import pixels
-from pipelines import report, study
+from pipelines import report, study, train_classifier
+from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.feature_store import FeatureStore
-from pipelines.artefacts.shards import open_shards
+from pipelines.artefacts.shards import open_shards, split_fold
 from pipelines.artefacts.study import AUC, SENSITIVITY, StudyConfig, StudyReport
-from pipelines.contract.workdir import is_completed, read_report
-from pipelines.studying import generator_jobs
-from pipelines.studying.fold_features import fold_features, real_images
+from pipelines.contract.workdir import is_completed, read_config, read_report
+from pipelines.studying import engines, generator_jobs, jobs
+from pipelines.studying.design import open_design
+from pipelines.studying.fold_features import fold_features, real_features
+from pipelines.studying.real_images import real_images
 from tests.pipelines.conftest import FOLDER, PHANTOM, draw_folder, only_error, succeed
 from tfrecords_tools.foundation.errors import CommandError, ConfigError, UserError
+from tfrecords_tools.foundation.locking import FolderLock
 
 pytestmark = pytest.mark.slow
 
@@ -76,10 +82,10 @@ def commands(monkeypatch):
     """The commands that are started, by name and folder; none is."""
     started = []
 
-    def record(command, settings, log, stop):
+    def record(command, settings, **_):
         started.append((command, str(settings.get("output", settings.get("workdir")))))
 
-    monkeypatch.setattr(generator_jobs, "run_command", record)
+    monkeypatch.setattr(jobs, "run_command", record)
     return started
 
 
@@ -195,43 +201,99 @@ def test_generators_of_other_settings_are_refused(shards, finished, tmp_path, co
 
 
 def test_images_of_a_generator_that_saw_the_fold_are_refused(shards, finished, tmp_path):
-    config = StudyConfig(shards=str(shards), workdir=str(finished), **SETTINGS)
-    opened = open_shards(str(shards), "shards")
+    design = open_design(StudyConfig(shards=str(shards), workdir=str(finished), **SETTINGS))
     store = FeatureStore(tmp_path / "features", pixels(""))
-    real = real_images(opened, config.num_folds, 1, store)
-    of_fold_0, of_fold_1 = generator_jobs.plan_generators(config, opened, 1)
-    found = fold_features(real, 0, opened, [of_fold_0], store, config)
+    real = real_features(design, real_images(design.shards, 2, 1), store)
+    of_fold_0, of_fold_1 = design.generators
+    found = fold_features(design, real, 0, store)
     assert found.synthetic["gan", 0].shape == (of_fold_0.count, 3072)
-    np.testing.assert_allclose(found.real.features.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(found.features.mean(axis=0), 0, atol=1e-4)
+    exchanged = replace(design, methods=design.methods)
+    exchanged.__dict__["generators"] = [replace(of_fold_1, fold=0)]
     with pytest.raises(CommandError, match="leaks"):
-        fold_features(real, 0, opened, [of_fold_1], store, config)
+        fold_features(exchanged, real, 0, store)
 
 
-def test_views_of_the_class_are_those_of_its_training_images(shards, tmp_path):
+def test_views_of_the_class_are_those_of_its_training_images(shards, finished, tmp_path):
     """Turned and mirrored, an image has the same mean colour, and no view is the image itself."""
-    opened = open_shards(str(shards), "shards")
-    real = real_images(opened, 2, 1, FeatureStore(tmp_path / "features", pixels("")))
-    of_class = real.features[real.positive]
+    design = open_design(StudyConfig(shards=str(shards), workdir=str(finished), **SETTINGS))
+    images = real_images(design.shards, 2, 1)
+    real = real_features(design, images, FeatureStore(tmp_path / "features", pixels("")))
+    of_class = real.features[images.positive]
     assert real.views.shape == (len(of_class), 7, 3072)
     np.testing.assert_allclose(real.views.mean(axis=2), of_class.mean(axis=1)[:, None].repeat(7, axis=1), atol=1e-4)
     assert np.abs(real.views - of_class[:, None]).max(axis=2).min() > 0.01
 
 
-def test_a_job_that_fails_is_tried_twice_and_named_and_the_others_go_on(shards, tmp_path, monkeypatch):
+def test_a_method_whose_job_fails_twice_is_named_and_the_study_tells_of_the_others(
+    shards, finished, tmp_path, monkeypatch
+):
+    shutil.copytree(jobs_of(finished), tmp_path / "jobs")
     tried = []
 
-    def fail(command, settings, log, stop):
-        tried.append((command, settings.get("fold")))
-        if settings.get("fold") == 0:
-            raise CommandError("no")
+    def fail(command, settings, **_):
+        tried.append((command, settings["method"], settings["fold"]))
+        raise CommandError("no")
 
-    monkeypatch.setattr(generator_jobs, "run_command", fail)
-    monkeypatch.setattr(generator_jobs, "PAUSE_SECONDS", 0)
-    with pytest.raises(CommandError, match="gan, seed 0, fold 0") as refused:
+    monkeypatch.setattr(jobs, "run_command", fail)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
+    with pytest.raises(CommandError, match="cdragan, seed 0, fold 0") as refused:
+        run(shards, tmp_path / "study", jobs_dir=str(tmp_path / "jobs"), methods=("gan", "cdragan"))
+    assert "study.html" in str(refused.value)
+    assert tried == [("train_gan", "cdragan", fold) for fold in (0, 0, 1, 1)]
+    page = (tmp_path / "study" / "study.html").read_text()
+    assert "Left out, because jobs of theirs failed: cdragan" in page
+    assert not is_completed(tmp_path / "study")
+    arms = pd.read_csv(tmp_path / "study" / "arms.csv")
+    assert set(arms[arms["is_synthetic"]]["kind"]) == {"gan"}
+
+
+def test_a_study_of_which_every_method_failed_says_why(shards, tmp_path, monkeypatch):
+    def fail(command, settings, **_):
+        raise CommandError("no")
+
+    monkeypatch.setattr(jobs, "run_command", fail)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
+    with pytest.raises(CommandError, match=r"gan, seed 0, fold 0.*\(no\)"):
         run(shards, tmp_path / "study")
-    assert "fold 1" not in str(refused.value)
-    assert tried.count(("train_gan", 0)) == 2
-    assert tried[-3:] == [("train_gan", 1), ("synthesize", None), ("evaluate_gan", None)]
+    assert not (tmp_path / "study" / "study.html").exists()
+
+
+def test_a_job_at_which_another_study_is_at_work_is_waited_for(shards, finished, tmp_path, monkeypatch):
+    """The other holds a folder, and completes it."""
+    shutil.copytree(jobs_of(finished), tmp_path / "jobs")
+    held = tmp_path / "jobs" / "gan" / "seed0" / "fold1" / "evaluation_pixels"
+    shutil.rmtree(held)
+    held.mkdir()
+    lock, waits = FolderLock(held), []
+
+    def wait(seconds):
+        waits.append(seconds)
+        shutil.copytree(jobs_of(finished) / held.relative_to(tmp_path / "jobs"), held, dirs_exist_ok=True)
+        lock.release()
+
+    monkeypatch.setattr(engines.time, "sleep", wait)
+    monkeypatch.setattr(jobs, "run_command", lambda *_, **__: pytest.fail("the other study does it"))
+    found = run(shards, tmp_path / "study", jobs_dir=str(tmp_path / "jobs"))
+    assert waits == [engines.WAIT_SECONDS]
+    assert len(found.generators) == 2
+    assert is_completed(tmp_path / "study")
+
+
+def test_each_training_has_a_gpu_to_itself(shards, tmp_path, monkeypatch):
+    seen = {}
+
+    def record(command, settings, environment, **_):
+        seen.setdefault(environment["CUDA_VISIBLE_DEVICES"], []).append(settings["fold"])
+        both.wait(timeout=20)
+        raise CommandError("no")
+
+    both = threading.Barrier(2)
+    monkeypatch.setattr(jobs, "run_command", record)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
+    with pytest.raises(CommandError):
+        run(shards, tmp_path / "study", jobs=2, gpus=("4", "7"))
+    assert {device: len(set(folds)) for device, folds in seen.items()} == {"4": 1, "7": 1}
 
 
 @pytest.mark.parametrize(
@@ -244,6 +306,9 @@ def test_a_job_that_fails_is_tried_twice_and_named_and_the_others_go_on(shards, 
         ({"gan_settings": ("total_steps=0",)}, "total_steps is 0"),
         ({"gan_settings": ("flagfile=x",)}, "flagfile"),
         ({"gan_settings": ("width=0.1", "width=0.2")}, "width.*twice"),
+        ({"classifier": "network", "classifier_settings": ("examples=x.csv",)}, "examples"),
+        ({"classifier": "network", "classifier_settings": ("epochs=0",)}, "epochs is 0"),
+        ({"classifier": "network", "classifier_settings": ("colour=red",)}, "colour"),
         ({"ratios": ("0.01",)}, "0.01"),
         ({"jobs_dir": "gs://bucket/jobs"}, "jobs_dir"),
     ],
@@ -270,6 +335,11 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(shards, tmp_p
         ({"num_folds": 1}, "num_folds"),
         ({"specificity": 1.0}, "specificity"),
         ({"gan_settings": ("width",)}, "gan_settings"),
+        ({"classifier_settings": ("epochs=1",)}, "network"),
+        ({"gpus": ("0",), "engine": "dask"}, "gpus"),
+        ({"worker_resources": ("GPU=1",)}, "worker_resources"),
+        ({"worker_resources": ("GPU=one",), "engine": "dask"}, "worker_resources"),
+        ({"scheduler": "tcp://a:1"}, "scheduler"),
     ],
 )
 def test_settings_that_are_none_are_refused(settings, named):
@@ -282,9 +352,95 @@ def test_the_plan_tells_jobs_and_power_and_writes_nothing(shards, tmp_path, laun
     result = launch("study", shards=shards, workdir=tmp_path / "study", plan="true", **flags)
     succeed(result)
     assert re.search(r"gan, seed 0, fold 1, \d+ images: train_gan, synthesize, evaluate_gan", result.stdout)
-    assert "classifiers: 52" in result.stdout  # (5 controls + 3 x 2 + 2) arms, 2 seeds, 2 folds
+    assert "classifiers: 48" in result.stdout  # (4 controls of their own + 3 x 2 + 2) arms, 2 seeds, 2 folds
     assert re.search(r"power of 80 %: 0\.\d+", result.stdout)
     assert not (tmp_path / "study").exists()
+
+
+@pytest.fixture(scope="module")
+def networks(shards, finished, tmp_path_factory) -> Path:
+    """A study of networks with the generators of the first one; their commands run in this process."""
+    workdir = tmp_path_factory.mktemp("networks") / "study"
+    shutil.copytree(jobs_of(finished), jobs_of(workdir))
+
+    def run_here(command, settings, **_):
+        train_classifier.run(jobs.Command(command, settings, "classifier_settings").config())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "run_command", run_here)
+        patch.setitem(engines.ENGINES, "local", lambda waiting, config: map(jobs.run_job, waiting))
+        recipe = ("backbone=small_cnn", "image_size=32", "epochs=1", "test_time_views=1")
+        run(shards, workdir, classifier="network", classifier_settings=recipe, ratios=("1",), seeds=1)
+    return workdir
+
+
+def test_a_study_of_networks_trains_every_arm_equally_long_on_what_it_asks_for(shards, networks):
+    folders = {
+        folder.name: folder / "seed0" / "fold0"
+        for folder in (jobs_of(networks) / "classifiers" / "malignant").iterdir()
+    }
+    assert set(folders) == {
+        "none",
+        "half_real",
+        "shuffled_labels",
+        "not_augmented",
+        "oversampled_1",
+        "duplicates_1",
+        "none__other_seeds",
+        "gan_1",
+    }
+    steps, tables = set(), {}
+    for arm, folder in folders.items():
+        folder = {
+            "gan_1": folder.parents[1] / "generator0_seed0" / "fold0",
+            "none__other_seeds": folder.parents[1] / "seed1" / "fold0",
+        }.get(arm, folder)
+        config = read_config(folder / "run", TrainClassifierConfig)
+        steps.add(config.steps_per_epoch)
+        assert config.augmentation == ("none" if arm == "not_augmented" else "dihedral_colour")
+        if config.examples:
+            tables[arm] = pd.read_csv(config.examples)
+        if arm == "gan_1":
+            opened = open_shards(str(shards), "shards")
+            counts = opened.class_counts(split_fold(opened.manifest, 2, 0)[0])
+            assert config.synthetic_fraction == pytest.approx(counts[1] / (sum(counts) + counts[1]))
+    assert len(steps) == 1
+    assert set(tables) == {"half_real", "shuffled_labels", "oversampled_1", "duplicates_1", "gan_1"}
+    assert tables["oversampled_1"]["count"].sum() == sum(counts) + counts[1]
+    assert sorted(tables["oversampled_1"]["count"].unique()) == [1, 2]
+    assert len(tables["gan_1"]) == sum(counts) + counts[1]
+    assert (tables["shuffled_labels"]["class"] == "malignant").sum() == counts[1]
+    assert len(tables["half_real"]) < sum(counts)
+
+
+def test_scores_of_networks_are_their_predictions(networks):
+    scores = pd.read_csv(networks / "scores.csv").set_index("image_name")
+    folder = jobs_of(networks) / "classifiers" / "malignant" / "oversampled_1" / "seed0"
+    predicted = pd.concat([pd.read_csv(folder / f"fold{fold}" / "run" / "oof.csv") for fold in (0, 1)])
+    predicted = predicted.set_index("image_name")["probability malignant"]
+    np.testing.assert_allclose(scores["oversampled 1, generator 0, seed 0"], predicted.loc[scores.index], atol=1e-6)
+    page = (networks / "study.html").read_text()
+    assert "images as they are: what it costs" in page
+
+
+def test_a_table_of_another_study_is_not_overwritten(shards, networks, tmp_path, commands):
+    shutil.copytree(jobs_of(networks), tmp_path / "jobs")
+    table = tmp_path / "jobs" / "classifiers" / "malignant" / "gan_1" / "generator0_seed0" / "fold0" / "examples.csv"
+    table.write_text("image_name\n")
+    config = read_config(networks, StudyConfig)
+    with pytest.raises(CommandError, match="examples.csv.*jobs_dir"):
+        study.run(replace(config, workdir=str(tmp_path / "study"), jobs_dir=str(tmp_path / "jobs")))
+    assert table.read_text() == "image_name\n"
+    assert commands == []
+
+
+def test_jobs_run_on_a_dask_cluster(shards, finished, tmp_path):
+    """An evaluation that is gone is made by a worker, in a process of its own."""
+    shutil.copytree(jobs_of(finished), tmp_path / "jobs")
+    gone = tmp_path / "jobs" / "gan" / "seed0" / "fold1" / "evaluation_pixels"
+    shutil.rmtree(gone)
+    run(shards, tmp_path / "study", jobs_dir=str(tmp_path / "jobs"), engine="dask")
+    assert is_completed(gone)
 
 
 def test_a_user_gets_one_line(tmp_path, launch):

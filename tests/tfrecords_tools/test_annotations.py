@@ -87,3 +87,13 @@ def test_names_that_repeat_and_classes_in_turns_are_refused(shards):
         batches_of([annotated(shards, (2, 2, 5))])
     with pytest.raises(ValueError, match="class_counts"):
         batches_of([annotated(shards, class_counts=(2, 1))])
+
+
+def test_an_image_is_read_as_often_in_a_pass_as_it_counts(shards):
+    once = annotated(shards)
+    stream = replace(once, annotations=replace(once.annotations, counts=np.array([1, 3, 2])))
+    assert stream.num_images == 6
+    found = taken([stream], 6)
+    for pass_over in found["age_approx"].reshape(4, 6):
+        assert sorted(pass_over) == sorted((7, 2, 2, 2, 5, 5))
+    np.testing.assert_array_equal(taken([stream], 4, start_step=2)["age_approx"], found["age_approx"][2 * BATCH :])

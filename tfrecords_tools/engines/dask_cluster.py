@@ -38,7 +38,8 @@ def run_dask(jobs: Iterable[AnyJob], work: Callable[[AnyJob], Result], options: 
 
     given_up = []
     with _client(options) as client:
-        submitted = {client.submit(work, job, pure=False): job for job in jobs}
+        needed = dict(options.resources) or None
+        submitted = {client.submit(work, job, pure=False, resources=needed): job for job in jobs}
         ended: SimpleQueue[_Ended] = SimpleQueue()
         for future in submitted:
             future.add_done_callback(lambda future: ended.put(_Ended(future, *_outcome(future))))

@@ -1,8 +1,8 @@
 """What all engines share: jobs, options, and the words for a wait and for jobs that end their workers."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from tfrecords_tools.foundation.errors import DataError
@@ -30,12 +30,14 @@ class EngineOptions:
       workers: processes of this machine, 0 for one a core.
       scheduler: address of a Dask cluster, if any.
       scheduler_security: file of Dask's settings with the certificates for it, if any.
+      resources: what each job needs of a worker of that cluster, such as {"GPU": 1}.
       notice_seconds: a wait that lasts so long is told, and told again after as long.
     """
 
     workers: int = 0
     scheduler: str = ""
     scheduler_security: str = ""
+    resources: Mapping[str, float] = field(default_factory=dict)
     notice_seconds: float = 60.0
 
     @property

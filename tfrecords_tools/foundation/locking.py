@@ -118,6 +118,17 @@ class FolderLock:
         return json.dumps({"token": self._token, "host": socket.gethostname(), **_process(os.getpid())})
 
 
+def is_held(folder: Path) -> bool:
+    """Returns whether a run is at work in a folder of this machine, or of a disk that it shares with others."""
+    if not folder.is_dir():
+        return False
+    try:
+        FolderLock(folder).release()
+    except DataError:
+        return True
+    return False
+
+
 def _read_holder(folder: AnyPath) -> dict:
     try:
         holder = json.loads(read_text(folder / LOCK_FILE))

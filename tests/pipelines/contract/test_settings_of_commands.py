@@ -122,7 +122,10 @@ def test_every_setting_that_changes_no_result_is_known():
         "make_submission": {"output", "cache_dir"},
         "predict": {"output", "cache_dir", "max_rejected", "workers"},
         "report": {"output"},
-        "study": {"workdir", "jobs_dir", "cache_dir", "jobs", "plan"},
+        "study": {
+            *("workdir", "jobs_dir", "cache_dir", "jobs", "gpus", "worker_resources", "plan"),
+            *("engine", "scheduler", "scheduler_security"),
+        },
     }
 
 

@@ -24,9 +24,9 @@ SHOWN = (
 )
 
 
-def texts(uri: str) -> list[str]:
+def texts(chart: charts.Chart) -> list[str]:
     """All texts of a chart."""
-    root = ElementTree.fromstring(base64.b64decode(uri.removeprefix("data:image/svg+xml;base64,")))
+    root = ElementTree.fromstring(base64.b64decode(chart.uri.removeprefix("data:image/svg+xml;base64,")))
     return ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
 
 

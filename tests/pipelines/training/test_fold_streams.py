@@ -173,3 +173,25 @@ def test_patients_images_are_counted_in_their_split(opened):
         assert table.index.tolist() == opened.image_names(opened.manifest.split(split))
     some = opened.manifest.split("train")[2:0:-1]
     assert opened.images(some).index.tolist() == opened.image_names(some)
+
+
+def test_of_listed_images_each_is_shown_as_often_as_it_counts_and_for_what_the_list_says(opened, drawn):
+    training, _ = split_fold(opened.manifest, 2, 0)
+    rows = opened.images(training)
+    benign, malignant = (list(rows.index[rows["target"] == label]) for label in (0, 1))
+    synthetic = drawn.image_names(drawn.manifest.shards)[:2]
+    examples = pd.DataFrame(
+        {"count": [1, 3, 2, 1, 1], "label": [-1, -1, 1, -1, -1]},
+        index=[benign[0], malignant[0], benign[1], *synthetic],
+    )
+    config = config_of(examples="table.csv")
+    found = FoldImages(config, opened, class_table(opened, 0), 0, examples)
+    labelled, made = found.labelled, found.synthetic([drawn])
+    counted = dict(zip(labelled.annotations.names, labelled.annotations.counts.tolist(), strict=True))
+    assert counted == {benign[0]: 1, malignant[0]: 3, benign[1]: 2}
+    assert labelled.count == 6
+    np.testing.assert_allclose(labelled.mix, [1 / 6, 5 / 6])
+    assert (set(made.annotations.names), made.count) == (set(synthetic), 2)
+    np.testing.assert_allclose(made.mix, [0, 1])
+    with pytest.raises(CommandError, match="table.csv.*synthetic"):
+        FoldImages(config, opened, class_table(opened, 0), 0, examples[:3]).synthetic([drawn])

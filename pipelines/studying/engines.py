@@ -1,0 +1,101 @@
+"""Where the jobs of a study run: in processes of this machine, or on a Dask cluster."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from absl import logging
+
+from pipelines.artefacts.study import StudyConfig
+from pipelines.contract.progress import Progress
+from pipelines.studying.jobs import Job, Outcome, run_job
+from tfrecords_tools.engines import EngineOptions
+from tfrecords_tools.engines.dask_cluster import run_dask
+from tfrecords_tools.foundation.texts import first_names
+
+WAIT_SECONDS = 20.0  # before jobs are looked at again at which another study is at work
+_VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+_MOST_NAMES = 3
+
+
+def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, str]:
+    """Runs the jobs that are not complete; one that fails leaves the others alone.
+
+    Jobs at which another study is at work are left to it, and waited for at the end.
+
+    Arguments:
+      jobs: to be complete.
+      config: of the study.
+      title: of the line of progress.
+
+    Returns:
+      The reasons of those that failed, by the name of the job.
+
+    Raises:
+      CommandError: if a folder of a job is complete, but with other settings or inputs.
+      DataError: if the cluster is not there.
+    """
+    waiting = [job for job in jobs if job.commands_left()]
+    done = len(jobs) - len(waiting)
+    progress, failed = Progress(title, len(jobs), "jobs", start=done), {}
+    while waiting:
+        busy = []
+        for outcome in ENGINES[config.engine](waiting, config):
+            if outcome.is_busy:
+                busy.append(outcome.job)
+                continue
+            if outcome.failure:
+                failed[outcome.job.name] = outcome.failure
+                logging.warning("%s failed: %s", outcome.job.name, outcome.failure)
+            done += 1
+            progress.update(done, outcome.job.name)
+        if busy:
+            names = first_names([job.name for job in busy], _MOST_NAMES)
+            logging.info("waiting for another study, which is at work at %s", names)
+            time.sleep(WAIT_SECONDS)
+        waiting = busy
+    for job in jobs:
+        if job.name not in failed:
+            job.commands_left()  # verifies what others may have made
+    return failed
+
+
+def _run_here(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
+    """Runs `config.jobs` jobs at a time, each command as a process; given GPUs, each job has one to itself."""
+    stop, devices = threading.Event(), queue.SimpleQueue()
+    for number in range(config.jobs):
+        devices.put({_VISIBLE_DEVICES: config.gpus[number % len(config.gpus)]} if config.gpus else {})
+
+    def run(job: Job) -> Outcome:
+        environment = devices.get()
+        try:
+            return run_job(job, stop, environment)
+        finally:
+            devices.put(environment)
+
+    with ThreadPoolExecutor(config.jobs) as pool:
+        try:
+            yield from (future.result() for future in as_completed([pool.submit(run, job) for job in jobs]))
+        except BaseException:  # Ctrl-C among them
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _run_on_cluster(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
+    """Runs jobs on the workers of a Dask cluster, or on `config.jobs` ones of this machine."""
+    options = EngineOptions(
+        workers=config.jobs,
+        scheduler=config.scheduler,
+        scheduler_security=config.scheduler_security,
+        resources=config.resources_of_a_job,
+    )
+    return run_dask(jobs, run_job, options)
+
+
+ENGINES: dict[str, Callable[[Iterable[Job], StudyConfig], Iterator[Outcome]]] = {
+    "local": _run_here,
+    "dask": _run_on_cluster,
+}

@@ -1,0 +1,36 @@
+"""The cheap way to the scores of every arm: linear classifiers on features of images, all trained equally long."""
+
+from melgan.classifiers.linear import LinearTraining, train_linear
+from pipelines.artefacts.feature_store import FeatureStore
+from pipelines.contract.progress import Progress
+from pipelines.studying.design import Design
+from pipelines.studying.fold_features import fold_features, real_features
+from pipelines.studying.real_images import RealImages
+from pipelines.studying.scores import ArmScores, new_scores, select, trainings_of
+
+
+def linear_scores(design: Design, images: RealImages, store: FeatureStore) -> dict[str, ArmScores]:
+    """Returns the scores of linear classifiers.
+
+    Arguments:
+      design: of the study, whose generators are complete.
+      images: all real images.
+      store: of features.
+
+    Returns:
+      By the name of the arm.
+    """
+    config, real, scores = design.config, real_features(design, images, store), new_scores(design, images)
+    all_trainings = [trainings_of(design, fold) for fold in range(config.num_folds)]
+    progress, done = Progress("classifiers", sum(map(len, all_trainings)), "classifiers"), 0
+    for fold, trainings in enumerate(all_trainings):
+        found = fold_features(design, real, fold, store)
+        length = LinearTraining(config.passes * len(found.features), config.weight_decay)
+        for training in trainings:
+            selection = select(training, images)
+            features, positive = found.of(selection, (training.arm.kind, training.generator))
+            classifier = train_linear(features, positive, length, training.seed)
+            predicted = classifier.decision_function(found.held_out)
+            scores[training.arm.name].enter(training, predicted, selection, images)
+            progress.update(done := done + 1)
+    return scores
