@@ -1,9 +1,10 @@
-"""The whole line on the embedded data set: shards, GAN, synthetic shards, evaluation, classifiers, submission, report.
+"""The whole line on the embedded data set: shards, GAN, synthetic images, evaluation, classifiers, submission, study.
 
     python -m pipelines.demo --workdir=runs/demo
 
 Every command is printed, then run in a process of its own. Killed and started again, the demo resumes where it
-stopped. The images are drawn, not photographed: the metrics show that the line works, nothing about patients.
+stopped, and a report comes last. The images are drawn, not photographed: the metrics show that the line works, nothing
+about patients.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -16,16 +17,21 @@ from pathlib import Path
 from absl import logging
 
 from melgan.metrics.intervals import Interval
+from melgan.pretrained.efficientnet_lite import LITE0, is_installed
+from pipelines.artefacts import study
 from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport
+from pipelines.artefacts.study import StudyReport
 from pipelines.artefacts.submission import SUBMISSION_FILE
 from pipelines.contract.launching import as_flags, run_command
 from pipelines.contract.main import main
 from pipelines.contract.progress import format_seconds
 from pipelines.contract.workdir import read_report
+from pipelines.pages.study_section import verdict
 from tfrecords_tools.foundation.settings import Settings, setting
 
 _NUM_FOLDS = 3
+_FALLBACK = "pixels"  # features that need no package
 # Command -> settings; WORKDIR stands for the demo's folder. The GAN never sees fold 0, by which it is evaluated and on
 # which classifiers are compared.
 _CLASSIFIER = {
@@ -36,6 +42,7 @@ _CLASSIFIER = {
     "folds": 0,
     "epochs": 15,
 }
+_REPORTED = ("shards", "gan", "synthetic", "evaluation", "real_only", "with_synthetic", "submission", "study")
 COMMANDS: tuple[tuple[str, dict], ...] = (
     (
         "make_shards",
@@ -84,12 +91,20 @@ COMMANDS: tuple[tuple[str, dict], ...] = (
     ),
     ("make_submission", {"runs": "WORKDIR/real_only,WORKDIR/with_synthetic", "output": "WORKDIR/submission"}),
     (
+        "study",
+        {
+            "shards": "WORKDIR/shards",
+            "workdir": "WORKDIR/study",
+            "num_folds": 2,
+            "ratios": "0.5,1",
+            "gan_settings": "width=0.125,global_batch_size=32,total_steps=150,autoencoder_epochs=2",
+            "jobs": 2,
+        },
+    ),
+    (
         "report",
         {
-            "runs": ",".join(
-                f"WORKDIR/{name}"
-                for name in ("shards", "gan", "synthetic", "evaluation", "real_only", "with_synthetic", "submission")
-            ),
+            "runs": ",".join(f"WORKDIR/{name}" for name in _REPORTED),
             "output": "WORKDIR/report",
             "title": "melgan demo: drawn lesions",
         },
@@ -110,10 +125,19 @@ def run(config: DemoConfig) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     for number, (command, settings) in enumerate(COMMANDS, start=1):
         own = {name: str(value).replace("WORKDIR", str(workdir)) for name, value in settings.items()}
+        own |= _features_of(command)
         line = shlex.join(as_flags(own))
         logging.info("[%d/%d] python -m pipelines.%s %s", number, len(COMMANDS), command, line)
         run_command(command, own)
     _print_summary(workdir, time.monotonic() - started)
+
+
+def _features_of(command: str) -> dict[str, str]:
+    """Returns the features of a study, where its own need a package that is not installed."""
+    if command != study.COMMAND or is_installed(LITE0):
+        return {}
+    logging.warning("without the extra `pretrained` the study learns from %s, which tell little", _FALLBACK)
+    return {"features": _FALLBACK}
 
 
 def _print_summary(workdir: Path, seconds: float) -> None:
@@ -122,6 +146,7 @@ def _print_summary(workdir: Path, seconds: float) -> None:
     for comparison in read_report(workdir / "report", ReportReport).comparisons:
         difference = _interval(comparison.interval, sign="+")
         print(f"     difference: AUC {difference} on {comparison.images} images of drawn lesions")
+    print(f"          study: {verdict(read_report(workdir / 'study', StudyReport))}")
     print(f"     submission: {(workdir / 'submission' / SUBMISSION_FILE).resolve()}")
     print(f"         report: {(workdir / 'report' / 'report.html').resolve()}")
     print(f"          total: {format_seconds(seconds)}")

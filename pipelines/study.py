@@ -25,20 +25,23 @@ from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, ma
 from pipelines.artefacts.study import COMMAND, METHODS_TEXT, NETWORK, TABLES, StudyConfig, StudyReport
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
+from pipelines.contract.progress import format_seconds
 from pipelines.contract.workdir import Workdir, digest, folder_input, installed_versions, local_folder, open_workdir
 from pipelines.pages.figures import write_figures
 from pipelines.pages.page import Section, render
 from pipelines.pages.study_methods import methods_paragraph
 from pipelines.pages.study_section import study_sections
 from pipelines.studying.analysis import Analysis
+from pipelines.studying.budget import Sizes, fit, read_sizes, with_sizes, write_sizes
 from pipelines.studying.design import Design, open_design
 from pipelines.studying.engines import run_jobs
 from pipelines.studying.generator_jobs import jobs_folder
 from pipelines.studying.generators_table import read_generators
 from pipelines.studying.linear_scores import linear_scores
-from pipelines.studying.network_scores import classifier_jobs, network_scores
+from pipelines.studying.network_scores import all_trainings, classifier_jobs, network_scores
+from pipelines.studying.pilot import Costs, hours_left, measure
 from pipelines.studying.real_images import RealImages, real_images
-from pipelines.studying.scores import ArmScores, trainings_of
+from pipelines.studying.scores import ArmScores
 from pipelines.studying.tables import write_scores, write_tables
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, write_atomically
@@ -53,24 +56,44 @@ def run(config: StudyConfig) -> None:
     """Runs a study."""
     folder = local_folder(config.workdir, "workdir")
     if config.plan:
-        _print_plan(open_design(config))
+        _plan(config, folder)
         return
     workdir = open_workdir(folder, COMMAND, config)
     if workdir is None:
         return
     with workdir:
-        design = open_design(config)
-        images = real_images(design.shards, config.num_folds, design.label)
-        if config.classifier == NETWORK:
-            classifier_jobs(design, images)  # raises for settings of theirs that are wrong
-        extractor = make_extractor(config.features, config.weights, design.shards, ())
+        design, images, store = _open(config)
         workdir.begin(_inputs(config))
+        design = _fitted(design, images, store, folder)
         design, failed = _train_generators(design)
-        store = FeatureStore(jobs_folder(config) / "features", extractor)
         design, scores, failed = _train_classifiers(design, images, store, failed)
-        _write(workdir, design, images, scores, failed)
+        _write(workdir, design, images, scores, failed, Sizes.of(design.config).cut_from(Sizes.of(config)))
         if failed:
             raise CommandError(f"{_told(failed)}; {folder / PAGE} tells what the others came to")
+
+
+def _open(config: StudyConfig) -> tuple[Design, RealImages, FeatureStore]:
+    """Returns the design, all real images and the features, after all settings were found to be right."""
+    design = open_design(config)
+    images = real_images(design.shards, config.num_folds, design.label)
+    if config.classifier == NETWORK:
+        classifier_jobs(design, images)  # raises for settings of theirs that are wrong
+    extractor = make_extractor(config.features, config.weights, design.shards, ())
+    return design, images, FeatureStore(jobs_folder(config) / "features", extractor)
+
+
+def _fitted(design: Design, images: RealImages, store: FeatureStore, folder: Path) -> Design:
+    """Returns the design that keeps within the hours of the user, as the study was begun with it."""
+    if not design.config.budget_hours:
+        return design
+    sizes = read_sizes(folder)
+    if sizes is None:
+        logging.info("measuring how long the jobs take, by short ones")
+        sizes = Sizes.of(fit(design, images, measure(design, images, store)).config)
+        write_sizes(folder, sizes)
+    for line in sizes.cut_from(Sizes.of(design.config)):
+        logging.info("to keep within --budget_hours=%g: %s", design.config.budget_hours, line)
+    return with_sizes(design, sizes)
 
 
 def _inputs(config: StudyConfig) -> dict[str, Input]:
@@ -121,12 +144,17 @@ def _told(failed: Mapping[str, str]) -> str:
 
 
 def _write(
-    workdir: Workdir, design: Design, images: RealImages, scores: dict[str, ArmScores], failed: Mapping[str, str]
+    workdir: Workdir,
+    design: Design,
+    images: RealImages,
+    scores: dict[str, ArmScores],
+    failed: Mapping[str, str],
+    cut: tuple[str, ...],
 ) -> None:
     """Writes the tables and the page; the study is complete if no job failed."""
     folder, config = Path(workdir.path), design.config
     logging.info("resampling patients and runs")
-    report = _report(design, images, scores, failed)
+    report = replace(_report(design, images, scores), failed=dict(failed), cut=cut)
     write_scores(folder, images, scores)
     write_tables(folder, report, config.margin)
     paragraph = methods_paragraph(config, report, digest(as_path(config.shards)), installed_versions())
@@ -140,7 +168,7 @@ def _write(
     logging.info("page: %s", folder / PAGE)
 
 
-def _report(design: Design, images: RealImages, scores: dict[str, ArmScores], failed: Mapping[str, str]) -> StudyReport:
+def _report(design: Design, images: RealImages, scores: dict[str, ArmScores]) -> StudyReport:
     analysis = Analysis(design, images, scores)
     patients = len(np.unique(images.groups))
     return StudyReport(
@@ -154,24 +182,40 @@ def _report(design: Design, images: RealImages, scores: dict[str, ArmScores], fa
         best_ratios=analysis.best_ratios,
         generators=read_generators(design.generators),
         methods=design.methods,
-        failed=dict(failed),
     )
 
 
-def _print_plan(design: Design) -> None:
-    """Prints what would be done, and the smallest difference that could be seen."""
-    config, shards, jobs = design.config, design.shards, design.generator_jobs
-    counts = shards.class_counts(shards.manifest.split("train"))
-    positives, negatives = counts[design.label], sum(counts) - counts[design.label]
+def _plan(config: StudyConfig, folder: Path) -> None:
+    """Prints what would be done, how long it takes, and the smallest difference that could be seen."""
+    design, images, store = _open(config)
+    print(f"class: {design.label_name}, {images.positive.sum()} of {len(images.positive)} images")
+    for generator, job in zip(design.generators, design.generator_jobs, strict=True):
+        left = ", ".join(job.commands_left()) or "complete"
+        print(f"  generator {generator.name}, {generator.count} images: {left}")
+    print("measuring how long the jobs take, by short ones", flush=True)
+    costs = measure(design, images, store)
+    for method, seconds in costs.generators.items():
+        print(f"  {format_seconds(seconds)} for a generator of {method}")
+    print(f"  {format_seconds(costs.classifier)} for a classifier")
+    _print_size(design, images, costs)
+    if config.budget_hours:
+        fitted = with_sizes(design, read_sizes(folder) or Sizes.of(fit(design, images, costs).config))
+        cut = Sizes.of(fitted.config).cut_from(Sizes.of(config))
+        print(f"within --budget_hours={config.budget_hours:g}: {'; '.join(cut) or 'all of it'}")
+        _print_size(fitted, images, costs)
+
+
+def _print_size(design: Design, images: RealImages, costs: Costs) -> None:
+    config, positives = design.config, int(images.positive.sum())
+    done = sum(generator.is_complete for generator in design.generators)
+    kind = "networks" if config.classifier == NETWORK else f"linear, on features of {config.features}"
+    print(f"generators: {len(design.generators)}, of which {done} are complete")
+    print(f"classifiers: {len(all_trainings(design))}, {kind}; {len(design.arms)} arms, {config.num_folds} folds")
+    hours = hours_left(design, images, costs)
+    print(f"time left: {format_seconds(3600 * hours)}, {config.jobs} at a time")
+    negatives = len(images.positive) - positives
     error = standard_error_of_difference(_EXPECTED_AREA, positives, negatives, _EXPECTED_CORRELATION)
     family = sum(arm.is_synthetic for arm in design.arms)
-    print(f"class: {design.label_name}, {positives} of {positives + negatives} images, {config.num_folds} folds")
-    left = {job.name: job.commands_left() for job in jobs}
-    print(f"generators: {len(jobs)}, of which {sum(not own for own in left.values())} are complete")
-    for generator in design.generators:
-        print(f"  {generator.name}, {generator.count} images: {', '.join(left[generator.name]) or 'complete'}")
-    count = sum(len(trainings_of(design, fold)) for fold in range(config.num_folds))
-    print(f"classifiers: {count}, linear, on features of {config.features}; {len(design.arms)} arms")
     print(
         f"smallest difference in AUC seen with a power of 80 %: {detectable_difference(error):.3f} of one arm, "
         f"{detectable_difference(error, family):.3f} of {family} together (for an AUC of {_EXPECTED_AREA}, areas that "

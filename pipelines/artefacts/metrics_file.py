@@ -11,7 +11,7 @@ from tfrecords_tools.foundation.documents import json_values
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file, read_text, write_atomically
 
-METRICS_FILE = "metrics.jsonl"
+METRICS_FILE, TENSORBOARD = "metrics.jsonl", "tensorboard"
 _SERIES, _STEP = "series", "step"
 
 
@@ -40,7 +40,7 @@ class MetricsWriter:
     def __init__(self, workdir: Path, series: str, start_step: int) -> None:
         self._workdir, self._series = workdir, series
         self.drop_after(start_step)
-        self._summary = tf.summary.create_file_writer(str(workdir / "tensorboard" / series))
+        self._summary = tf.summary.create_file_writer(str(workdir / TENSORBOARD / series))
 
     def drop_after(self, step: int) -> None:
         """Drops the lines of this series that are later than a step; whatever is killed meanwhile, no others."""

@@ -70,7 +70,12 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     worker_resources: tuple[str, ...] = setting(
         (), "what a training needs of a worker of --scheduler, such as GPU=1", changes_result=False
     )
-    plan: bool = setting(False, "print what would be done and what could be seen, and end", changes_result=False)
+    plan: bool = setting(
+        False, "print what would be done, how long it takes and what could be seen, and end", changes_result=False
+    )
+    budget_hours: float = setting(
+        0.0, "hours that the study may take, to which it is cut: seeds, ratios, methods; 0: as it is asked for"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +97,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
         require(self.num_folds >= 2, "num_folds", self.num_folds, "at least 2")
         for name in ("seeds", "generator_seeds", "passes", "jobs"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(0 <= self.budget_hours < math.inf, "budget_hours", self.budget_hours, "0 or greater")
         require(self.weight_decay > 0, "weight_decay", self.weight_decay, "greater than 0")
         require(0 < self.specificity < 1, "specificity", self.specificity, "between 0 and 1")
         require(self.margin > 0, "margin", self.margin, "greater than 0")
@@ -206,7 +212,8 @@ class Generator:
 class StudyReport:
     """The report of a study.
 
-    `methods` are those that are complete, and `failed` tells why jobs of others are not, by their names.
+    `cut` tells what is less than was asked for, so that the study keeps within its hours; `methods` are those that are
+    complete, and `failed` tells why jobs of others are not, by their names.
     """
 
     label: str
@@ -220,6 +227,7 @@ class StudyReport:
     generators: tuple[Generator, ...]
     methods: tuple[str, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
+    cut: tuple[str, ...] = ()
 
     @property
     def detectable(self) -> float:

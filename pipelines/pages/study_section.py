@@ -63,14 +63,14 @@ def _result(config: StudyConfig, report: StudyReport) -> Section:
         )
         for each in areas
     )
-    text = sentences(_sentence(report), _against(report), _best(report), _controls(report))
+    text = sentences(verdict(report), _against(report), _best(report), _controls(report))
     return Section("Result", text, (Table(header, rows),))
 
 
-def _sentence(report: StudyReport) -> str:
-    """Returns the verdict on all synthetic arms."""
+def verdict(report: StudyReport) -> str:
+    """Returns the verdict on all synthetic arms, in words."""
     subject, found = f"Synthetic images of {report.label}", _by_verdict(report.of_family(SYNTHETIC))
-    parts = [f"{subject} {words}: {', '.join(found[verdict])}." for verdict, words in _SAID.items() if verdict in found]
+    parts = [f"{subject} {words}: {', '.join(found[kind])}." for kind, words in _SAID.items() if kind in found]
     if not parts:
         parts.append(f"Whether synthetic images of {report.label} help is undecided.")
     elif UNDECIDED in found:
@@ -284,6 +284,11 @@ def _limits_of_classifiers(config: StudyConfig) -> list[str]:
 def _not_run(config: StudyConfig, report: StudyReport) -> Section:
     """Returns what failed, and what is left out because of it."""
     missing = [method for method in config.methods if method not in report.methods]
-    text = f"Left out, because jobs of theirs failed: {', '.join(missing)}." if report.failed else ""
+    text = sentences(
+        f"To keep within {config.budget_hours:g} hours, less than asked for: {'; '.join(report.cut)}."
+        if report.cut
+        else "",
+        f"Left out, because jobs of theirs failed: {', '.join(missing)}." if report.failed else "",
+    )
     rows = tuple(report.failed.items())
     return Section("What was not run", text, (Table(("job", "reason"), rows),) if rows else ())

@@ -42,7 +42,7 @@ def classifier_job(design: Design, images: RealImages, training: Training) -> Jo
     recipe = {} if training.arm.control is None else training.arm.control.recipe
     settings = {
         "shards": absolute(design.config.shards),
-        "workdir": folder / "run",
+        "workdir": run_folder(design, training),
         "num_folds": design.config.num_folds,
         "folds": training.fold,
         "seed": training.seed,
@@ -85,11 +85,16 @@ def write_examples(design: Design, images: RealImages, training: Training) -> No
 
 def read_scores(design: Design, images: RealImages, training: Training) -> np.ndarray:
     """Returns the probability of the class `[M]` by a complete run, of the images that its fold holds out."""
-    folder = require_completed(str(_folder(design, training) / "run"), "jobs_dir")
+    folder = require_completed(str(run_folder(design, training)), "jobs_dir")
     classes = design.shards.classes
     table = read_predictions(fold_folder(folder, training.fold) / PREDICTIONS_FILE, classes).set_index("image_name")
     names = images.names[images.held_out_rows(training.fold)]
     return table[probability_columns(classes)[design.label]].loc[names].to_numpy()
+
+
+def run_folder(design: Design, training: Training) -> Path:
+    """Returns the folder of the run of a training."""
+    return _folder(design, training) / "run"
 
 
 def _name(training: Training) -> str:

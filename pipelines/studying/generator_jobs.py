@@ -11,7 +11,7 @@ from pipelines.artefacts.mixing import quality_of, require_stored_as_encoded
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.inputs import absolute, absolute_or_none
-from pipelines.contract.workdir import local_folder
+from pipelines.contract.workdir import is_completed, local_folder
 from pipelines.studying.jobs import Command, Job, pairs_of
 from tfrecords_tools.foundation.texts import as_file_name
 
@@ -63,6 +63,11 @@ class PlannedGenerator:
     def evaluation(self) -> Path:
         """The run of evaluate_gan."""
         return self.folder / f"evaluation_{self.features}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all three are complete."""
+        return all(map(is_completed, (self.gan, self.synthetic, self.evaluation)))
 
     @property
     def log(self) -> Path:
