@@ -1,13 +1,23 @@
+from collections.abc import Iterator
+
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
 from melgan.training.distribution import make_strategy
+from tests.melgan.without_tracing import without_tracing
 
 
 @pytest.fixture(scope="session")
 def one_device():
     return make_strategy("one_device")
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Runs programs as plain Python, for tests to which their graphs do not matter."""
+    with without_tracing():
+        yield
 
 
 @pytest.fixture

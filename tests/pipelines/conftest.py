@@ -1,7 +1,9 @@
 """One small run of the whole line, for the tests of all commands; built only as far as a test asks."""
 
+import fcntl
 import io
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +58,21 @@ class Line:
 
 @pytest.fixture(scope="session")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    return Line(tmp_path_factory.mktemp("line"))
+    """One for all processes of a run of pytest; theirs lie side by side in the folder of the run."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "line"
+    root.mkdir(exist_ok=True)
+    return Line(root)
+
+
+def made(folder: Path, command: str, launch: Callable, **settings: object) -> Path:
+    """Returns what a command writes into a folder of the line; the first process that needs it runs the command."""
+    folder_setting = "workdir" if command.startswith("train") else "output"
+    with open(folder.with_name(f".{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "COMPLETED").exists():
+            succeed(launch(command, **{folder_setting: folder}, **settings))
+    return folder
 
 
 def succeed(result) -> None:
@@ -135,8 +151,7 @@ def start_command(stage: str, log: Path, **settings: object) -> subprocess.Popen
 
 @pytest.fixture(scope="session")
 def shards(line: Line, launch: Callable) -> Path:
-    succeed(launch("make_shards", output=line.shards, **PHANTOM))
-    return line.shards
+    return made(line.shards, "make_shards", launch, **PHANTOM)
 
 
 @pytest.fixture(scope="session")
@@ -144,50 +159,42 @@ def boxed_shards(line: Line, shards: Path, launch: Callable) -> Path:
     """The shards of the line with the true boxes of their images."""
     images = shards.with_name("shards_images")
     settings = {**PHANTOM, "input": images, "boxes": images / "boxes.csv"}
-    succeed(launch("make_shards", output=line.boxed_shards, **settings))
-    return line.boxed_shards
+    return made(line.boxed_shards, "make_shards", launch, **settings)
 
 
 @pytest.fixture(scope="session")
 def gan(line: Line, shards: Path, launch: Callable) -> Path:
-    succeed(launch("train_gan", shards=shards, workdir=line.gan, **EVALUATED_GAN))
-    return line.gan
+    return made(line.gan, "train_gan", launch, shards=shards, **EVALUATED_GAN)
 
 
 @pytest.fixture(scope="session")
 def synthetic(line: Line, gan: Path, launch: Callable) -> Path:
-    succeed(launch("synthesize", gan=gan, output=line.synthetic, label="malignant", count=30, shard_size=20))
-    return line.synthetic
+    return made(line.synthetic, "synthesize", launch, gan=gan, label="malignant", count=30, shard_size=20)
 
 
 @pytest.fixture(scope="session")
 def classifier(line: Line, shards: Path, launch: Callable) -> Path:
-    succeed(launch("train_classifier", shards=shards, workdir=line.real_only, **CLASSIFIER))
-    return line.real_only
+    return made(line.real_only, "train_classifier", launch, shards=shards, **CLASSIFIER)
 
 
 @pytest.fixture(scope="session")
 def mixed_classifier(line: Line, shards: Path, synthetic: Path, launch: Callable) -> Path:
     settings = {**CLASSIFIER, "folds": 0, "synthetic": synthetic, "synthetic_fraction": 0.2}
-    succeed(launch("train_classifier", shards=shards, workdir=line.mixed, **settings))
-    return line.mixed
+    return made(line.mixed, "train_classifier", launch, shards=shards, **settings)
 
 
 @pytest.fixture(scope="session")
 def evaluation(line: Line, shards: Path, gan: Path, classifier: Path, launch: Callable) -> Path:
-    settings = {"gan": gan, "shards": shards, "features": f"classifier:{classifier}", "output": line.evaluation}
-    succeed(launch("evaluate_gan", **settings))
-    return line.evaluation
+    settings = {"gan": gan, "shards": shards, "features": f"classifier:{classifier}"}
+    return made(line.evaluation, "evaluate_gan", launch, **settings)
 
 
 @pytest.fixture(scope="session")
 def submission(line: Line, classifier: Path, mixed_classifier: Path, launch: Callable) -> Path:
-    succeed(launch("make_submission", runs=f"{classifier},{mixed_classifier}", output=line.submission))
-    return line.submission
+    return made(line.submission, "make_submission", launch, runs=f"{classifier},{mixed_classifier}")
 
 
 @pytest.fixture(scope="session")
 def report(line: Line, submission: Path, evaluation: Path, launch: Callable) -> Path:
     runs = [line.shards, line.gan, line.synthetic, evaluation, line.real_only, line.mixed, submission]
-    succeed(launch("report", runs=",".join(str(run) for run in runs), output=line.report))
-    return line.report
+    return made(line.report, "report", launch, runs=",".join(str(run) for run in runs))

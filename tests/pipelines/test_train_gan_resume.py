@@ -133,11 +133,11 @@ def test_six_kills(undisturbed: Path, shards: Path, launch, tmp_path: Path):
     assert_equal(folder, undisturbed)
 
 
-def before_the_last_checkpoint(undisturbed: Path, folder: Path) -> Path:
+def before_the_last_checkpoint(undisturbed: Path, folder: Path, last_step: int = SETTINGS["total_steps"]) -> Path:
     """Makes a copy of a run, as it was before its last checkpoint; a run resumes wherever its folder is moved."""
     shutil.copytree(undisturbed, folder)
-    last = folder.glob("checkpoints/gan/ckpt-39.*")
-    for path in (*last, folder / "COMPLETED", folder / "report.json", folder / "samples" / "0000039.png"):
+    last = folder.glob(f"checkpoints/gan/ckpt-{last_step}.*")
+    for path in (*last, folder / "COMPLETED", folder / "report.json", folder / "samples" / f"{last_step:07d}.png"):
         path.unlink()
     return folder
 

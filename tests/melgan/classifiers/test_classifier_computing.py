@@ -38,6 +38,7 @@ def test_predictions_are_in_single_precision_whatever_the_training_computes_in(m
     np.testing.assert_array_equal(*probabilities)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("saved", "restored"), [("float16", "float32"), ("float32", "float16")])
 def test_a_training_resumes_in_another_precision(make_trainer, one_device, tmp_path, saved, restored):
     first, second = make_trainer(precision=saved), make_trainer(precision=restored)
@@ -65,6 +66,7 @@ def test_trying_xla_out_moves_nothing(make_trainer):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.usefixtures("eager")
 def test_parts_of_a_batch_have_the_losses_of_the_whole_and_the_sum_of_their_gradients(make_trainer):
     trainer = make_trainer(accumulation=2, batch_size=4)
     mixture = unmixed(tf.cast(BATCH["image"], tf.float32), {name: tf.constant(of) for name, of in BATCH.items()})

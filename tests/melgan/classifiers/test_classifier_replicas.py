@@ -7,6 +7,7 @@ import pytest
 
 from tests.melgan.classifiers import replica_classifier
 from tests.melgan.training.test_distribution import environments_of, run_processes
+from tests.melgan.without_tracing import without_tracing
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.timeout(1800)
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.timeout(1800)
 @pytest.fixture(scope="module")
 def single(one_device):
     """What a step of a recipe gives on one device."""
-    return cache(lambda recipe: replica_classifier.one_step(one_device, recipe))
+    return without_tracing()(cache(lambda recipe: replica_classifier.one_step(one_device, recipe)))
 
 
 @pytest.fixture(scope="module", params=["mirrored", "multi_worker"])

@@ -15,6 +15,7 @@ from tests.melgan.classifiers.tiny_classifier import tiny_batch, tiny_config, tr
 from tfrecords_tools.foundation.errors import ConfigError
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("auxiliary_weight", [0.0, 0.5])
 def test_first_step_by_hand(make_trainer, auxiliary_weight):
     """Heads that ignore the image make every term of the loss known; the average then moves by nine tenths."""
@@ -61,6 +62,7 @@ def test_weight_decay_shrinks_kernels_only(make_trainer):
         np.testing.assert_allclose(variable, value * (0.95 if value.ndim > 1 else 1.0), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_soft_target_counts_by_its_probabilities_and_an_image_without_one_not_at_all(make_trainer):
     """Heads that ignore the image; of four images, divided by four, two have no target."""
     trainer = make_trainer((3, 1), class_balance=1.0, label_smoothing=0.0, warmup_fraction=0.0)
@@ -74,6 +76,7 @@ def test_a_soft_target_counts_by_its_probabilities_and_an_image_without_one_not_
     assert loss == pytest.approx((soft + weights[0] * of_0) / 4, rel=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_mixed_images_have_the_mixed_losses_of_both(make_trainer):
     """Heads that ignore the image: the loss is the mean of c times the own and 1 - c times the partner's."""
     trainer = make_trainer(mixing="mixup", mixing_alpha=1.0, batch_size=8, label_smoothing=0.0, warmup_fraction=0.0)
@@ -92,6 +95,7 @@ def test_mixed_images_have_the_mixed_losses_of_both(make_trainer):
     assert found["auxiliary_loss"] == pytest.approx(2 * np.log(2), rel=1e-5)  # of two sexes, mixed or not
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
 def test_with_mixing_a_resumed_training_is_bitwise_the_undisturbed_one(
     make_trainer, tmp_path, one_device, op_determinism, mixing
@@ -112,6 +116,7 @@ def test_an_odd_batch_has_no_partners_and_an_unknown_mixing_is_refused(make_trai
         make_trainer(mixing="mixmatch")
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_student_learns_from_its_teacher_as_much_as_the_weight_says(make_trainer, one_device):
     """Both ignore the image: of the targets 1 - w, of the divergence from the teacher w."""
     config = tiny_config(distillation_weight=0.25, distillation_temperature=1.0, label_smoothing=0.0)

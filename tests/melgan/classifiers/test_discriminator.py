@@ -106,6 +106,7 @@ def test_without_weights_it_begins_with_random_ones(method, make_backbone):
     assert not any(np.array_equal(*pair) for pair in zip(kernels(random), kernels(trained), strict=True))
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("train_layers", ["head", "last_stage", "all"])
 def test_what_is_trained_moves_and_nothing_else_does(make_trainer, train_layers):
     """Moving statistics and directions of spectral normalisation included, in the model and in its average."""
@@ -139,10 +140,12 @@ def test_weights_that_were_saved_are_loaded_into_a_network_without_the_gan(make_
         np.testing.assert_array_equal(*pair)
 
 
+@pytest.mark.usefixtures("eager")
 def test_it_trains_in_half_precision(make_trainer):
     assert np.isfinite(train(make_trainer(precision="bfloat16"), tiny_batch([0, 1, 0, 1]), 0, 1)["loss"])
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_resumed_training_is_to_the_bit_the_undisturbed_one(one_device, tmp_path, op_determinism):
     """Spectrally normalised, so that a step moves more than the weights that have gradients."""
 

@@ -197,6 +197,7 @@ def state(trainer):
     return {name: flat(part.variables) for name, part in parts if hasattr(part, "variables")}
 
 
+@pytest.mark.usefixtures("eager")
 def test_training_that_goes_on_inside_a_fade_is_bitwise_the_undisturbed_one(tmp_path, one_device, op_determinism):
     """From step 3 on: in steps 4 and 5 level 1 is there, and the optimizers began anew. One call, or three."""
     undisturbed = make_trainer(one_device)
@@ -223,6 +224,7 @@ def test_programs_are_those_of_the_level_and_change_where_phases_begin(one_devic
     assert [list(dict.fromkeys(map(id, programs))).index(id(program)) for program in programs] == levels
 
 
+@pytest.mark.usefixtures("eager")
 def test_layers_join_when_their_level_does(one_device):
     """In step 2, the first of the fade, level 1 counts for nothing yet; in step 3 it learns, and the average sees it.
 

@@ -12,6 +12,7 @@ from melgan.gans.transfer import read_discriminator, require_same_networks, tran
 from melgan.training.checkpoints import Checkpoints
 from melgan.training.distribution import make_strategy
 from tests.melgan.gans.tiny_gan import CLASS_COUNTS, flat, random_table, take_steps, tiny_batches, tiny_config
+from tests.melgan.without_tracing import without_tracing
 from tfrecords_tools.foundation.errors import ConfigError
 
 SOURCE_CLASSES, TARGET_CLASSES = ("benign", "malignant"), ("nevus", "malignant", "benign")
@@ -20,7 +21,8 @@ CLASS_TABLES = ("embeddings", "means", "factors", "class_rows", "class_biases", 
 
 
 def train(trainer, num_steps=2):
-    return take_steps(trainer, tiny_batches(), count=num_steps)
+    with without_tracing():
+        return take_steps(trainer, tiny_batches(), count=num_steps)
 
 
 def transfer(source, target, target_classes=TARGET_CLASSES):

@@ -15,6 +15,7 @@ from melgan.training.checkpoints import Checkpoints
 from melgan.training.distribution import STRATEGIES, is_chief, make_strategy, per_replica_batch_size
 from tests.melgan.gans.tiny_gan import flat
 from tests.melgan.training import replica_gradients, starting_worker
+from tests.melgan.without_tracing import without_tracing
 from tests.ports import free_ports
 from tfrecords_tools.foundation.errors import ConfigError
 
@@ -30,7 +31,8 @@ def single(one_device):
 
     @cache
     def two_steps(method):
-        return replica_gradients.two_steps(replica_gradients.make_trainer(one_device, method), one_device)
+        with without_tracing():
+            return replica_gradients.two_steps(replica_gradients.make_trainer(one_device, method), one_device)
 
     return two_steps
 

@@ -1,0 +1,16 @@
+"""Programs run one operation after another."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def without_tracing() -> Iterator[None]:
+    """Runs as plain Python what TensorFlow would trace: a tenth of the time, for what runs once or twice."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
