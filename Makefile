@@ -115,7 +115,7 @@ report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE=]
 	@$(call command,report) $(flags)
 
 .PHONY: study
-study: $(READY) ## do synthetic images of the rare class help, whose, how many? SHARDS= WORKDIR= [METHODS=a,b RATIOS=0.5,1,2 SEEDS=3 PLAN=true ...]
+study: $(READY) ## do synthetic images of the rare class help, whose, how many? SHARDS= WORKDIR= [METHODS=a,b RATIOS=0.5,1,2 CLASSIFIER=network BUDGET_HOURS=8 PLAN=true ...]
 	@$(call command,study) $(flags)
 
 .PHONY: clean

@@ -13,8 +13,9 @@ from melgan.metrics.dihedral import NUM_VIEWS
 
 NONE, REPEATED, MORE_REAL, HALF, SHUFFLED = "none", "none, other seeds", "more real", "half real", "shuffled labels"
 UNAUGMENTED = "not augmented"
-# Families of comparisons: what generators make, against the baseline, and against as many repeated real images.
-SYNTHETIC, AGAINST_IMITATION = "synthetic", "synthetic against repeated"
+# Families of comparisons: arms without a generator; what generators make, against the baseline, and against as many
+# repeated real images.
+CONTROL, SYNTHETIC, AGAINST_IMITATION = "controls", "synthetic", "synthetic against repeated"
 OVERSAMPLED, DUPLICATES, AUGMENTED = "oversampled", "duplicates", "augmented"
 
 
@@ -129,7 +130,7 @@ class Control:
     select: Select
     purpose: str
     baseline: str = NONE
-    family: str = "controls"
+    family: str = CONTROL
     has_other_seeds: bool = False
     trained_as: str = ""
     recipe: Mapping[str, object] = field(default_factory=dict)

@@ -117,6 +117,7 @@ def compare_family(
     *,
     kinds: Sequence[str],
     seed: int = 0,
+    least_luck: Runs | None = None,
 ) -> list[Difference]:
     """Returns the differences of a family of arms from their baselines.
 
@@ -127,10 +128,12 @@ def compare_family(
       draws: of the runs of each arm.
       kinds: of each arm; those of one kind share their generators, and differ in their ratio only.
       seed: of the luck of estimated variances.
+      least_luck: of classifiers, by other families, for one that cannot have less: the few runs of a single arm may
+        happen to lie near to each other.
     """
     pairs = [arm - baseline for arm, baseline in zip(arms, baselines, strict=True)]
     means = np.stack([drawn.mean(pair) for drawn, pair in zip(draws, pairs, strict=True)])
-    spreads = _spreads(pairs, kinds)
+    spreads = _spreads(pairs, kinds, least_luck)
     errors = np.sqrt([spread.total for spread in spreads])
     # Draws of patients and runs together have the right shape, but count twice what a run does to single patients.
     distances = _divide(np.abs(means[:, 1:] - means[:, :1]), means[:, 1:].std(axis=1)[:, None])
@@ -195,7 +198,7 @@ def corrected_t_test(of_folds: Sequence[float], test_fraction: float) -> float:
     return float(2 * scipy.stats.t.sf(abs(values.mean()) / np.sqrt(variance), len(values) - 1))
 
 
-def _spreads(pairs: Sequence[np.ndarray], kinds: Sequence[str]) -> list[Spread]:
+def _spreads(pairs: Sequence[np.ndarray], kinds: Sequence[str], least_luck: Runs | None) -> list[Spread]:
     """Returns the variance of mean differences `[G, S, B]`, whose first resample is the sample.
 
     A few runs of one arm tell little of their luck: that of classifiers is pooled over the family, and that of
@@ -203,6 +206,8 @@ def _spreads(pairs: Sequence[np.ndarray], kinds: Sequence[str]) -> list[Spread]:
     """
     of_patients = [float(np.var(pair[:, :, 1:].mean(axis=(0, 1)))) for pair in pairs]
     classifiers = _pooled([pair[:, :, 0].mean(axis=0) for pair in pairs], len(set(kinds)))
+    if least_luck is not None and least_luck.variance > classifiers.variance:
+        classifiers = least_luck
     generators = {
         kind: _pooled([pair[:, :, 0].mean(axis=1) for pair, own in zip(pairs, kinds, strict=True) if own == kind], 1)
         for kind in set(kinds)

@@ -8,9 +8,9 @@ import numpy as np
 
 from melgan.metrics.delong import mean_area
 from melgan.studies.areas import WeightedMetric, areas, mean_of_folds, of_each_fold, sensitivities
-from melgan.studies.arms import AGAINST_IMITATION, NONE, Arm
+from melgan.studies.arms import AGAINST_IMITATION, CONTROL, NONE, Arm
 from melgan.studies.choosing import cross_fitted_choice
-from melgan.studies.differences import Difference, RunDraws, compare_family, corrected_t_test
+from melgan.studies.differences import Difference, RunDraws, Runs, compare_family, corrected_t_test
 from melgan.studies.resampling import halves, patient_weights, run_weights
 from pipelines.artefacts.study import AUC, SENSITIVITY, ArmResult, BestRatio, Comparison, StudyConfig
 from pipelines.studying.design import Design
@@ -55,12 +55,12 @@ class Analysis:
             if arm.baseline:
                 families.setdefault(arm.family, []).append((arm, arm.baseline))
         families[AGAINST_IMITATION] = [(arm, arm.imitation) for arm in self.arms if arm.is_synthetic]
-        return tuple(
-            comparison
-            for metric in self._metrics
-            for family, pairs in families.items()
-            for comparison in self._compare(family, pairs, metric)
-        )
+        found = []
+        for metric in self._metrics:
+            (luck,) = {each.difference.spread.classifiers for each in self._compare(CONTROL, families[CONTROL], metric)}
+            for family, pairs in families.items():
+                found += self._compare(family, pairs, metric, luck if len(pairs) == 1 else None)
+        return tuple(found)
 
     @cached_property
     def best_ratios(self) -> tuple[BestRatio, ...]:
@@ -96,7 +96,9 @@ class Analysis:
         seed, count = self.config.seed, self.config.resamples
         return RunDraws(run_weights(num_generators, count, seed + 1), run_weights(self.config.seeds, count, seed + 2))
 
-    def _compare(self, family: str, pairs: Sequence[tuple[Arm, str]], metric: str) -> list[Comparison]:
+    def _compare(
+        self, family: str, pairs: Sequence[tuple[Arm, str]], metric: str, least_luck: Runs | None = None
+    ) -> list[Comparison]:
         """Returns the comparisons of a family of arms, each with the name of its baseline."""
         values = self._values[metric]
         treated = [values[arm.name] for arm, _ in pairs]
@@ -106,6 +108,7 @@ class Analysis:
             [self._draws(len(each)) for each in treated],
             kinds=[arm.kind for arm, _ in pairs],
             seed=self.config.seed + 4,
+            least_luck=least_luck,
         )
         return [
             self._comparison(family, (arm.name, baseline), metric, difference)

@@ -10,6 +10,7 @@ from melgan.studies.differences import (
     HELPS,
     UNDECIDED,
     RunDraws,
+    Runs,
     compare_family,
     corrected_t_test,
     holm,
@@ -53,6 +54,25 @@ class MadeUp:
         return compare_family(
             arms, [baseline] * len(arms), [draws] * len(arms), kinds=[str(k) for k in range(len(arms))]
         )
+
+
+def test_a_single_arm_has_no_less_luck_than_others():
+    """Its two runs happen to be equal; those of others differ by a standard deviation of 0.02 of their mean."""
+    study, draws = (
+        MadeUp(np.random.default_rng(0), seeds=2),
+        RunDraws(run_weights(1, RESAMPLES, 1), run_weights(2, RESAMPLES, 2)),
+    )
+    arm, baseline = (study.arm()[:, :1].repeat(2, axis=1) for _ in range(2))
+    luck = Runs(0.02**2, 8, 2)
+    (alone,) = compare_family([arm], [baseline], [draws], kinds=["a"])
+    (found,) = compare_family([arm], [baseline], [draws], kinds=["a"], least_luck=luck)
+    assert alone.spread.classifiers.variance == 0
+    assert found.spread.classifiers == luck
+    assert found.standard_error**2 == pytest.approx(alone.standard_error**2 + luck.variance)
+    assert found.alone.low < alone.alone.low
+    noisy = Runs(1e-9, 8, 2)
+    (other,) = compare_family([study.arm()], [baseline], [draws], kinds=["a"], least_luck=noisy)
+    assert other.spread.classifiers.variance > noisy.variance
 
 
 def test_an_arm_that_is_its_baseline_makes_no_relevant_difference():
