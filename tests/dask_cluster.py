@@ -29,9 +29,10 @@ class DaskCluster:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start_worker(self) -> subprocess.Popen:
+    def start_worker(self, *flags: str) -> subprocess.Popen:
         """Starts a worker, which is not started again if it dies."""
-        return self._start("worker", self.address, "--host=127.0.0.1", "--nthreads=1", "--no-nanny", "--no-dashboard")
+        known = ("--host=127.0.0.1", "--nthreads=1", "--no-nanny", "--no-dashboard")
+        return self._start("worker", self.address, *known, *flags)
 
     def _start(self, kind: str, *flags: str) -> subprocess.Popen:
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *flags]

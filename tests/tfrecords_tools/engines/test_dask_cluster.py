@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from distributed import Client
+from distributed import Client, get_worker
 
 from tests.bucket_server import wait_for
 from tests.dask_cluster import DaskCluster
@@ -41,6 +41,10 @@ def write_slowly_at_first(job: ShardJob) -> ShardResult:
     return write_shard(job)
 
 
+def name_of_worker(job: ShardJob) -> str:
+    return get_worker().name
+
+
 def written(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.tfrec")}
 
@@ -67,6 +71,18 @@ def die(job: ShardJob) -> ShardResult:
     if job.index == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return write_shard(job)
+
+
+def test_jobs_go_to_workers_that_have_what_they_need(tmp_path, cluster):
+    """The first worker is ready long before the one with a GPU is started."""
+    cluster.start_worker("--name=plain")
+    with Client(cluster.address) as client:
+        client.wait_for_workers(1)
+        cluster.start_worker("--name=gpu", "--resources=GPU=1")
+        jobs = shard_jobs(tmp_path / "images", tmp_path / "shards", num_shards=3, rows=1)
+        options = EngineOptions(scheduler=cluster.address, resources={"GPU": 1})
+        names = set(run_dask(jobs, name_of_worker, options))
+    assert names == {"gpu"}
 
 
 def test_a_shard_that_kills_every_worker_is_named(tmp_path):

@@ -24,13 +24,13 @@ from tfrecords_tools.foundation.files import (
     read_text,
     write_atomically,
 )
-from tfrecords_tools.foundation.locking import LOCK_FILE, FolderLock
+from tfrecords_tools.foundation.locking import LOCK_FILE, FolderLock, is_held
 
 BEAT = 0.4
 
 _HOLDER = """
 import sys, time
-from tfrecords_tools.foundation.locking import FolderLock
+from tfrecords_tools.foundation.locking import FolderLock, is_held
 from tfrecords_tools.foundation.files import as_path
 lock = FolderLock(as_path(sys.argv[1]), beat_seconds=float(sys.argv[2]))
 print("held", flush=True)
@@ -100,6 +100,15 @@ def test_a_process_does_not_hold_a_folder_twice(folder):
         FolderLock(folder, beat_seconds=BEAT)
     first.release()
     FolderLock(folder, beat_seconds=BEAT).release()
+
+
+def test_whether_a_folder_of_this_machine_is_held_can_be_asked_without_taking_it(tmp_path):
+    assert not is_held(tmp_path)
+    lock = FolderLock(tmp_path)
+    assert is_held(tmp_path)
+    lock.release()
+    assert not is_held(tmp_path)
+    assert not is_held(tmp_path / "none")
 
 
 def test_another_folder_is_free(folder):
