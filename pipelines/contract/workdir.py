@@ -159,27 +159,28 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
       CommandError: if the folder belongs to another command, other settings or, if it is complete, other inputs.
       DataError: if another run is at work in it, or something that it is complete with is damaged or gone.
     """
-    paths = {name: _as_stored(type(config), name, getattr(config, name)) for name in path_settings(type(config))}
-    settings = {_COMMAND: command, **json.loads(json.dumps(asdict(config) | paths))}
+    settings = _settings_as_stored(command, config)
     if not writable:
         return None if is_completed(path) else Workdir(path, settings, None)
     created = [] if is_remote(path) else [folder for folder in (path, *path.parents) if not folder.exists()]
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
     if _is_done(path, type(config), settings):
+        logging.info("%s is complete already; nothing to do", path)
         return None
     workdir = Workdir(path, settings, FolderLock(path), created)
     # Another run may have ended while this one waited for the lock: nothing may be written beside its COMPLETED.
     with contextlib.ExitStack() as stack:
         stack.enter_context(workdir)
         if _is_done(path, type(config), settings):
+            logging.info("%s is complete already; nothing to do", path)
             return None
         stack.pop_all()
     return workdir
 
 
 def _is_done(path: AnyPath, config_class: type, settings: dict[str, Any]) -> bool:
-    """Returns whether a folder is complete for these settings, and says so. For what it raises see `open_workdir`."""
+    """Returns whether a folder is complete for these settings. For what it raises see `open_workdir`."""
     if not _is_unused(path):
         if not is_file(path / CONFIG_FILE):
             raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
@@ -188,8 +189,18 @@ def _is_done(path: AnyPath, config_class: type, settings: dict[str, Any]) -> boo
         return False
     _require_whole(path)
     _require_same_inputs(path)
-    logging.info("%s is complete already; nothing to do", path)
     return True
+
+
+def is_made(path: AnyPath, command: str, config: Any) -> bool:
+    """Returns whether a command has completed a folder with these settings. For what it raises see `open_workdir`."""
+    return _is_done(path, type(config), _settings_as_stored(command, config))
+
+
+def _settings_as_stored(command: str, config: Any) -> dict[str, Any]:
+    """Returns the name and the settings of a command as config.json holds them."""
+    paths = {name: _as_stored(type(config), name, getattr(config, name)) for name in path_settings(type(config))}
+    return {_COMMAND: command, **json.loads(json.dumps(asdict(config) | paths))}
 
 
 def local_folder(path: str, field: str) -> Path:

@@ -37,7 +37,7 @@ def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, 
       CommandError: if a folder of a job is complete, but with other settings or inputs.
       DataError: if the cluster is not there.
     """
-    waiting = [job for job in jobs if job.commands_left()]
+    waiting = left = [job for job in jobs if job.commands_left()]
     done = len(jobs) - len(waiting)
     progress, failed = Progress(title, len(jobs), "jobs", start=done), {}
     while waiting:
@@ -56,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, 
             logging.info("waiting for another study, which is at work at %s", names)
             time.sleep(WAIT_SECONDS)
         waiting = busy
-    for job in jobs:
+    for job in left:
         if job.name not in failed:
             job.commands_left()  # verifies what others may have made
     return failed
@@ -70,6 +70,7 @@ def _run_here(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
 
     def run(job: Job) -> Outcome:
         environment = devices.get()
+        logging.info("%s begins; its output is %s", job.name, job.log)
         try:
             return run_job(job, stop, environment)
         finally:

@@ -21,7 +21,7 @@ from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
 from pipelines.contract.flags import config_from_flags, define_flags
 from pipelines.contract.launching import as_flags, run_command
-from pipelines.contract.workdir import is_completed, open_workdir, read_config
+from pipelines.contract.workdir import is_completed, is_made, read_config
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.locking import is_held
 
@@ -80,12 +80,11 @@ class Command:
 
         Raises:
           CommandError: if it was made with other settings or inputs.
-          DataError: if it is damaged, or a run is at work in it.
+          DataError: if it is damaged.
         """
-        if not is_completed(self.folder):
-            return False
         config = self.config()
-        open_workdir(self.folder, self.name, config)  # raises if it was made otherwise
+        if not is_completed(self.folder) or not is_made(self.folder, self.name, config):
+            return False
         if self.name == generator_run.COMMAND:
             steps = read_config(self.folder, TrainGanConfig).total_steps
             if steps != config.total_steps:  # which train_gan allows to change

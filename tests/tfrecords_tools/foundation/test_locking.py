@@ -30,7 +30,7 @@ BEAT = 0.4
 
 _HOLDER = """
 import sys, time
-from tfrecords_tools.foundation.locking import FolderLock, is_held
+from tfrecords_tools.foundation.locking import FolderLock
 from tfrecords_tools.foundation.files import as_path
 lock = FolderLock(as_path(sys.argv[1]), beat_seconds=float(sys.argv[2]))
 print("held", flush=True)
