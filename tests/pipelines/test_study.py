@@ -27,6 +27,7 @@ from pipelines.studying.design import open_design
 from pipelines.studying.fold_features import fold_features, real_features
 from pipelines.studying.pilot import Costs, measure
 from pipelines.studying.real_images import real_images
+from tests.melgan.without_tracing import without_tracing
 from tests.pipelines.conftest import FOLDER, PHANTOM, draw_folder, only_error, succeed
 from tfrecords_tools.foundation.errors import CommandError, ConfigError, UserError
 from tfrecords_tools.foundation.locking import FolderLock
@@ -416,7 +417,7 @@ def networks(shards, finished, tmp_path_factory) -> Path:
     def run_here(command, settings, **_):
         train_classifier.run(jobs.Command(command, settings, "classifier_settings").config())
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_tracing():
         patch.setattr(jobs, "run_command", run_here)
         patch.setitem(engines.ENGINES, "local", lambda waiting, config: map(jobs.run_job, waiting))
         recipe = ("backbone=small_cnn", "image_size=32", "epochs=1", "test_time_views=1")
