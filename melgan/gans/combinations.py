@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from melgan.gans.architectures import ARCHITECTURES
-from melgan.gans.architectures.networks import Architecture, require_image_size
+from melgan.gans.architectures.networks import CHOICES, Architecture, require_image_size
 from melgan.gans.augmentations import AUGMENTATIONS
 from melgan.gans.config import GanConfig
 from melgan.gans.labels import LABEL_SAMPLINGS
@@ -27,6 +27,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     look_up(LABEL_SAMPLINGS, config.label_sampling, "label_sampling")
     look_up(AUGMENTATIONS, config.augmentation, "augmentation")
     require_image_size(config.image_size, config.architecture)
+    _require_known_choices(config, architecture)
     if not sum(class_counts):
         raise ConfigError("the shards hold no training image")
     _require_place_for_wrong_labels(config, objective, len(class_counts))
@@ -42,6 +43,20 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
         raise ConfigError(
             f"autoencoder_epochs is {config.autoencoder_epochs}, but the architecture {config.architecture} has no "
             "encoder; give --autoencoder_epochs=0"
+        )
+
+
+def _require_known_choices(config: GanConfig, architecture: Architecture) -> None:
+    """Refuses what an architecture does not let the user choose."""
+    for name in CHOICES:
+        value = getattr(config, name)
+        if value is None or value in architecture.choices.get(name, ()):
+            continue
+        having = {other: entry.choices[name] for other, entry in ARCHITECTURES.items() if name in entry.choices}
+        known = "; ".join(f"{other}: {', '.join(values)}" for other, values in having.items())
+        raise ConfigError(
+            f"{name} is {value!r}, which the architecture {config.architecture} does not have; leave it out, or choose "
+            f"of those that there are ({known})"
         )
 
 

@@ -14,6 +14,9 @@ class GanConfig(ComputingSettings):
         "bagan_gp", "named method of melgan/gans/methods.py; it presets the settings that are not given"
     )
     architecture: str | None = setting(None, "generator and discriminator pair of melgan/gans/architectures")
+    conditioning: str | None = setting(
+        None, "how the class enters the generator of bagan_gp: CONDITIONINGS; none: as published, multiply"
+    )
     objective: str | None = setting(None, "adversarial losses of melgan/gans/objectives.py")
     penalty: str | None = setting(None, "gradient penalty of melgan/gans/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")

@@ -3,12 +3,13 @@
 import tensorflow as tf
 
 from melgan.gans.architectures import bagan, bagan_gp, cpggan, dcgan, progan, r3gan, sagan
+from melgan.gans.architectures.conditioning import CONDITIONINGS
 from melgan.gans.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.gans.config import GanConfig
 from tfrecords_tools.foundation.errors import look_up
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "bagan_gp": Architecture(bagan_gp.build, has_encoder=True),
+    "bagan_gp": Architecture(bagan_gp.build, has_encoder=True, choices={"conditioning": tuple(CONDITIONINGS)}),
     "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True),
     "dcgan": Architecture(dcgan.build, takes_penalty=False),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
@@ -31,6 +32,11 @@ def build_networks(config: GanConfig, num_classes: int) -> Networks:
 
 def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
     """Returns the shape of the networks of a resolved config."""
+    architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
     return NetworkShape(
-        image_size=config.image_size, num_classes=num_classes, latent_dim=config.latent_dim, width=config.width
+        image_size=config.image_size,
+        num_classes=num_classes,
+        latent_dim=config.latent_dim,
+        width=config.width,
+        conditioning=config.conditioning or architecture.published("conditioning"),
     )

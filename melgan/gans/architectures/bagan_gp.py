@@ -7,6 +7,7 @@ Huang and Jafari 2021, figures 3 to 5, and the authors' code (github.com/GH920/i
 import keras
 from keras import layers
 
+from melgan.gans.architectures.conditioning import CONDITIONINGS
 from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
 from melgan.layers.leaky_relu import LeakyReLU
@@ -31,11 +32,10 @@ def build(shape: NetworkShape) -> Networks:
 
 
 def _generator(shape: NetworkShape) -> keras.Model:
-    """Latents times label embedding, then transposed convolutions from 4 x 4."""
+    """Labelled latents, as published multiplied by the embedding; then transposed convolutions from 4 x 4."""
     latents = keras.Input((shape.latent_dim,), name="latents")
     labels = keras.Input((), dtype="int32", name="labels")
-    embedded = layers.Embedding(shape.num_classes, shape.latent_dim, name="embedding")(labels)
-    x = layers.Multiply(name="labelled_latents")([latents, embedded])
+    x = CONDITIONINGS[shape.conditioning or "multiply"](latents, labels, shape.num_classes)
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)
     x = LeakyReLU(0.2)(layers.Dense(innermost * innermost * filters, name="dense")(x))

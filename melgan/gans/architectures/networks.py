@@ -1,7 +1,7 @@
 """The interface of every architecture."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import keras
 import tensorflow as tf
@@ -13,16 +13,21 @@ from melgan.training.randomness import Draws
 from tfrecords_tools.foundation.settings import require
 
 IMAGE_SIZES = (32, 64, 128, 256)
+CHOICES = ("conditioning",)  # settings that some architectures have, of the same name in `NetworkShape`
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkShape:
-    """The shape of networks: sides in pixels, and a factor on the published number of filters."""
+    """The shape of networks: sides in pixels, a factor on the published number of filters, and choices.
+
+    A choice that is None is the published one of the architecture, see `Architecture.choices`.
+    """
 
     image_size: int
     num_classes: int
     latent_dim: int
     width: float = 1.0
+    conditioning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Architecture:
     `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
     `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
     `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
+    `choices`: for each of `CHOICES` that there is, what can be chosen, the published one first.
     """
 
     build: Callable[[NetworkShape], Networks]
@@ -111,6 +117,11 @@ class Architecture:
     reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
     has_fake_class: bool = False
     takes_boxes: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def published(self, choice: str) -> str | None:
+        """Returns what was published of a choice, None where there is none."""
+        return self.choices[choice][0] if choice in self.choices else None
 
 
 def require_image_size(image_size: int, architecture: str) -> None:

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from melgan.gans.architectures import ARCHITECTURES
-from melgan.gans.architectures.networks import IMAGE_SIZES
+from melgan.gans.architectures.networks import CHOICES, IMAGE_SIZES
 from melgan.gans.combinations import require_possible
 from melgan.gans.config import GanConfig
 from melgan.gans.labels import LABEL_SAMPLINGS
@@ -15,7 +15,7 @@ from tfrecords_tools.foundation.errors import ConfigError
 
 PRESET_FIELDS = {field.name for field in fields(GanConfig) if field.default is None}
 # What not every method has.
-OPTIONAL_FIELDS = {"discriminator_learning_rate", "batch_sampling", "burn_in_epochs"} | {
+OPTIONAL_FIELDS = {"discriminator_learning_rate", "batch_sampling", "burn_in_epochs", *CHOICES} | {
     name for name in PRESET_FIELDS if name.startswith("final_")
 }
 
