@@ -17,6 +17,9 @@ class GanConfig(ComputingSettings):
     conditioning: str | None = setting(
         None, "how the class enters the generator of bagan_gp: CONDITIONINGS; none: as published, multiply"
     )
+    upsampling: str | None = setting(
+        None, "how the generators of bagan_gp and dcgan enlarge: UPSAMPLINGS; none: as published, transposed"
+    )
     objective: str | None = setting(None, "adversarial losses of melgan/gans/objectives.py")
     penalty: str | None = setting(None, "gradient penalty of melgan/gans/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")

@@ -4,15 +4,20 @@ import tensorflow as tf
 
 from melgan.gans.architectures import bagan, bagan_gp, cpggan, dcgan, progan, r3gan, sagan
 from melgan.gans.architectures.conditioning import CONDITIONINGS
+from melgan.gans.architectures.enlarging import UPSAMPLINGS
 from melgan.gans.architectures.networks import Architecture, Networks, NetworkShape
 from melgan.gans.config import GanConfig
 from tfrecords_tools.foundation.errors import look_up
 
+_UPSAMPLING = {"upsampling": tuple(UPSAMPLINGS)}
+
 ARCHITECTURES: dict[str, Architecture] = {
-    "bagan_gp": Architecture(bagan_gp.build, has_encoder=True, choices={"conditioning": tuple(CONDITIONINGS)}),
+    "bagan_gp": Architecture(
+        bagan_gp.build, has_encoder=True, choices={"conditioning": tuple(CONDITIONINGS)} | _UPSAMPLING
+    ),
     "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True),
-    "dcgan": Architecture(dcgan.build, takes_penalty=False),
-    "dcgan_layer_norm": Architecture(dcgan.build_layer_norm),
+    "dcgan": Architecture(dcgan.build, takes_penalty=False, choices=_UPSAMPLING),
+    "dcgan_layer_norm": Architecture(dcgan.build_layer_norm, choices=_UPSAMPLING),
     # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
     "progan": Architecture(progan.build, grows=True),
     "sagan": Architecture(sagan.build),
@@ -39,4 +44,5 @@ def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
         latent_dim=config.latent_dim,
         width=config.width,
         conditioning=config.conditioning or architecture.published("conditioning"),
+        upsampling=config.upsampling or architecture.published("upsampling"),
     )

@@ -1,19 +1,23 @@
-"""Ways in which a generator doubles the sides of its features; UPSAMPLINGS table."""
+"""Ways in which a generator doubles the sides of its features; UPSAMPLINGS table.
+
+Each takes features `[N, H, W, C]`, a number of filters, the published size of kernels, the name of the layer and its
+activation, and returns `[N, 2H, 2W, filters]`.
+"""
 
 from collections.abc import Callable
 
 import keras
 from keras import layers
 
-_RESIZED_SIZE = 3  # of the kernel; after repeating pixels it reaches as far as 4 x 4 of a transposed convolution
+from melgan.layers.resized_convolution import ResizedConv2D
 
 
 def transposed(
-    inputs: keras.KerasTensor, filters: int, *, size: int, activation: str | None, name: str
+    inputs: keras.KerasTensor, filters: int, *, size: int, name: str, activation: str | None = None
 ) -> keras.KerasTensor:
     """A transposed convolution with strides of 2.
 
-    Neighbouring pixels are made by other weights, so that a checkered grain remains. Odena et al. 2016.
+    Neighbouring pixels are made by other weights, which leaves a checkered grain.
     """
     return layers.Conv2DTranspose(
         filters, size, strides=2, padding="same", activation=activation, kernel_initializer=_initializer(), name=name
@@ -21,16 +25,11 @@ def transposed(
 
 
 def resize(
-    inputs: keras.KerasTensor, filters: int, *, size: int, activation: str | None, name: str
+    inputs: keras.KerasTensor, filters: int, *, size: int, name: str, activation: str | None = None
 ) -> keras.KerasTensor:
-    """Pixels repeated twice along both axes, then a convolution: the same weights make every pixel.
-
-    Odena et al. 2016, "Deconvolution and checkerboard artifacts". https://distill.pub/2016/deconv-checkerboard
-    """
-    del size  # of the transposed convolution that it stands for
-    return layers.Conv2D(
-        filters, _RESIZED_SIZE, padding="same", activation=activation, kernel_initializer=_initializer(), name=name
-    )(layers.UpSampling2D()(inputs))
+    """Repeated pixels, then a convolution of 3 x 3, whatever the size of the kernels that it stands for."""
+    del size
+    return ResizedConv2D(filters, activation=activation, kernel_initializer=_initializer(), name=name)(inputs)
 
 
 def _initializer() -> keras.initializers.Initializer:

@@ -13,7 +13,7 @@ from melgan.training.randomness import Draws
 from tfrecords_tools.foundation.settings import require
 
 IMAGE_SIZES = (32, 64, 128, 256)
-CHOICES = ("conditioning",)  # settings that some architectures have, of the same name in `NetworkShape`
+CHOICES = ("conditioning", "upsampling")  # settings that some architectures have, of the same name in `NetworkShape`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class NetworkShape:
     latent_dim: int
     width: float = 1.0
     conditioning: str | None = None
+    upsampling: str | None = None
 
 
 @dataclass(frozen=True)
