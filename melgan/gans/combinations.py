@@ -25,7 +25,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     look_up(PENALTIES, config.penalty, "penalty")
     look_up(REGULARISERS, config.regulariser, "regulariser")
     look_up(LABEL_SAMPLINGS, config.label_sampling, "label_sampling")
-    look_up(AUGMENTATIONS, config.augmentation, "augmentation")
+    _require_known_parts(config)
     require_image_size(config.image_size, config.architecture)
     _require_known_choices(config, architecture)
     if not sum(class_counts):
@@ -43,6 +43,22 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
         raise ConfigError(
             f"autoencoder_epochs is {config.autoencoder_epochs}, but the architecture {config.architecture} has no "
             "encoder; give --autoencoder_epochs=0"
+        )
+
+
+def _require_known_parts(config: GanConfig) -> None:
+    """Refuses a policy that names what the augmentation does not consist of."""
+    known = look_up(AUGMENTATIONS, config.augmentation, "augmentation").parts
+    others = [part for part in config.augmentation_policy if part not in known]
+    if others and known:
+        raise ConfigError(
+            f"augmentation_policy has {', '.join(others)}; the augmentation {config.augmentation} consists of "
+            f"{', '.join(known)}"
+        )
+    if others:
+        raise ConfigError(
+            f"augmentation_policy is {', '.join(others)}, but augmentation is {config.augmentation}; give "
+            "--augmentation=diffaugment"
         )
 
 

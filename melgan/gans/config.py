@@ -53,6 +53,11 @@ class GanConfig(ComputingSettings):
     image_size: int = setting(IMAGE_SIZE, "side of the generated images in pixels: 32, 64, 128 or 256")
     width: float = setting(1.0, "factor on the published number of filters")
     augmentation: str = setting("none", "what real and fake images go through before the discriminator: AUGMENTATIONS")
+    augmentation_policy: tuple[str, ...] = setting(
+        (),
+        "parts of the augmentation to use; of diffaugment: colour, translation, cutout; of ada: blitting, geometry, "
+        "colour; none given: all",
+    )
     global_batch_size: int = setting(128, "images per step over all replicas")
     ema_decay: float = setting(0.999, "decay of the generator's moving average per step; 0: no averaging")
     seed: int = setting(0, "seed of everything random")

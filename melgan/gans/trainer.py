@@ -247,7 +247,7 @@ class GanTrainer:
             objective=OBJECTIVES[config.objective],
             penalty=PENALTIES[config.penalty],
             regulariser=REGULARISERS[config.regulariser],
-            augmentation=AUGMENTATIONS[config.augmentation],
+            augmentation=AUGMENTATIONS[config.augmentation].of_parts(config.augmentation_policy),
             strength=self.strength,
             label_probabilities=class_probabilities(self._class_counts, config.label_sampling),
             has_wrong_labels=config.wrong_labels,

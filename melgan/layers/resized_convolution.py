@@ -12,7 +12,7 @@ _SIZE = 3
 
 
 class ResizedConv2D(keras.layers.Layer):
-    """Doubles height and width by repeating pixels, then convolves with 3 x 3: `[N, H, W, C]` to `[N, 2H, 2W, filters]`.
+    """Repeats pixels twice along both axes, then convolves with 3 x 3: `[N, H, W, C]` to `[N, 2H, 2W, filters]`.
 
     Computed as a transposed convolution, of strides 2 and a kernel of 4 x 4, which is that of 3 x 3 summed over the 2 x
     2 places of a repeated pixel: equal, with 4 in place of 9 products for every weight of a pixel.
