@@ -34,6 +34,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     _require_one_kind_of_logits(config, objective, architecture)
     _require_penalty_that_fits(config, objective, architecture)
     _require_burn_in(config)
+    _require_regulariser_that_fits(config, objective, architecture)
     if architecture.takes_boxes and config.augmentation != "none":
         raise ConfigError(
             f"augmentation is {config.augmentation}, which moves images, but not the boxes that the architecture "
@@ -119,6 +120,25 @@ def _require_penalty_that_fits(config: GanConfig, objective: Objective, architec
         )
     if config.penalty_interval > 1 and not config.has_penalty:
         raise ConfigError(f"penalty_interval is {config.penalty_interval}, but there is no penalty; leave it at 1")
+
+
+def _require_regulariser_that_fits(config: GanConfig, objective: Objective, architecture: Architecture) -> None:
+    if config.regulariser == "lecam" and (objective.needs_real_logits or objective.has_fake_class):
+        others = ", ".join(
+            name for name, other in OBJECTIVES.items() if not (other.needs_real_logits or other.has_fake_class)
+        )
+        raise ConfigError(
+            f"regulariser is lecam, which compares logits with earlier ones, but those of the objective "
+            f"{config.objective} are no measure of a single image; choose one of the objectives {others}, or "
+            "--regulariser=none"
+        )
+    if config.regulariser == "gsr" and not architecture.normalises_by_class:
+        others = ", ".join(name for name, other in ARCHITECTURES.items() if other.normalises_by_class)
+        raise ConfigError(
+            f"regulariser is gsr, which holds small what a class adds to a normalisation, but the generator of "
+            f"{config.architecture} has no conditional normalisation; choose one of the architectures {others}, or "
+            "--regulariser=none"
+        )
 
 
 def _require_burn_in(config: GanConfig) -> None:

@@ -23,7 +23,7 @@ class GanConfig(ComputingSettings):
     objective: str | None = setting(None, "adversarial losses of melgan/gans/objectives.py")
     penalty: str | None = setting(None, "gradient penalty of melgan/gans/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")
-    regulariser: str = setting("none", "further terms of the losses: REGULARISERS of melgan/gans/regularisers.py")
+    regulariser: str = setting("none", "further terms of the losses: REGULARISERS of melgan/gans/regularisers")
     regulariser_weight: float = setting(1.0, "factor of these terms")
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")

@@ -8,6 +8,7 @@ averages them over the global batch, differentiates and applies.
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -19,13 +20,20 @@ from melgan.gans.fading import at_level
 from melgan.gans.labels import labels_of_fakes, wrong_labels
 from melgan.gans.objectives import Objective
 from melgan.gans.penalties import Penalty, RealAndFake
-from melgan.gans.regularisers import DiscriminatorPass, GeneratorPass, Regulariser
+from melgan.gans.regularisers.interface import DiscriminatorPass, GeneratorPass, Regulariser, Sums
 from melgan.images import to_signed_float
 from melgan.layers.box_map import rasterise
 from melgan.layers.box_table import BoxTable
 from melgan.training.randomness import Draws
 
 Losses = dict[str, tf.Tensor]
+
+
+class StepLosses(NamedTuple):
+    """Losses of a step by name, per example `[B]`, and what the regulariser is to learn from the step."""
+
+    losses: Losses
+    found: Sums
 
 
 class Use(IntEnum):
@@ -107,7 +115,7 @@ class GanStep:
         latents, labels = self._latents_and_labels(real_labels, draws)
         return self._fakes(latents, labels), labels
 
-    def discriminator_losses(self, shown: RealAndFake, draws: Draws, *, penalised: bool = True) -> Losses:
+    def discriminator_losses(self, shown: RealAndFake, draws: Draws, *, penalised: bool = True) -> StepLosses:
         """Returns the losses of a discriminator step, and the sign of what real images are taken for.
 
         Arguments:
@@ -125,12 +133,15 @@ class GanStep:
         if penalised:
             discriminate = self.discriminator.with_dropout(draws.fold(Use.PENALTY_DROPOUT))
             losses["penalty"] = self.penalty(discriminate, shown, draws.fold(Use.PENALTY))
+        found: Sums = {}
         if self.regulariser.discriminator is not None:
             seen = DiscriminatorPass(self.discriminator, shown, logits.real, logits.fake)
-            losses["discriminator_regulariser"] = self.regulariser.discriminator(seen, draws.fold(Use.REGULARISER))
-        return losses
+            losses["discriminator_regulariser"], found = self.regulariser.discriminator(
+                seen, draws.fold(Use.REGULARISER)
+            )
+        return StepLosses(losses, found)
 
-    def generator_losses(self, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws) -> Losses:
+    def generator_losses(self, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws) -> StepLosses:
         """Returns the losses of a generator step.
 
         Arguments:
@@ -147,10 +158,11 @@ class GanStep:
             shown = self._augment(real_images, draws.fold(Use.REAL_AUGMENTATION))
             real_logits = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))(shown, real_labels)
         losses = {"generator_loss": self.objective.generator(fake_logits, real_logits)}
+        found: Sums = {}
         if self.regulariser.generator is not None:
-            made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits)
-            losses["generator_regulariser"] = self.regulariser.generator(made, draws.fold(Use.REGULARISER))
-        return losses
+            made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits, real_images, real_labels)
+            losses["generator_regulariser"], found = self.regulariser.generator(made, draws.fold(Use.REGULARISER))
+        return StepLosses(losses, found)
 
     def _latents_and_labels(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         labels = labels_of_fakes(draws.fold(Use.FAKE_LABELS), real_labels, self.label_probabilities)

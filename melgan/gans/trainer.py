@@ -7,6 +7,7 @@ compiles the step of each network as a whole.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -24,6 +25,7 @@ from melgan.gans.labels import class_probabilities
 from melgan.gans.objectives import OBJECTIVES
 from melgan.gans.penalties import PENALTIES, RealAndFake
 from melgan.gans.regularisers import REGULARISERS
+from melgan.gans.regularisers.interface import Subject, Sums
 from melgan.gans.step import GanStep
 from melgan.layers.box_map import MAX_BOXES
 from melgan.layers.spectral import advance_power_iterations
@@ -44,11 +46,16 @@ from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.schedules import Schedules
 from melgan.training.stepping import Metrics, Program, make_program
 
-# Gradients, and this replica's part of each term.
-Gradients = tuple[list[tf.Tensor], Metrics]
-
 _GENERATOR_STEP, _FIRST_DISCRIMINATOR_STEP = 0, 1  # uses of the random numbers of a step
 _NORMS = ("discriminator_gradient", "generator_gradient")
+
+
+class Gradients(NamedTuple):
+    """Gradients of a network's weights, this replica's part of each term, and what the regulariser is to learn."""
+
+    of_weights: list[tf.Tensor]
+    terms: Metrics
+    found: Sums
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class GanTrainer:
         with strategy.scope(), layers_computing_in(self._precision):
             self.networks = build_networks(config, len(class_counts))
             self.average = build_networks(config, len(class_counts))
+            self._regulariser = REGULARISERS[config.regulariser](Subject(self.networks.generator, self._class_counts))
             self._penalty_weight = self.schedules.setting(config.penalty_weight, config.final_penalty_weight)
             self._generator_optimizer, self._discriminator_optimizer = self._make_optimizers()
             self.attempt = _counter(0, tf.int32)
@@ -107,7 +115,7 @@ class GanTrainer:
     def checkpointed(self) -> dict:
         """The contents of a checkpoint, by name."""
         fitted_with = {} if self.networks.class_gaussians is None else {"encoder": self.networks.encoder}
-        return fitted_with | {
+        contents = fitted_with | {
             "generator": self.networks.generator,
             "ema_generator": self.average.generator,
             "trunk": self.networks.discriminator.trunk,
@@ -117,6 +125,8 @@ class GanTrainer:
             "attempt": self.attempt,
             "strength": self.strength,
         }
+        memory = [variable.value for variable in self._regulariser.memory]
+        return contents | ({"regulariser": memory} if memory else {})
 
     @property
     def checkpointed_by_device(self) -> dict:
@@ -175,7 +185,8 @@ class GanTrainer:
           penalised: whether the penalty is due.
         """
         with tf.GradientTape() as tape:
-            terms = self._parts_of_means(step.discriminator_losses(shown, draws, penalised=penalised))
+            losses, found = step.discriminator_losses(shown, draws, penalised=penalised)
+            terms = self._parts_of_means(losses)
             # A penalty that is due only now and then counts as often as it was left out.
             terms["penalty"] *= self.config.penalty_interval
             loss = terms["discriminator_loss"]
@@ -183,17 +194,18 @@ class GanTrainer:
                 loss += self._penalty_weight * terms["penalty"]
             loss = self._regularised(loss, terms.get("discriminator_regulariser"))
             scaled = self._discriminator_optimizer.scale_loss(loss)
-        return dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms
+        return Gradients(dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms, found)
 
     def generator_gradients(
         self, step: GanStep, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws
     ) -> Gradients:
         """Returns the gradients of the generator's scaled loss, summed over this replica's examples, and its terms."""
         with tf.GradientTape() as tape:
-            terms = self._parts_of_means(step.generator_losses(real_images, real_labels, draws))
+            losses, found = step.generator_losses(real_images, real_labels, draws)
+            terms = self._parts_of_means(losses)
             loss = self._regularised(terms["generator_loss"], terms.get("generator_regulariser"))
             scaled = self._generator_optimizer.scale_loss(loss)
-        return dense_gradients(tape, scaled, step.generator.trainable_variables), terms
+        return Gradients(dense_gradients(tape, scaled, step.generator.trainable_variables), terms, found)
 
     @property
     def _batch(self) -> dict[str, int]:
@@ -232,7 +244,8 @@ class GanTrainer:
         discriminator = self.networks.discriminator
         networks = (self.networks.generator, discriminator.trunk, discriminator.head)
         optimizers = (self._generator_optimizer, self._discriminator_optimizer)
-        return [variable.value for part in (*networks, *optimizers) for variable in part.variables]
+        variables = [variable for part in (*networks, *optimizers) for variable in part.variables]
+        return [variable.value for variable in (*variables, *self._regulariser.memory)]
 
     def _trained(self, number: int, trained: Level | Networks, average: Level | Networks) -> _TrainedLevel:
         """Returns networks of a level with what they need to be trained."""
@@ -246,7 +259,7 @@ class GanTrainer:
             latent_dim=config.latent_dim,
             objective=OBJECTIVES[config.objective],
             penalty=PENALTIES[config.penalty],
-            regulariser=REGULARISERS[config.regulariser],
+            regulariser=self._regulariser,
             augmentation=AUGMENTATIONS[config.augmentation].of_parts(config.augmentation_policy),
             strength=self.strength,
             label_probabilities=class_probabilities(self._class_counts, config.label_sampling),
@@ -306,22 +319,28 @@ class GanTrainer:
         unpenalised = partial(penalised, penalised=False)
         interval = self.config.penalty_interval
         if not self.config.has_penalty:
-            gradients, terms = unpenalised()
+            gradients = unpenalised()
         elif interval == 1:
-            gradients, terms = penalised()
+            gradients = penalised()
         else:
-            gradients, terms = tf.cond(number % interval == 0, penalised, unpenalised)
+            gradients = tf.cond(number % interval == 0, penalised, unpenalised)
+        if self._regulariser.discriminator is not None:
+            self._regulariser.learn(gradients.found)
         discriminator = step.discriminator
         advance_power_iterations(discriminator.trunk, discriminator.head)
-        applied = apply_gradients(self._discriminator_optimizer, gradients, discriminator.trainable_variables)
-        return terms | {"discriminator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
+        applied = apply_gradients(
+            self._discriminator_optimizer, gradients.of_weights, discriminator.trainable_variables
+        )
+        return gradients.terms | {"discriminator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     def _train_generator(self, step: GanStep, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Metrics:
         """Takes a generator step beside real images as they are shown, and their labels."""
-        gradients, terms = self.generator_gradients(step, images, labels, draws)
+        gradients = self.generator_gradients(step, images, labels, draws)
+        if self._regulariser.generator is not None:
+            self._regulariser.learn(gradients.found)
         advance_power_iterations(step.generator)
-        applied = apply_gradients(self._generator_optimizer, gradients, step.generator.trainable_variables)
-        return terms | {"generator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
+        applied = apply_gradients(self._generator_optimizer, gradients.of_weights, step.generator.trainable_variables)
+        return gradients.terms | {"generator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     @property
     def _growing(self) -> tuple[keras.Model, ...]:

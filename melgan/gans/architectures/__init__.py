@@ -20,7 +20,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm, choices=_UPSAMPLING),
     # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
     "progan": Architecture(progan.build, grows=True),
-    "sagan": Architecture(sagan.build),
+    "sagan": Architecture(sagan.build, normalises_by_class=True),
     "bagan": Architecture(bagan.build, has_encoder=True, reconstruction_error=tf.square, has_fake_class=True),
     "r3gan": Architecture(r3gan.build),
 }

@@ -108,6 +108,7 @@ class Architecture:
     `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
     `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
     `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
+    `normalises_by_class`: the generator has conditional normalisation.
     `choices`: for each of `CHOICES` that there is, what can be chosen, the published one first.
     """
 
@@ -118,6 +119,7 @@ class Architecture:
     reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
     has_fake_class: bool = False
     takes_boxes: bool = False
+    normalises_by_class: bool = False
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def published(self, choice: str) -> str | None:

@@ -1,0 +1,13 @@
+"""Settings beside the presets, several at a time: what holds for every preset is to hold for them."""
+
+VARIANTS = {
+    "lecam": {
+        "regulariser": "lecam",
+        "conditioning": "normalised",
+        "upsampling": "resize",
+        "augmentation": "diffaugment",
+        "augmentation_policy": ("translation", "cutout"),
+    },
+    "mode_seeking": {"regulariser": "mode_seeking", "conditioning": "concatenated", "method": "cdragan"},
+    "gsr": {"method": "sagan", "regulariser": "gsr"},
+}
