@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from melgan.gans.architectures import ARCHITECTURES
 from melgan.gans.architectures.networks import CHOICES, Architecture, require_image_size
 from melgan.gans.augmentations import AUGMENTATIONS
+from melgan.gans.auxiliaries import AUXILIARIES
 from melgan.gans.config import GanConfig
 from melgan.gans.labels import LABEL_SAMPLINGS
 from melgan.gans.objectives import OBJECTIVES, Objective
@@ -31,6 +32,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     if not sum(class_counts):
         raise ConfigError("the shards hold no training image")
     _require_place_for_wrong_labels(config, objective, len(class_counts))
+    _require_place_for_auxiliary(config, objective, len(class_counts))
     _require_one_kind_of_logits(config, objective, architecture)
     _require_penalty_that_fits(config, objective, architecture)
     _require_burn_in(config)
@@ -85,6 +87,21 @@ def _require_place_for_wrong_labels(config: GanConfig, objective: Objective, num
     if not objective.takes_wrong_labels:
         raise ConfigError(
             f"wrong_labels is on, but the objective {config.objective} has no place for them; give --nowrong_labels"
+        )
+
+
+def _require_place_for_auxiliary(config: GanConfig, objective: Objective, num_classes: int) -> None:
+    if look_up(AUXILIARIES, config.auxiliary, "auxiliary") is None:
+        return
+    if num_classes < 2:
+        raise ConfigError(
+            f"auxiliary is {config.auxiliary}, which needs at least 2 classes; the shards have {num_classes}; give "
+            "--auxiliary=none"
+        )
+    if objective.has_fake_class:
+        raise ConfigError(
+            f"auxiliary is {config.auxiliary}, but the objective {config.objective} names classes itself; give "
+            "--auxiliary=none"
         )
 
 

@@ -25,6 +25,10 @@ class GanConfig(ComputingSettings):
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")
     regulariser: str = setting("none", "further terms of the losses: REGULARISERS of melgan/gans/regularisers")
     regulariser_weight: float = setting(1.0, "factor of these terms")
+    auxiliary: str = setting(
+        "none", "classifier beside the adversarial loss: AUXILIARIES of melgan/gans/auxiliaries.py"
+    )
+    auxiliary_weight: float = setting(1.0, "factor of its terms, in the losses of both networks")
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
     label_sampling: str | None = setting(
@@ -73,7 +77,13 @@ class GanConfig(ComputingSettings):
         for name in (*rates, "disc_steps", "latent_dim", "penalty_interval", "burn_in_epochs"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
-        for name in ("penalty_weight", "final_penalty_weight", "regulariser_weight", "autoencoder_epochs"):
+        for name in (
+            "penalty_weight",
+            "final_penalty_weight",
+            "regulariser_weight",
+            "auxiliary_weight",
+            "autoencoder_epochs",
+        ):
             value = getattr(self, name)
             require(value is None or value >= 0, name, value, "0 or greater")
         require(

@@ -16,10 +16,11 @@ import tensorflow as tf
 
 from melgan.gans.architectures.networks import Discriminator
 from melgan.gans.augmentations import Augmentation
+from melgan.gans.auxiliaries import Auxiliary
 from melgan.gans.fading import at_level
 from melgan.gans.labels import labels_of_fakes, wrong_labels
 from melgan.gans.objectives import Objective
-from melgan.gans.penalties import Penalty, RealAndFake
+from melgan.gans.penalties import Discriminate, Penalty, RealAndFake
 from melgan.gans.regularisers.interface import DiscriminatorPass, GeneratorPass, Regulariser, Sums
 from melgan.images import to_signed_float
 from melgan.layers.box_map import rasterise
@@ -83,6 +84,8 @@ class GanStep:
     objective: Objective
     penalty: Penalty
     regulariser: Regulariser
+    auxiliary: Auxiliary | None
+    auxiliary_weight: float
     augmentation: Augmentation
     strength: tf.Variable
     label_probabilities: np.ndarray | None
@@ -124,15 +127,24 @@ class GanStep:
           penalised: whether the penalty is due; otherwise it is zero.
         """
         shown = self._augmented(shown, draws)
-        logits = self._logits(shown, draws)
+        real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown.real_images)
+        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown.fake_images)
+        logits = self._logits(real_features, fake_features, shown, draws)
         losses = {
             "discriminator_loss": self.objective.discriminator(logits.real, logits.fake, logits.wrong_label),
             "penalty": tf.zeros_like(logits.real),
             "real_sign": tf.sign(logits.taken_for_real),
         }
         if penalised:
-            discriminate = self.discriminator.with_dropout(draws.fold(Use.PENALTY_DROPOUT))
-            losses["penalty"] = self.penalty(discriminate, shown, draws.fold(Use.PENALTY))
+            discriminator = self.discriminator.with_dropout(draws.fold(Use.PENALTY_DROPOUT))
+            losses["penalty"] = self.penalty(self._climbed(discriminator), shown, draws.fold(Use.PENALTY))
+        if self.auxiliary is not None:
+            losses["discriminator_auxiliary"] = self.auxiliary.discriminator(
+                self._class_logits(real_features),
+                shown.real_labels,
+                self._class_logits(fake_features),
+                shown.fake_labels,
+            )
         found: Sums = {}
         if self.regulariser.discriminator is not None:
             seen = DiscriminatorPass(self.discriminator, shown, logits.real, logits.fake)
@@ -152,12 +164,15 @@ class GanStep:
         latents, fake_labels = self._latents_and_labels(real_labels, draws)
         fake_images = self._fakes(latents, fake_labels)
         shown = self._augment(fake_images, draws.fold(Use.FAKE_AUGMENTATION))
-        fake_logits = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT))(shown, fake_labels)
+        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown)
+        fake_logits = self.discriminator.logits(fake_features, fake_labels)
         real_logits = None
         if self.objective.needs_real_logits:
             shown = self._augment(real_images, draws.fold(Use.REAL_AUGMENTATION))
             real_logits = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))(shown, real_labels)
         losses = {"generator_loss": self.objective.generator(fake_logits, real_logits)}
+        if self.auxiliary is not None:
+            losses["generator_auxiliary"] = -self.auxiliary.score(self._class_logits(fake_features), fake_labels)
         found: Sums = {}
         if self.regulariser.generator is not None:
             made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits, real_images, real_labels)
@@ -173,12 +188,28 @@ class GanStep:
         images = tf.cast(self.generator([latents, labels], training=True), keras.config.floatx())
         return images if self.box_table is None else _with_map(images, self.box_table(latents, labels))
 
-    def _logits(self, shown: RealAndFake, draws: Draws) -> Logits:
+    def _class_logits(self, features: tf.Tensor) -> tf.Tensor:
+        return self.discriminator.class_logits(features, self.num_classes)
+
+    def _climbed(self, discriminator: Discriminator) -> Discriminate:
+        """Returns what a generator climbs, whose slope a penalty is to hold: logits and, if there are any, scores.
+
+        Were the slope of the scores not held, the generator would follow them for ever.
+        """
+        if self.auxiliary is None:
+            return discriminator
+
+        def climbed(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            features = discriminator.features(images)
+            scores = self.auxiliary.score(self._class_logits(features), labels)
+            return discriminator.logits(features, labels) + self.auxiliary_weight * scores
+
+        return climbed
+
+    def _logits(self, real_features: tf.Tensor, fake_features: tf.Tensor, shown: RealAndFake, draws: Draws) -> Logits:
         """Returns the logits of a discriminator step; one pass over real images serves all labels."""
-        real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown.real_images)
-        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown.fake_images)
         if self.objective.has_fake_class:
-            return self._class_logits(real_features, shown.real_labels, fake_features)
+            return self._logits_of_softmax(real_features, shown.real_labels, fake_features)
         real = self.discriminator.logits(real_features, shown.real_labels)
         fake = self.discriminator.logits(fake_features, shown.fake_labels)
         wrong_label = None
@@ -187,7 +218,7 @@ class GanStep:
             wrong_label = self.discriminator.logits(real_features, others)
         return Logits(real, fake, wrong_label, taken_for_real=real)
 
-    def _class_logits(self, real_features: tf.Tensor, labels: tf.Tensor, fake_features: tf.Tensor) -> Logits:
+    def _logits_of_softmax(self, real_features: tf.Tensor, labels: tf.Tensor, fake_features: tf.Tensor) -> Logits:
         """Returns the logits of a discriminator with a class of its own for fakes, as many as of any other class.
 
         An image is taken for real if it is likelier among real images than among fakes, 1 in num_classes + 1.

@@ -17,6 +17,7 @@ from melgan.gans.architectures import build_networks
 from melgan.gans.architectures.networks import Level, Networks
 from melgan.gans.augmentations import AUGMENTATIONS
 from melgan.gans.augmentations.ada import adapted
+from melgan.gans.auxiliaries import AUXILIARIES
 from melgan.gans.combinations import require_possible
 from melgan.gans.config import GanConfig
 from melgan.gans.fading import grow
@@ -118,8 +119,7 @@ class GanTrainer:
         contents = fitted_with | {
             "generator": self.networks.generator,
             "ema_generator": self.average.generator,
-            "trunk": self.networks.discriminator.trunk,
-            "head": self.networks.discriminator.head,
+            **self.networks.discriminator.parts,
             "generator_optimizer": adam_of(self._generator_optimizer),
             "discriminator_optimizer": adam_of(self._discriminator_optimizer),
             "attempt": self.attempt,
@@ -192,7 +192,7 @@ class GanTrainer:
             loss = terms["discriminator_loss"]
             if penalised:
                 loss += self._penalty_weight * terms["penalty"]
-            loss = self._regularised(loss, terms.get("discriminator_regulariser"))
+            loss = self._with_further_terms(loss, terms, "discriminator")
             scaled = self._discriminator_optimizer.scale_loss(loss)
         return Gradients(dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms, found)
 
@@ -203,7 +203,7 @@ class GanTrainer:
         with tf.GradientTape() as tape:
             losses, found = step.generator_losses(real_images, real_labels, draws)
             terms = self._parts_of_means(losses)
-            loss = self._regularised(terms["generator_loss"], terms.get("generator_regulariser"))
+            loss = self._with_further_terms(terms["generator_loss"], terms, "generator")
             scaled = self._generator_optimizer.scale_loss(loss)
         return Gradients(dense_gradients(tape, scaled, step.generator.trainable_variables), terms, found)
 
@@ -241,8 +241,7 @@ class GanTrainer:
 
     @property
     def _assigned_in_steps(self) -> list[tf.Variable]:
-        discriminator = self.networks.discriminator
-        networks = (self.networks.generator, discriminator.trunk, discriminator.head)
+        networks = (self.networks.generator, *self.networks.discriminator.parts.values())
         optimizers = (self._generator_optimizer, self._discriminator_optimizer)
         variables = [variable for part in (*networks, *optimizers) for variable in part.variables]
         return [variable.value for variable in (*variables, *self._regulariser.memory)]
@@ -260,6 +259,8 @@ class GanTrainer:
             objective=OBJECTIVES[config.objective],
             penalty=PENALTIES[config.penalty],
             regulariser=self._regulariser,
+            auxiliary=AUXILIARIES[config.auxiliary],
+            auxiliary_weight=config.auxiliary_weight,
             augmentation=AUGMENTATIONS[config.augmentation].of_parts(config.augmentation_policy),
             strength=self.strength,
             label_probabilities=class_probabilities(self._class_counts, config.label_sampling),
@@ -327,7 +328,7 @@ class GanTrainer:
         if self._regulariser.discriminator is not None:
             self._regulariser.learn(gradients.found)
         discriminator = step.discriminator
-        advance_power_iterations(discriminator.trunk, discriminator.head)
+        advance_power_iterations(*discriminator.parts.values())
         applied = apply_gradients(
             self._discriminator_optimizer, gradients.of_weights, discriminator.trainable_variables
         )
@@ -350,8 +351,14 @@ class GanTrainer:
     def _parts_of_means(self, losses: Metrics) -> Metrics:
         return {name: part_of_mean(values, self.config.global_batch_size) for name, values in losses.items()}
 
-    def _regularised(self, loss: tf.Tensor, term: tf.Tensor | None) -> tf.Tensor:
-        return loss if term is None else loss + self.config.regulariser_weight * term
+    def _with_further_terms(self, loss: tf.Tensor, terms: Metrics, network: str) -> tf.Tensor:
+        """Returns the loss of a network with the terms that it has beside its own, by their weights."""
+        config = self.config
+        weights = {"auxiliary": config.auxiliary_weight, "regulariser": config.regulariser_weight}
+        further = [
+            weight * terms[f"{network}_{name}"] for name, weight in weights.items() if f"{network}_{name}" in terms
+        ]
+        return tf.add_n([loss, *further]) if further else loss
 
     def _compiled(self, function: Callable) -> Callable:
         """Returns function(*tensors, draws), as a program compiled by XLA if that is wanted."""

@@ -6,7 +6,11 @@ from melgan.gans.architectures import bagan, bagan_gp, cpggan, dcgan, progan, r3
 from melgan.gans.architectures.conditioning import CONDITIONINGS
 from melgan.gans.architectures.enlarging import UPSAMPLINGS
 from melgan.gans.architectures.networks import Architecture, Networks, NetworkShape
+from melgan.gans.auxiliaries import AUXILIARIES
 from melgan.gans.config import GanConfig
+from melgan.layers.class_logits import class_head
+from melgan.layers.equalised import EqualisedEmbedding
+from melgan.layers.spectral import SpectralEmbedding
 from tfrecords_tools.foundation.errors import look_up
 
 _UPSAMPLING = {"upsampling": tuple(UPSAMPLINGS)}
@@ -15,12 +19,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(
         bagan_gp.build, has_encoder=True, choices={"conditioning": tuple(CONDITIONINGS)} | _UPSAMPLING
     ),
-    "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True),
+    "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True, class_rows=EqualisedEmbedding),
     "dcgan": Architecture(dcgan.build, takes_penalty=False, choices=_UPSAMPLING),
     "dcgan_layer_norm": Architecture(dcgan.build_layer_norm, choices=_UPSAMPLING),
     # Minibatch stddev lets images of a group touch one another in one number only, and the authors use the penalty.
-    "progan": Architecture(progan.build, grows=True),
-    "sagan": Architecture(sagan.build, normalises_by_class=True),
+    "progan": Architecture(progan.build, grows=True, class_rows=EqualisedEmbedding),
+    "sagan": Architecture(sagan.build, normalises_by_class=True, class_rows=SpectralEmbedding),
     "bagan": Architecture(bagan.build, has_encoder=True, reconstruction_error=tf.square, has_fake_class=True),
     "r3gan": Architecture(r3gan.build),
 }
@@ -32,7 +36,15 @@ def build_networks(config: GanConfig, num_classes: int) -> Networks:
     Raises:
       ConfigError: for an architecture that is not known, or not in this size.
     """
-    return look_up(ARCHITECTURES, config.architecture, "architecture").build(network_shape(config, num_classes))
+    architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
+    networks = architecture.build(network_shape(config, num_classes))
+    auxiliary = look_up(AUXILIARIES, config.auxiliary, "auxiliary")
+    if auxiliary is None:
+        return networks
+    num_features = networks.discriminator.trunk.output_shape[-1]
+    return networks.with_auxiliary(
+        class_head(num_features, num_classes, architecture.class_rows, kinds=auxiliary.kinds)
+    )
 
 
 def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
@@ -45,4 +57,5 @@ def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
         width=config.width,
         conditioning=config.conditioning or architecture.published("conditioning"),
         upsampling=config.upsampling or architecture.published("upsampling"),
+        auxiliary=config.auxiliary,
     )

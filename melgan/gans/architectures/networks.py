@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from melgan.layers.box_table import BoxTable
 from melgan.layers.class_gaussians import ClassGaussians
+from melgan.layers.class_logits import MakeRows
 from melgan.layers.dropout import apply_network
 from melgan.training.randomness import Draws
 from tfrecords_tools.foundation.settings import require
@@ -20,7 +21,8 @@ CHOICES = ("conditioning", "upsampling")  # settings that some architectures hav
 class NetworkShape:
     """The shape of networks: sides in pixels, a factor on the published number of filters, and choices.
 
-    A choice that is None is the published one of the architecture, see `Architecture.choices`.
+    A choice that is None is the published one of the architecture, see `Architecture.choices`. `auxiliary` is one of
+    AUXILIARIES, whose head any discriminator can have.
     """
 
     image_size: int
@@ -29,6 +31,7 @@ class NetworkShape:
     width: float = 1.0
     conditioning: str | None = None
     upsampling: str | None = None
+    auxiliary: str = "none"
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Discriminator:
 
     `trunk` maps images `[N, H, W, C]` in [-1, 1], with a map of boxes as the fourth channel where these are taken, to
     features; `head` maps [features, labels `[N]`] to logits `[N]`.
-    `draws` are what a trunk with dropout drops features by; without them it drops none.
+    `draws` are what a trunk with dropout drops features by; without them it drops none. `auxiliary`, where there is
+    one, maps [features, all labels `[K]`] to logits of classes.
     """
 
     trunk: keras.Model
     head: keras.Model
     draws: Draws | None = None
+    auxiliary: keras.Model | None = None
 
     def with_dropout(self, draws: Draws) -> "Discriminator":
         """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
@@ -60,10 +65,21 @@ class Discriminator:
         """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
         return tf.cast(self.head([features, labels], training=True), keras.config.floatx())
 
+    def class_logits(self, features: tf.Tensor, num_classes: int) -> tf.Tensor:
+        """Returns the logits of features `[N, F]` by the auxiliary head, never in half precision."""
+        logits = self.auxiliary([features, tf.range(num_classes)], training=True)
+        return tf.cast(logits, keras.config.floatx())
+
+    @property
+    def parts(self) -> dict[str, keras.Model]:
+        """The networks that it consists of, by name."""
+        parts = {"trunk": self.trunk, "head": self.head}
+        return parts if self.auxiliary is None else parts | {"auxiliary": self.auxiliary}
+
     @property
     def trainable_variables(self) -> list:
-        """The weights of both parts."""
-        return self.trunk.trainable_variables + self.head.trainable_variables
+        """The weights of all parts."""
+        return [variable for part in self.parts.values() for variable in part.trainable_variables]
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,14 @@ class Networks:
     class_gaussians: ClassGaussians | None = None
     box_table: BoxTable | None = None
 
+    def with_auxiliary(self, auxiliary: keras.Model) -> "Networks":
+        """Returns the same networks, whose discriminator has an auxiliary head, the same at all levels."""
+        levels = [
+            replace(level, discriminator=replace(level.discriminator, auxiliary=auxiliary)) for level in self.levels
+        ]
+        discriminator = replace(self.discriminator, auxiliary=auxiliary)
+        return replace(self, discriminator=discriminator, levels=tuple(levels))
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -108,6 +132,7 @@ class Architecture:
     `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
     `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
     `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
+    `class_rows`: makes rows of weights, one a class, as the discriminator's are.
     `normalises_by_class`: the generator has conditional normalisation.
     `choices`: for each of `CHOICES` that there is, what can be chosen, the published one first.
     """
@@ -119,6 +144,7 @@ class Architecture:
     reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
     has_fake_class: bool = False
     takes_boxes: bool = False
+    class_rows: MakeRows = keras.layers.Embedding
     normalises_by_class: bool = False
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

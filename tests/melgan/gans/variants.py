@@ -3,11 +3,17 @@
 VARIANTS = {
     "lecam": {
         "regulariser": "lecam",
+        "auxiliary": "adc",
         "conditioning": "normalised",
         "upsampling": "resize",
         "augmentation": "diffaugment",
         "augmentation_policy": ("translation", "cutout"),
     },
-    "mode_seeking": {"regulariser": "mode_seeking", "conditioning": "concatenated", "method": "cdragan"},
-    "gsr": {"method": "sagan", "regulariser": "gsr"},
+    "mode_seeking": {
+        "regulariser": "mode_seeking",
+        "conditioning": "concatenated",
+        "method": "cdragan",
+        "auxiliary": "ac",
+    },
+    "gsr": {"method": "sagan", "regulariser": "gsr", "auxiliary": "adc"},
 }
