@@ -33,6 +33,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
         raise ConfigError("the shards hold no training image")
     _require_place_for_wrong_labels(config, objective, len(class_counts))
     _require_place_for_auxiliary(config, objective, len(class_counts))
+    _require_transition_that_fits(config, objective)
     _require_one_kind_of_logits(config, objective, architecture)
     _require_penalty_that_fits(config, objective, architecture)
     _require_burn_in(config)
@@ -102,6 +103,34 @@ def _require_place_for_auxiliary(config: GanConfig, objective: Objective, num_cl
         raise ConfigError(
             f"auxiliary is {config.auxiliary}, but the objective {config.objective} names classes itself; give "
             "--auxiliary=none"
+        )
+
+
+def _require_transition_that_fits(config: GanConfig, objective: Objective) -> None:
+    """Refuses a head without classes, or classes that come in little by little, where there is no place for them."""
+    first, last = config.conditional_from_epochs, config.conditional_until_epochs
+    if config.unconditional_weight and objective.has_fake_class:
+        raise ConfigError(
+            f"unconditional_weight is {config.unconditional_weight:g}, but the objective {config.objective} is one of "
+            "classes; leave it out"
+        )
+    if last is None:
+        if first is not None:
+            raise ConfigError(f"conditional_from_epochs is {first:g}; give --conditional_until_epochs as well")
+        return
+    if (first or 0.0) > last:
+        raise ConfigError(
+            f"conditional_from_epochs is {first:g}; it must be at most conditional_until_epochs, which is {last:g}"
+        )
+    if config.conditioning != "concatenated":
+        raise ConfigError(
+            f"conditional_until_epochs is {last:g}, but the class enters the generator of {config.architecture} so "
+            "that it cannot be left out; give --architecture=bagan_gp --conditioning=concatenated"
+        )
+    if not config.unconditional_weight:
+        raise ConfigError(
+            f"conditional_until_epochs is {last:g}, but nothing teaches the networks before; give "
+            "--unconditional_weight=1"
         )
 
 

@@ -29,6 +29,15 @@ class GanConfig(ComputingSettings):
         "none", "classifier beside the adversarial loss: AUXILIARIES of melgan/gans/auxiliaries.py"
     )
     auxiliary_weight: float = setting(1.0, "factor of its terms, in the losses of both networks")
+    unconditional_weight: float | None = setting(
+        None, "factor of the loss of a head of the discriminator that knows no class; none or 0: there is no such head"
+    )
+    conditional_from_epochs: float | None = setting(
+        None, "passes over the real images without classes, from which on they come in; none: from the first step"
+    )
+    conditional_until_epochs: float | None = setting(
+        None, "passes over the real images after which classes count wholly; none: from the first step"
+    )
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
     label_sampling: str | None = setting(
@@ -82,6 +91,9 @@ class GanConfig(ComputingSettings):
             "final_penalty_weight",
             "regulariser_weight",
             "auxiliary_weight",
+            "unconditional_weight",
+            "conditional_from_epochs",
+            "conditional_until_epochs",
             "autoencoder_epochs",
         ):
             value = getattr(self, name)

@@ -72,7 +72,7 @@ class GanStep:
 
     Fakes have labels drawn with `label_probabilities` `[num_classes]`; None: they have the labels of the real images.
     `strength` `[]` in [0, 1] belongs to an adaptive augmentation. `level` is the one that growing networks train, None
-    for others. `box_table` belongs to a generator that is told of boxes.
+    for others. `box_table` belongs to a generator that is told of boxes. `conditional_share` `[]` is that of the class.
     """
 
     generator: keras.Model
@@ -86,6 +86,8 @@ class GanStep:
     regulariser: Regulariser
     auxiliary: Auxiliary | None
     auxiliary_weight: float
+    unconditional_weight: float | None
+    conditional_share: tf.Variable
     augmentation: Augmentation
     strength: tf.Variable
     label_probabilities: np.ndarray | None
@@ -145,6 +147,9 @@ class GanStep:
                 self._class_logits(fake_features),
                 shown.fake_labels,
             )
+        if self.discriminator.unconditional is not None:
+            real, fake = map(self.discriminator.unconditional_logits, (real_features, fake_features))
+            losses["discriminator_unconditional"] = self.objective.discriminator(real, fake, None)
         found: Sums = {}
         if self.regulariser.discriminator is not None:
             seen = DiscriminatorPass(self.discriminator, shown, logits.real, logits.fake)
@@ -166,13 +171,18 @@ class GanStep:
         shown = self._augment(fake_images, draws.fold(Use.FAKE_AUGMENTATION))
         fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown)
         fake_logits = self.discriminator.logits(fake_features, fake_labels)
-        real_logits = None
+        real_features = real_logits = None
         if self.objective.needs_real_logits:
             shown = self._augment(real_images, draws.fold(Use.REAL_AUGMENTATION))
-            real_logits = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))(shown, real_labels)
+            real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown)
+            real_logits = self.discriminator.logits(real_features, real_labels)
         losses = {"generator_loss": self.objective.generator(fake_logits, real_logits)}
         if self.auxiliary is not None:
             losses["generator_auxiliary"] = -self.auxiliary.score(self._class_logits(fake_features), fake_labels)
+        if self.discriminator.unconditional is not None:
+            fake = self.discriminator.unconditional_logits(fake_features)
+            real = None if real_features is None else self.discriminator.unconditional_logits(real_features)
+            losses["generator_unconditional"] = self.objective.generator(fake, real)
         found: Sums = {}
         if self.regulariser.generator is not None:
             made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits, real_images, real_labels)
@@ -192,17 +202,22 @@ class GanStep:
         return self.discriminator.class_logits(features, self.num_classes)
 
     def _climbed(self, discriminator: Discriminator) -> Discriminate:
-        """Returns what a generator climbs, whose slope a penalty is to hold: logits and, if there are any, scores.
+        """Returns what a generator climbs, whose slope a penalty is to hold: the weighted sum of logits and scores.
 
-        Were the slope of the scores not held, the generator would follow them for ever.
+        Were the slope of one of them not held, the generator would follow it for ever.
         """
-        if self.auxiliary is None:
+        if self.auxiliary is None and discriminator.unconditional is None:
             return discriminator
 
         def climbed(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             features = discriminator.features(images)
-            scores = self.auxiliary.score(self._class_logits(features), labels)
-            return discriminator.logits(features, labels) + self.auxiliary_weight * scores
+            total = discriminator.logits(features, labels)
+            if self.auxiliary is not None:
+                total += self.auxiliary_weight * self.auxiliary.score(self._class_logits(features), labels)
+            if discriminator.unconditional is None:
+                return total
+            unconditional = self.unconditional_weight * discriminator.unconditional_logits(features)
+            return self.conditional_share.read_value() * total + unconditional
 
         return climbed
 

@@ -28,7 +28,9 @@ from melgan.gans.penalties import PENALTIES, RealAndFake
 from melgan.gans.regularisers import REGULARISERS
 from melgan.gans.regularisers.interface import Subject, Sums
 from melgan.gans.step import GanStep
+from melgan.gans.transition import transition_of
 from melgan.layers.box_map import MAX_BOXES
+from melgan.layers.class_share import set_class_share
 from melgan.layers.spectral import advance_power_iterations
 from melgan.training.averaging import copy_values, update_average
 from melgan.training.compiling import can_compile, compiles
@@ -45,14 +47,14 @@ from melgan.training.precision import (
 from melgan.training.randomness import Draws, draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.schedules import Schedules
-from melgan.training.stepping import Metrics, Program, make_program
+from melgan.training.stepping import Metrics, Program, make_program, mean_metrics
 
 _GENERATOR_STEP, _FIRST_DISCRIMINATOR_STEP = 0, 1  # uses of the random numbers of a step
 _NORMS = ("discriminator_gradient", "generator_gradient")
 
 
 class Gradients(NamedTuple):
-    """Gradients of a network's weights, this replica's part of each term, and what the regulariser is to learn."""
+    """Gradients of a network's weights, this replica's part of each term, what the regulariser is to learn."""
 
     of_weights: list[tf.Tensor]
     terms: Metrics
@@ -92,6 +94,7 @@ class GanTrainer:
         self._compiles = compiles(config.xla, strategy)
         self._precision = resolve_precision(config.precision, strategy)
         self.growth = growth_of(config, class_counts)
+        self.transition = transition_of(config, class_counts)
         self.schedules = Schedules((config.burn_in_epochs or 0.0) * sum(class_counts), config.global_batch_size)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), layers_computing_in(self._precision):
@@ -102,6 +105,7 @@ class GanTrainer:
             self._generator_optimizer, self._discriminator_optimizer = self._make_optimizers()
             self.attempt = _counter(0, tf.int32)
             self.strength = _counter(0.0, keras.config.floatx())
+            self.conditional_share = _counter(1.0, keras.config.floatx())
         self._levels = self._make_levels()
         self._tried_levels: set[int] = set()
 
@@ -189,10 +193,9 @@ class GanTrainer:
             terms = self._parts_of_means(losses)
             # A penalty that is due only now and then counts as often as it was left out.
             terms["penalty"] *= self.config.penalty_interval
-            loss = terms["discriminator_loss"]
+            loss = self._sum_of_terms(terms, "discriminator")
             if penalised:
                 loss += self._penalty_weight * terms["penalty"]
-            loss = self._with_further_terms(loss, terms, "discriminator")
             scaled = self._discriminator_optimizer.scale_loss(loss)
         return Gradients(dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms, found)
 
@@ -203,8 +206,7 @@ class GanTrainer:
         with tf.GradientTape() as tape:
             losses, found = step.generator_losses(real_images, real_labels, draws)
             terms = self._parts_of_means(losses)
-            loss = self._with_further_terms(terms["generator_loss"], terms, "generator")
-            scaled = self._generator_optimizer.scale_loss(loss)
+            scaled = self._generator_optimizer.scale_loss(self._sum_of_terms(terms, "generator"))
         return Gradients(dense_gradients(tape, scaled, step.generator.trainable_variables), terms, found)
 
     @property
@@ -241,9 +243,9 @@ class GanTrainer:
 
     @property
     def _assigned_in_steps(self) -> list[tf.Variable]:
-        networks = (self.networks.generator, *self.networks.discriminator.parts.values())
-        optimizers = (self._generator_optimizer, self._discriminator_optimizer)
-        variables = [variable for part in (*networks, *optimizers) for variable in part.variables]
+        parts = (self.networks.generator, *self.networks.discriminator.parts.values())
+        parts += (self._generator_optimizer, self._discriminator_optimizer)
+        variables = [variable for part in parts for variable in part.variables]
         return [variable.value for variable in (*variables, *self._regulariser.memory)]
 
     def _trained(self, number: int, trained: Level | Networks, average: Level | Networks) -> _TrainedLevel:
@@ -261,12 +263,13 @@ class GanTrainer:
             regulariser=self._regulariser,
             auxiliary=AUXILIARIES[config.auxiliary],
             auxiliary_weight=config.auxiliary_weight,
+            unconditional_weight=config.unconditional_weight,
+            conditional_share=self.conditional_share,
             augmentation=AUGMENTATIONS[config.augmentation].of_parts(config.augmentation_policy),
             strength=self.strength,
             label_probabilities=class_probabilities(self._class_counts, config.label_sampling),
             has_wrong_labels=config.wrong_labels,
         )
-
         return _TrainedLevel(
             step=step,
             average=average.generator,
@@ -285,6 +288,9 @@ class GanTrainer:
     def _before_step(self, step: tf.Tensor) -> None:
         grow(self.growth.degree(step), *self._growing)
         self.schedules.set_for(step)
+        if self.transition is not None:
+            self.conditional_share.assign(self.transition.share(step))
+            set_class_share(self.transition.share(step), self.networks.generator, self.average.generator)
 
     def _after_step(self, number: int, step: tf.Tensor, metrics: Metrics) -> None:
         """Moves the average, copies moving statistics, and adapts the strength of augmentation."""
@@ -305,7 +311,7 @@ class GanTrainer:
             own = draws.fold(_FIRST_DISCRIMINATOR_STEP + turn)
             number_of_turn = step * disc_steps + turn
             parts.append(level.train_discriminator(*_images_and_labels(shown[turn % len(shown)]), number_of_turn, own))
-        metrics = _means(parts)
+        metrics = mean_metrics(parts)
         skipped = disc_steps * metrics.pop("skipped_steps")
         metrics |= level.train_generator(*_images_and_labels(shown[-1]), draws.fold(_GENERATOR_STEP))
         skipped_steps = (skipped + metrics.pop("skipped_steps")) / self._strategy.num_replicas_in_sync
@@ -327,11 +333,9 @@ class GanTrainer:
             gradients = tf.cond(number % interval == 0, penalised, unpenalised)
         if self._regulariser.discriminator is not None:
             self._regulariser.learn(gradients.found)
-        discriminator = step.discriminator
+        discriminator, optimizer = step.discriminator, self._discriminator_optimizer
         advance_power_iterations(*discriminator.parts.values())
-        applied = apply_gradients(
-            self._discriminator_optimizer, gradients.of_weights, discriminator.trainable_variables
-        )
+        applied = apply_gradients(optimizer, gradients.of_weights, discriminator.trainable_variables)
         return gradients.terms | {"discriminator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     def _train_generator(self, step: GanStep, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Metrics:
@@ -351,13 +355,18 @@ class GanTrainer:
     def _parts_of_means(self, losses: Metrics) -> Metrics:
         return {name: part_of_mean(values, self.config.global_batch_size) for name, values in losses.items()}
 
-    def _with_further_terms(self, loss: tf.Tensor, terms: Metrics, network: str) -> tf.Tensor:
-        """Returns the loss of a network with the terms that it has beside its own, by their weights."""
-        config = self.config
-        weights = {"auxiliary": config.auxiliary_weight, "regulariser": config.regulariser_weight}
-        further = [
-            weight * terms[f"{network}_{name}"] for name, weight in weights.items() if f"{network}_{name}" in terms
-        ]
+    def _sum_of_terms(self, terms: Metrics, network: str) -> tf.Tensor:
+        """Returns the loss of a network and the terms beside it, by their weights and, of classes, by their share."""
+        config, share, loss = self.config, 1.0, terms[f"{network}_loss"]
+        if self.transition is not None:
+            share = self.conditional_share.read_value()
+            loss *= share
+        weights = {
+            f"{network}_auxiliary": share * config.auxiliary_weight,
+            f"{network}_unconditional": config.unconditional_weight,
+            f"{network}_regulariser": config.regulariser_weight,
+        }
+        further = [weight * terms[name] for name, weight in weights.items() if name in terms]
         return tf.add_n([loss, *further]) if further else loss
 
     def _compiled(self, function: Callable) -> Callable:
@@ -375,12 +384,6 @@ class GanTrainer:
 
 def _images_and_labels(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     return batch["image"], batch["label"]
-
-
-def _means(parts: list[Metrics]) -> Metrics:
-    """Returns the mean of each metric over several discriminator steps."""
-    means = tf.add_n([tf.stack(list(part.values())) for part in parts]) / len(parts)
-    return dict(zip(parts[0], tf.unstack(means), strict=True))
 
 
 def _with_roots(metrics: Metrics) -> Metrics:

@@ -31,7 +31,7 @@ class ClassLogits(keras.layers.Layer):
         return features_shape[0], self._num_classes
 
 
-def class_head(num_features: int, num_classes: int, make_rows: MakeRows, *, kinds: tuple[str, ...]) -> keras.Model:
+def class_head(num_features: int, *, num_classes: int, make_rows: MakeRows, kinds: tuple[str, ...]) -> keras.Model:
     """Returns a model of [features `[N, F]`, all labels `[K]`] to logits `[N, kinds * K]`, those of a kind together.
 
     Arguments:

@@ -1,5 +1,7 @@
 """Generator and discriminator pairs: one file each; ARCHITECTURES table."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from melgan.gans.architectures import bagan, bagan_gp, cpggan, dcgan, progan, r3gan, sagan
@@ -37,13 +39,13 @@ def build_networks(config: GanConfig, num_classes: int) -> Networks:
       ConfigError: for an architecture that is not known, or not in this size.
     """
     architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
-    networks = architecture.build(network_shape(config, num_classes))
-    auxiliary = look_up(AUXILIARIES, config.auxiliary, "auxiliary")
-    if auxiliary is None:
-        return networks
-    num_features = networks.discriminator.trunk.output_shape[-1]
-    return networks.with_auxiliary(
-        class_head(num_features, num_classes, architecture.class_rows, kinds=auxiliary.kinds)
+    shape = network_shape(config, num_classes)
+    networks = architecture.build(shape)
+    auxiliary = look_up(AUXILIARIES, shape.auxiliary, "auxiliary")
+    head = partial(class_head, networks.discriminator.trunk.output_shape[-1], make_rows=architecture.class_rows)
+    return networks.with_heads(
+        auxiliary=head(num_classes=num_classes, kinds=auxiliary.kinds) if auxiliary else None,
+        unconditional=head(num_classes=1, kinds=("unconditional",)) if shape.has_unconditional_head else None,
     )
 
 
@@ -58,4 +60,6 @@ def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
         conditioning=config.conditioning or architecture.published("conditioning"),
         upsampling=config.upsampling or architecture.published("upsampling"),
         auxiliary=config.auxiliary,
+        has_transition=config.conditional_until_epochs is not None,
+        has_unconditional_head=bool(config.unconditional_weight),
     )

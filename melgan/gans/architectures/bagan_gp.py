@@ -7,7 +7,7 @@ Huang and Jafari 2021, figures 3 to 5, and the authors' code (github.com/GH920/i
 import keras
 from keras import layers
 
-from melgan.gans.architectures.conditioning import CONDITIONINGS
+from melgan.gans.architectures.conditioning import CONDITIONINGS, concatenated
 from melgan.gans.architectures.enlarging import UPSAMPLINGS
 from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
@@ -37,7 +37,10 @@ def _generator(shape: NetworkShape) -> keras.Model:
     """Labelled latents, as published multiplied by the embedding; then transposed convolutions from 4 x 4."""
     latents = keras.Input((shape.latent_dim,), name="latents")
     labels = keras.Input((), dtype="int32", name="labels")
-    x = CONDITIONINGS[shape.conditioning or "multiply"](latents, labels, shape.num_classes)
+    if shape.has_transition:
+        x = concatenated(latents, labels, shape.num_classes, has_transition=True)
+    else:
+        x = CONDITIONINGS[shape.conditioning or "multiply"](latents, labels, shape.num_classes)
     enlarge = UPSAMPLINGS[shape.upsampling or "transposed"]
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
+from melgan.layers.class_share import ClassShare
 from melgan.layers.pixel_norm import PixelNorm
 
 
@@ -28,7 +29,9 @@ def normalised(latents: keras.KerasTensor, labels: keras.KerasTensor, num_classe
     return PixelNorm(name="latents_norm")(multiply(latents, labels, num_classes))
 
 
-def concatenated(latents: keras.KerasTensor, labels: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
+def concatenated(
+    latents: keras.KerasTensor, labels: keras.KerasTensor, num_classes: int, *, has_transition: bool = False
+) -> keras.KerasTensor:
     """The latents and, beside them, an embedding as long, each with a mean square of one. Karras et al. 2020.
 
     As in StyleGAN2-ADA, "Training generative adversarial networks with limited data", before its mapping network.
@@ -39,8 +42,10 @@ def concatenated(latents: keras.KerasTensor, labels: keras.KerasTensor, num_clas
         embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0),
         name="embedding",
     )
-    parts = [PixelNorm(name="latents_norm")(latents), PixelNorm(name="embedding_norm")(embedding(labels))]
-    return layers.Concatenate(name="labelled_latents")(parts)
+    embedded = PixelNorm(name="embedding_norm")(embedding(labels))
+    if has_transition:
+        embedded = ClassShare(name="class_share")(embedded)
+    return layers.Concatenate(name="labelled_latents")([PixelNorm(name="latents_norm")(latents), embedded])
 
 
 Conditioning = Callable[[keras.KerasTensor, keras.KerasTensor, int], keras.KerasTensor]

@@ -22,7 +22,8 @@ class NetworkShape:
     """The shape of networks: sides in pixels, a factor on the published number of filters, and choices.
 
     A choice that is None is the published one of the architecture, see `Architecture.choices`. `auxiliary` is one of
-    AUXILIARIES, whose head any discriminator can have.
+    AUXILIARIES, whose head any discriminator can have, like one that knows no class. `has_transition`: the class comes
+    into the generator little by little.
     """
 
     image_size: int
@@ -32,6 +33,8 @@ class NetworkShape:
     conditioning: str | None = None
     upsampling: str | None = None
     auxiliary: str = "none"
+    has_transition: bool = False
+    has_unconditional_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,15 @@ class Discriminator:
     `trunk` maps images `[N, H, W, C]` in [-1, 1], with a map of boxes as the fourth channel where these are taken, to
     features; `head` maps [features, labels `[N]`] to logits `[N]`.
     `draws` are what a trunk with dropout drops features by; without them it drops none. `auxiliary`, where there is
-    one, maps [features, all labels `[K]`] to logits of classes.
+    one, maps [features, all labels `[K]`] to logits of classes. `unconditional`, where there is one, maps [features,
+    `[0]`] to logits that know no class.
     """
 
     trunk: keras.Model
     head: keras.Model
     draws: Draws | None = None
     auxiliary: keras.Model | None = None
+    unconditional: keras.Model | None = None
 
     def with_dropout(self, draws: Draws) -> "Discriminator":
         """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
@@ -70,11 +75,15 @@ class Discriminator:
         logits = self.auxiliary([features, tf.range(num_classes)], training=True)
         return tf.cast(logits, keras.config.floatx())
 
+    def unconditional_logits(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns the logits `[N]` of features `[N, F]` whatever their class, never in half precision."""
+        return tf.cast(self.unconditional([features, tf.range(1)], training=True)[:, 0], keras.config.floatx())
+
     @property
     def parts(self) -> dict[str, keras.Model]:
         """The networks that it consists of, by name."""
-        parts = {"trunk": self.trunk, "head": self.head}
-        return parts if self.auxiliary is None else parts | {"auxiliary": self.auxiliary}
+        further = {"auxiliary": self.auxiliary, "unconditional": self.unconditional}
+        return {"trunk": self.trunk, "head": self.head} | {name: part for name, part in further.items() if part}
 
     @property
     def trainable_variables(self) -> list:
@@ -113,13 +122,14 @@ class Networks:
     class_gaussians: ClassGaussians | None = None
     box_table: BoxTable | None = None
 
-    def with_auxiliary(self, auxiliary: keras.Model) -> "Networks":
-        """Returns the same networks, whose discriminator has an auxiliary head, the same at all levels."""
-        levels = [
-            replace(level, discriminator=replace(level.discriminator, auxiliary=auxiliary)) for level in self.levels
-        ]
-        discriminator = replace(self.discriminator, auxiliary=auxiliary)
-        return replace(self, discriminator=discriminator, levels=tuple(levels))
+    def with_heads(self, *, auxiliary: keras.Model | None, unconditional: keras.Model | None) -> "Networks":
+        """Returns the same networks, whose discriminator has further heads, the same at all levels."""
+
+        def with_them(discriminator: Discriminator) -> Discriminator:
+            return replace(discriminator, auxiliary=auxiliary, unconditional=unconditional)
+
+        levels = [replace(level, discriminator=with_them(level.discriminator)) for level in self.levels]
+        return replace(self, discriminator=with_them(self.discriminator), levels=tuple(levels))
 
 
 @dataclass(frozen=True)

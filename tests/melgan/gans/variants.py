@@ -16,4 +16,12 @@ VARIANTS = {
         "auxiliary": "ac",
     },
     "gsr": {"method": "sagan", "regulariser": "gsr", "auxiliary": "adc"},
+    # Of 8 images: from the second step on, the class counts a little more with each.
+    "transitional": {
+        "method": "transitional",
+        "conditional_from_epochs": 0.0,
+        "conditional_until_epochs": 4.0,
+        "auxiliary": "adc",
+        "regulariser": "lecam",
+    },
 }
