@@ -193,9 +193,7 @@ class GanTrainer:
             terms = self._parts_of_means(losses)
             # A penalty that is due only now and then counts as often as it was left out.
             terms["penalty"] *= self.config.penalty_interval
-            loss = self._sum_of_terms(terms, "discriminator")
-            if penalised:
-                loss += self._penalty_weight * terms["penalty"]
+            loss = self._sum_of_terms(terms, "discriminator", self._penalty_weight if penalised else None)
             scaled = self._discriminator_optimizer.scale_loss(loss)
         return Gradients(dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms, found)
 
@@ -355,19 +353,22 @@ class GanTrainer:
     def _parts_of_means(self, losses: Metrics) -> Metrics:
         return {name: part_of_mean(values, self.config.global_batch_size) for name, values in losses.items()}
 
-    def _sum_of_terms(self, terms: Metrics, network: str) -> tf.Tensor:
-        """Returns the loss of a network and the terms beside it, by their weights and, of classes, by their share."""
+    def _sum_of_terms(self, terms: Metrics, network: str, penalty: float | tf.Variable | None = None) -> tf.Tensor:
+        """Returns the loss of a network and its other terms by their weights, of which that of the penalty is given."""
         config, share, loss = self.config, 1.0, terms[f"{network}_loss"]
         if self.transition is not None:
             share = self.conditional_share.read_value()
             loss *= share
+        if penalty is not None:
+            loss += penalty * terms["penalty"]
         weights = {
             f"{network}_auxiliary": share * config.auxiliary_weight,
             f"{network}_unconditional": config.unconditional_weight,
             f"{network}_regulariser": config.regulariser_weight,
         }
-        further = [weight * terms[name] for name, weight in weights.items() if name in terms]
-        return tf.add_n([loss, *further]) if further else loss
+        for name, weight in weights.items():
+            loss = loss + weight * terms[name] if name in terms else loss
+        return loss
 
     def _compiled(self, function: Callable) -> Callable:
         """Returns function(*tensors, draws), as a program compiled by XLA if that is wanted."""
