@@ -49,6 +49,7 @@ _FAR = 10_000_000  # steps that no run reaches
 _LOG_EVERY = 10
 # Schedules are to end when these fractions of a run are over.
 _ENCODED_AT, _GROWN_AT, _BURNT_IN_AT = 0.25, 0.5, 1 / 3
+_CLASSES_FROM, _CLASSES_UNTIL = 0.08, 0.16  # of the published 25 million images, where classes come in
 _TRIAL = 60.0  # seconds of training in which the speed is measured
 _LONGEST_START = 900  # seconds until a method must have logged its first steps
 
@@ -161,15 +162,18 @@ def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Pat
         fitting = _ENCODED_AT * speed * 60 * comparison.minutes * comparison.batch / images
         schedules["autoencoder_epochs"] = min(preset["autoencoder_epochs"], max(1, round(fitting)))
     grows = ARCHITECTURES[preset["architecture"]].grows
-    if grows or preset.get("burn_in_epochs"):
+    if grows or preset.get("burn_in_epochs") or preset.get("conditional_until_epochs"):
         # Of grown networks, which are the slowest.
         speed = _steps_per_second("gan", workdir / "gan", settings | {"phase_epochs": 0})
         epochs = speed * 60 * comparison.minutes * comparison.batch * preset["disc_steps"] / images
         if grows:
             phases = 2 * ((comparison.image_size // 4).bit_length() - 1)
             schedules["phase_epochs"] = round(_GROWN_AT * epochs / phases, 3)
-        else:
+        elif preset.get("burn_in_epochs"):
             schedules["burn_in_epochs"] = round(_BURNT_IN_AT * epochs, 3)
+        else:
+            schedules["conditional_from_epochs"] = round(_CLASSES_FROM * epochs, 3)
+            schedules["conditional_until_epochs"] = round(_CLASSES_UNTIL * epochs, 3)
     return schedules
 
 

@@ -27,6 +27,7 @@ from melgan.gans.growth import require_grown
 from melgan.gans.methods import resolve
 from melgan.gans.sampler import LabelSampler
 from melgan.gans.trainer import GanTrainer
+from melgan.gans.transition import require_transition_that_ends
 from melgan.metrics.extractors import Extractor
 from melgan.training.checkpoints import Checkpoints, Model
 from melgan.training.determinism import make_deterministic
@@ -316,6 +317,7 @@ def _open_data(config: TrainGanConfig, strategy: tf.distribute.Strategy) -> Trai
         )
     require_possible(config, data.class_counts)
     require_grown(config, data.class_counts, config.total_steps)
+    require_transition_that_ends(config, data.class_counts, config.total_steps)
     require_boxes(config, shards, data.training)
     return data
 

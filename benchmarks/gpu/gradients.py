@@ -100,8 +100,8 @@ def _gradients(trainer: GanTrainer, fakes: dict[str, np.ndarray], *, xla: bool) 
     def gradients(images: tf.Tensor, labels: tf.Tensor, fake_images: tf.Tensor, fake_labels: tf.Tensor) -> tuple:
         both = RealAndFake(images, labels, fake_images, fake_labels)
         penalised = trainer.config.has_penalty
-        discriminator, _ = trainer.discriminator_gradients(step, both, draws, penalised=penalised)
-        return discriminator, trainer.generator_gradients(step, images, labels, draws)[0]
+        discriminator = trainer.discriminator_gradients(step, both, draws, penalised=penalised).of_weights
+        return discriminator, trainer.generator_gradients(step, images, labels, draws).of_weights
 
     found: tuple[Any, Any] = gradients(
         shown["image"], shown["label"], tf.constant(fakes["fake_images"]), tf.constant(fakes["fake_labels"])

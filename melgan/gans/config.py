@@ -14,11 +14,30 @@ class GanConfig(ComputingSettings):
         "bagan_gp", "named method of melgan/gans/methods.py; it presets the settings that are not given"
     )
     architecture: str | None = setting(None, "generator and discriminator pair of melgan/gans/architectures")
+    conditioning: str | None = setting(
+        None, "how the class enters the generator of bagan_gp: CONDITIONINGS; none: as published, multiply"
+    )
+    upsampling: str | None = setting(
+        None, "how the generators of bagan_gp and dcgan enlarge: UPSAMPLINGS; none: as published, transposed"
+    )
     objective: str | None = setting(None, "adversarial losses of melgan/gans/objectives.py")
     penalty: str | None = setting(None, "gradient penalty of melgan/gans/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")
-    regulariser: str = setting("none", "further terms of the losses: REGULARISERS of melgan/gans/regularisers.py")
+    regulariser: str = setting("none", "further terms of the losses: REGULARISERS of melgan/gans/regularisers")
     regulariser_weight: float = setting(1.0, "factor of these terms")
+    auxiliary: str = setting(
+        "none", "classifier beside the adversarial loss: AUXILIARIES of melgan/gans/auxiliaries.py"
+    )
+    auxiliary_weight: float = setting(1.0, "factor of its terms, in the losses of both networks")
+    unconditional_weight: float | None = setting(
+        None, "factor of the loss of a head of the discriminator that knows no class; none or 0: there is no such head"
+    )
+    conditional_from_epochs: float | None = setting(
+        None, "passes over the real images without classes, from which on they come in; none: from the first step"
+    )
+    conditional_until_epochs: float | None = setting(
+        None, "passes over the real images after which classes count wholly; none: from the first step"
+    )
     penalty_interval: int = setting(1, "discriminator steps from one penalty to the next, which counts as many times")
     wrong_labels: bool | None = setting(None, "show the discriminator real images with wrong labels, as fakes")
     label_sampling: str | None = setting(
@@ -47,6 +66,11 @@ class GanConfig(ComputingSettings):
     image_size: int = setting(IMAGE_SIZE, "side of the generated images in pixels: 32, 64, 128 or 256")
     width: float = setting(1.0, "factor on the published number of filters")
     augmentation: str = setting("none", "what real and fake images go through before the discriminator: AUGMENTATIONS")
+    augmentation_policy: tuple[str, ...] = setting(
+        (),
+        "parts of the augmentation to use; of diffaugment: colour, translation, cutout; of ada: blitting, geometry, "
+        "colour; none given: all",
+    )
     global_batch_size: int = setting(128, "images per step over all replicas")
     ema_decay: float = setting(0.999, "decay of the generator's moving average per step; 0: no averaging")
     seed: int = setting(0, "seed of everything random")
@@ -62,7 +86,16 @@ class GanConfig(ComputingSettings):
         for name in (*rates, "disc_steps", "latent_dim", "penalty_interval", "burn_in_epochs"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "greater than 0")
-        for name in ("penalty_weight", "final_penalty_weight", "regulariser_weight", "autoencoder_epochs"):
+        for name in (
+            "penalty_weight",
+            "final_penalty_weight",
+            "regulariser_weight",
+            "auxiliary_weight",
+            "unconditional_weight",
+            "conditional_from_epochs",
+            "conditional_until_epochs",
+            "autoencoder_epochs",
+        ):
             value = getattr(self, name)
             require(value is None or value >= 0, name, value, "0 or greater")
         require(

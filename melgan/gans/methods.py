@@ -76,6 +76,28 @@ METHODS: dict[str, dict] = {
         "autoencoder_epochs": 0,
         "latent_dim": 128,
     },
+    # Shahbazi et al. 2022, "Collapse by conditioning: training class-conditional GANs with limited data", section 4, in
+    # the networks and the loop of `cdragan` (there StyleGAN2's); passes over the images as in the authors' commands.
+    # https://arxiv.org/abs/2201.06578
+    "transitional": {
+        "architecture": "bagan_gp",
+        "conditioning": "concatenated",
+        "objective": "sigmoid_cross_entropy",
+        "penalty": "dragan",
+        "penalty_weight": 10.0,
+        "unconditional_weight": 1.0,
+        "conditional_from_epochs": 1000.0,
+        "conditional_until_epochs": 2000.0,
+        "wrong_labels": False,
+        "label_sampling": "real",
+        "disc_steps": 5,
+        "fresh_batches": False,
+        "learning_rate": 2e-4,
+        "beta_1": 0.5,
+        "beta_2": 0.9,
+        "autoencoder_epochs": 0,
+        "latent_dim": 128,
+    },
     # Huang and Jafari 2021, "Enhanced balancing GAN: minority-class image generation", version 3 (supervised
     # autoencoder). https://doi.org/10.1007/s00521-021-06163-8
     # Version 1: label_sampling real, autoencoder_epochs 0. Version 2: autoencoder_epochs 0.

@@ -8,6 +8,7 @@ averages them over the global batch, differentiates and applies.
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,17 +16,25 @@ import tensorflow as tf
 
 from melgan.gans.architectures.networks import Discriminator
 from melgan.gans.augmentations import Augmentation
+from melgan.gans.auxiliaries import Auxiliary
 from melgan.gans.fading import at_level
 from melgan.gans.labels import labels_of_fakes, wrong_labels
 from melgan.gans.objectives import Objective
-from melgan.gans.penalties import Penalty, RealAndFake
-from melgan.gans.regularisers import DiscriminatorPass, GeneratorPass, Regulariser
+from melgan.gans.penalties import Discriminate, Penalty, RealAndFake
+from melgan.gans.regularisers.interface import DiscriminatorPass, GeneratorPass, Regulariser, Sums
 from melgan.images import to_signed_float
 from melgan.layers.box_map import rasterise
 from melgan.layers.box_table import BoxTable
 from melgan.training.randomness import Draws
 
 Losses = dict[str, tf.Tensor]
+
+
+class StepLosses(NamedTuple):
+    """Losses of a step by name, per example `[B]`, and what the regulariser is to learn from the step."""
+
+    losses: Losses
+    found: Sums
 
 
 class Use(IntEnum):
@@ -63,7 +72,7 @@ class GanStep:
 
     Fakes have labels drawn with `label_probabilities` `[num_classes]`; None: they have the labels of the real images.
     `strength` `[]` in [0, 1] belongs to an adaptive augmentation. `level` is the one that growing networks train, None
-    for others. `box_table` belongs to a generator that is told of boxes.
+    for others. `box_table` belongs to a generator that is told of boxes. `conditional_share` `[]` is that of the class.
     """
 
     generator: keras.Model
@@ -75,6 +84,10 @@ class GanStep:
     objective: Objective
     penalty: Penalty
     regulariser: Regulariser
+    auxiliary: Auxiliary | None
+    auxiliary_weight: float
+    unconditional_weight: float | None
+    conditional_share: tf.Variable
     augmentation: Augmentation
     strength: tf.Variable
     label_probabilities: np.ndarray | None
@@ -107,7 +120,7 @@ class GanStep:
         latents, labels = self._latents_and_labels(real_labels, draws)
         return self._fakes(latents, labels), labels
 
-    def discriminator_losses(self, shown: RealAndFake, draws: Draws, *, penalised: bool = True) -> Losses:
+    def discriminator_losses(self, shown: RealAndFake, draws: Draws, *, penalised: bool = True) -> StepLosses:
         """Returns the losses of a discriminator step, and the sign of what real images are taken for.
 
         Arguments:
@@ -116,21 +129,36 @@ class GanStep:
           penalised: whether the penalty is due; otherwise it is zero.
         """
         shown = self._augmented(shown, draws)
-        logits = self._logits(shown, draws)
+        real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown.real_images)
+        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown.fake_images)
+        logits = self._logits(real_features, fake_features, shown, draws)
         losses = {
             "discriminator_loss": self.objective.discriminator(logits.real, logits.fake, logits.wrong_label),
             "penalty": tf.zeros_like(logits.real),
             "real_sign": tf.sign(logits.taken_for_real),
         }
         if penalised:
-            discriminate = self.discriminator.with_dropout(draws.fold(Use.PENALTY_DROPOUT))
-            losses["penalty"] = self.penalty(discriminate, shown, draws.fold(Use.PENALTY))
+            discriminator = self.discriminator.with_dropout(draws.fold(Use.PENALTY_DROPOUT))
+            losses["penalty"] = self.penalty(self._climbed(discriminator), shown, draws.fold(Use.PENALTY))
+        if self.auxiliary is not None:
+            losses["discriminator_auxiliary"] = self.auxiliary.discriminator(
+                self._class_logits(real_features),
+                shown.real_labels,
+                self._class_logits(fake_features),
+                shown.fake_labels,
+            )
+        if self.discriminator.unconditional is not None:
+            real, fake = map(self.discriminator.unconditional_logits, (real_features, fake_features))
+            losses["discriminator_unconditional"] = self.objective.discriminator(real, fake, None)
+        found: Sums = {}
         if self.regulariser.discriminator is not None:
             seen = DiscriminatorPass(self.discriminator, shown, logits.real, logits.fake)
-            losses["discriminator_regulariser"] = self.regulariser.discriminator(seen, draws.fold(Use.REGULARISER))
-        return losses
+            losses["discriminator_regulariser"], found = self.regulariser.discriminator(
+                seen, draws.fold(Use.REGULARISER)
+            )
+        return StepLosses(losses, found)
 
-    def generator_losses(self, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws) -> Losses:
+    def generator_losses(self, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws) -> StepLosses:
         """Returns the losses of a generator step.
 
         Arguments:
@@ -141,16 +169,25 @@ class GanStep:
         latents, fake_labels = self._latents_and_labels(real_labels, draws)
         fake_images = self._fakes(latents, fake_labels)
         shown = self._augment(fake_images, draws.fold(Use.FAKE_AUGMENTATION))
-        fake_logits = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT))(shown, fake_labels)
-        real_logits = None
+        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown)
+        fake_logits = self.discriminator.logits(fake_features, fake_labels)
+        real_features = real_logits = None
         if self.objective.needs_real_logits:
             shown = self._augment(real_images, draws.fold(Use.REAL_AUGMENTATION))
-            real_logits = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))(shown, real_labels)
+            real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown)
+            real_logits = self.discriminator.logits(real_features, real_labels)
         losses = {"generator_loss": self.objective.generator(fake_logits, real_logits)}
+        if self.auxiliary is not None:
+            losses["generator_auxiliary"] = -self.auxiliary.score(self._class_logits(fake_features), fake_labels)
+        if self.discriminator.unconditional is not None:
+            fake = self.discriminator.unconditional_logits(fake_features)
+            real = None if real_features is None else self.discriminator.unconditional_logits(real_features)
+            losses["generator_unconditional"] = self.objective.generator(fake, real)
+        found: Sums = {}
         if self.regulariser.generator is not None:
-            made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits)
-            losses["generator_regulariser"] = self.regulariser.generator(made, draws.fold(Use.REGULARISER))
-        return losses
+            made = GeneratorPass(self._fakes, latents, fake_labels, fake_images, fake_logits, real_images, real_labels)
+            losses["generator_regulariser"], found = self.regulariser.generator(made, draws.fold(Use.REGULARISER))
+        return StepLosses(losses, found)
 
     def _latents_and_labels(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         labels = labels_of_fakes(draws.fold(Use.FAKE_LABELS), real_labels, self.label_probabilities)
@@ -161,12 +198,33 @@ class GanStep:
         images = tf.cast(self.generator([latents, labels], training=True), keras.config.floatx())
         return images if self.box_table is None else _with_map(images, self.box_table(latents, labels))
 
-    def _logits(self, shown: RealAndFake, draws: Draws) -> Logits:
+    def _class_logits(self, features: tf.Tensor) -> tf.Tensor:
+        return self.discriminator.class_logits(features, self.num_classes)
+
+    def _climbed(self, discriminator: Discriminator) -> Discriminate:
+        """Returns what a generator climbs, whose slope a penalty is to hold: the weighted sum of logits and scores.
+
+        Were the slope of one of them not held, the generator would follow it for ever.
+        """
+        if self.auxiliary is None and discriminator.unconditional is None:
+            return discriminator
+
+        def climbed(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            features = discriminator.features(images)
+            total = discriminator.logits(features, labels)
+            if self.auxiliary is not None:
+                total += self.auxiliary_weight * self.auxiliary.score(self._class_logits(features), labels)
+            if discriminator.unconditional is None:
+                return total
+            unconditional = self.unconditional_weight * discriminator.unconditional_logits(features)
+            return self.conditional_share.read_value() * total + unconditional
+
+        return climbed
+
+    def _logits(self, real_features: tf.Tensor, fake_features: tf.Tensor, shown: RealAndFake, draws: Draws) -> Logits:
         """Returns the logits of a discriminator step; one pass over real images serves all labels."""
-        real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown.real_images)
-        fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown.fake_images)
         if self.objective.has_fake_class:
-            return self._class_logits(real_features, shown.real_labels, fake_features)
+            return self._logits_of_softmax(real_features, shown.real_labels, fake_features)
         real = self.discriminator.logits(real_features, shown.real_labels)
         fake = self.discriminator.logits(fake_features, shown.fake_labels)
         wrong_label = None
@@ -175,7 +233,7 @@ class GanStep:
             wrong_label = self.discriminator.logits(real_features, others)
         return Logits(real, fake, wrong_label, taken_for_real=real)
 
-    def _class_logits(self, real_features: tf.Tensor, labels: tf.Tensor, fake_features: tf.Tensor) -> Logits:
+    def _logits_of_softmax(self, real_features: tf.Tensor, labels: tf.Tensor, fake_features: tf.Tensor) -> Logits:
         """Returns the logits of a discriminator with a class of its own for fakes, as many as of any other class.
 
         An image is taken for real if it is likelier among real images than among fakes, 1 in num_classes + 1.

@@ -7,6 +7,7 @@ compiles the step of each network as a whole.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -16,6 +17,7 @@ from melgan.gans.architectures import build_networks
 from melgan.gans.architectures.networks import Level, Networks
 from melgan.gans.augmentations import AUGMENTATIONS
 from melgan.gans.augmentations.ada import adapted
+from melgan.gans.auxiliaries import AUXILIARIES
 from melgan.gans.combinations import require_possible
 from melgan.gans.config import GanConfig
 from melgan.gans.fading import grow
@@ -24,8 +26,11 @@ from melgan.gans.labels import class_probabilities
 from melgan.gans.objectives import OBJECTIVES
 from melgan.gans.penalties import PENALTIES, RealAndFake
 from melgan.gans.regularisers import REGULARISERS
+from melgan.gans.regularisers.interface import Subject, Sums
 from melgan.gans.step import GanStep
+from melgan.gans.transition import transition_of
 from melgan.layers.box_map import MAX_BOXES
+from melgan.layers.class_share import set_class_share
 from melgan.layers.spectral import advance_power_iterations
 from melgan.training.averaging import copy_values, update_average
 from melgan.training.compiling import can_compile, compiles
@@ -42,13 +47,18 @@ from melgan.training.precision import (
 from melgan.training.randomness import Draws, draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.schedules import Schedules
-from melgan.training.stepping import Metrics, Program, make_program
-
-# Gradients, and this replica's part of each term.
-Gradients = tuple[list[tf.Tensor], Metrics]
+from melgan.training.stepping import Metrics, Program, make_program, mean_metrics
 
 _GENERATOR_STEP, _FIRST_DISCRIMINATOR_STEP = 0, 1  # uses of the random numbers of a step
 _NORMS = ("discriminator_gradient", "generator_gradient")
+
+
+class Gradients(NamedTuple):
+    """Gradients of a network's weights, this replica's part of each term, what the regulariser is to learn."""
+
+    of_weights: list[tf.Tensor]
+    terms: Metrics
+    found: Sums
 
 
 @dataclass(frozen=True)
@@ -84,15 +94,18 @@ class GanTrainer:
         self._compiles = compiles(config.xla, strategy)
         self._precision = resolve_precision(config.precision, strategy)
         self.growth = growth_of(config, class_counts)
+        self.transition = transition_of(config, class_counts)
         self.schedules = Schedules((config.burn_in_epochs or 0.0) * sum(class_counts), config.global_batch_size)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), layers_computing_in(self._precision):
             self.networks = build_networks(config, len(class_counts))
             self.average = build_networks(config, len(class_counts))
+            self._regulariser = REGULARISERS[config.regulariser](Subject(self.networks.generator, self._class_counts))
             self._penalty_weight = self.schedules.setting(config.penalty_weight, config.final_penalty_weight)
             self._generator_optimizer, self._discriminator_optimizer = self._make_optimizers()
             self.attempt = _counter(0, tf.int32)
             self.strength = _counter(0.0, keras.config.floatx())
+            self.conditional_share = _counter(1.0, keras.config.floatx())
         self._levels = self._make_levels()
         self._tried_levels: set[int] = set()
 
@@ -107,16 +120,17 @@ class GanTrainer:
     def checkpointed(self) -> dict:
         """The contents of a checkpoint, by name."""
         fitted_with = {} if self.networks.class_gaussians is None else {"encoder": self.networks.encoder}
-        return fitted_with | {
+        contents = fitted_with | {
             "generator": self.networks.generator,
             "ema_generator": self.average.generator,
-            "trunk": self.networks.discriminator.trunk,
-            "head": self.networks.discriminator.head,
+            **self.networks.discriminator.parts,
             "generator_optimizer": adam_of(self._generator_optimizer),
             "discriminator_optimizer": adam_of(self._discriminator_optimizer),
             "attempt": self.attempt,
             "strength": self.strength,
         }
+        memory = [variable.value for variable in self._regulariser.memory]
+        return contents | ({"regulariser": memory} if memory else {})
 
     @property
     def checkpointed_by_device(self) -> dict:
@@ -175,25 +189,23 @@ class GanTrainer:
           penalised: whether the penalty is due.
         """
         with tf.GradientTape() as tape:
-            terms = self._parts_of_means(step.discriminator_losses(shown, draws, penalised=penalised))
+            losses, found = step.discriminator_losses(shown, draws, penalised=penalised)
+            terms = self._parts_of_means(losses)
             # A penalty that is due only now and then counts as often as it was left out.
             terms["penalty"] *= self.config.penalty_interval
-            loss = terms["discriminator_loss"]
-            if penalised:
-                loss += self._penalty_weight * terms["penalty"]
-            loss = self._regularised(loss, terms.get("discriminator_regulariser"))
+            loss = self._sum_of_terms(terms, "discriminator", self._penalty_weight if penalised else None)
             scaled = self._discriminator_optimizer.scale_loss(loss)
-        return dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms
+        return Gradients(dense_gradients(tape, scaled, step.discriminator.trainable_variables), terms, found)
 
     def generator_gradients(
         self, step: GanStep, real_images: tf.Tensor, real_labels: tf.Tensor, draws: Draws
     ) -> Gradients:
         """Returns the gradients of the generator's scaled loss, summed over this replica's examples, and its terms."""
         with tf.GradientTape() as tape:
-            terms = self._parts_of_means(step.generator_losses(real_images, real_labels, draws))
-            loss = self._regularised(terms["generator_loss"], terms.get("generator_regulariser"))
-            scaled = self._generator_optimizer.scale_loss(loss)
-        return dense_gradients(tape, scaled, step.generator.trainable_variables), terms
+            losses, found = step.generator_losses(real_images, real_labels, draws)
+            terms = self._parts_of_means(losses)
+            scaled = self._generator_optimizer.scale_loss(self._sum_of_terms(terms, "generator"))
+        return Gradients(dense_gradients(tape, scaled, step.generator.trainable_variables), terms, found)
 
     @property
     def _batch(self) -> dict[str, int]:
@@ -229,10 +241,10 @@ class GanTrainer:
 
     @property
     def _assigned_in_steps(self) -> list[tf.Variable]:
-        discriminator = self.networks.discriminator
-        networks = (self.networks.generator, discriminator.trunk, discriminator.head)
-        optimizers = (self._generator_optimizer, self._discriminator_optimizer)
-        return [variable.value for part in (*networks, *optimizers) for variable in part.variables]
+        parts = (self.networks.generator, *self.networks.discriminator.parts.values())
+        parts += (self._generator_optimizer, self._discriminator_optimizer)
+        variables = [variable for part in parts for variable in part.variables]
+        return [variable.value for variable in (*variables, *self._regulariser.memory)]
 
     def _trained(self, number: int, trained: Level | Networks, average: Level | Networks) -> _TrainedLevel:
         """Returns networks of a level with what they need to be trained."""
@@ -246,13 +258,16 @@ class GanTrainer:
             latent_dim=config.latent_dim,
             objective=OBJECTIVES[config.objective],
             penalty=PENALTIES[config.penalty],
-            regulariser=REGULARISERS[config.regulariser],
-            augmentation=AUGMENTATIONS[config.augmentation],
+            regulariser=self._regulariser,
+            auxiliary=AUXILIARIES[config.auxiliary],
+            auxiliary_weight=config.auxiliary_weight,
+            unconditional_weight=config.unconditional_weight,
+            conditional_share=self.conditional_share,
+            augmentation=AUGMENTATIONS[config.augmentation].of_parts(config.augmentation_policy),
             strength=self.strength,
             label_probabilities=class_probabilities(self._class_counts, config.label_sampling),
             has_wrong_labels=config.wrong_labels,
         )
-
         return _TrainedLevel(
             step=step,
             average=average.generator,
@@ -271,6 +286,9 @@ class GanTrainer:
     def _before_step(self, step: tf.Tensor) -> None:
         grow(self.growth.degree(step), *self._growing)
         self.schedules.set_for(step)
+        if self.transition is not None:
+            self.conditional_share.assign(self.transition.share(step))
+            set_class_share(self.transition.share(step), self.networks.generator, self.average.generator)
 
     def _after_step(self, number: int, step: tf.Tensor, metrics: Metrics) -> None:
         """Moves the average, copies moving statistics, and adapts the strength of augmentation."""
@@ -291,7 +309,7 @@ class GanTrainer:
             own = draws.fold(_FIRST_DISCRIMINATOR_STEP + turn)
             number_of_turn = step * disc_steps + turn
             parts.append(level.train_discriminator(*_images_and_labels(shown[turn % len(shown)]), number_of_turn, own))
-        metrics = _means(parts)
+        metrics = mean_metrics(parts)
         skipped = disc_steps * metrics.pop("skipped_steps")
         metrics |= level.train_generator(*_images_and_labels(shown[-1]), draws.fold(_GENERATOR_STEP))
         skipped_steps = (skipped + metrics.pop("skipped_steps")) / self._strategy.num_replicas_in_sync
@@ -306,22 +324,26 @@ class GanTrainer:
         unpenalised = partial(penalised, penalised=False)
         interval = self.config.penalty_interval
         if not self.config.has_penalty:
-            gradients, terms = unpenalised()
+            gradients = unpenalised()
         elif interval == 1:
-            gradients, terms = penalised()
+            gradients = penalised()
         else:
-            gradients, terms = tf.cond(number % interval == 0, penalised, unpenalised)
-        discriminator = step.discriminator
-        advance_power_iterations(discriminator.trunk, discriminator.head)
-        applied = apply_gradients(self._discriminator_optimizer, gradients, discriminator.trainable_variables)
-        return terms | {"discriminator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
+            gradients = tf.cond(number % interval == 0, penalised, unpenalised)
+        if self._regulariser.discriminator is not None:
+            self._regulariser.learn(gradients.found)
+        discriminator, optimizer = step.discriminator, self._discriminator_optimizer
+        advance_power_iterations(*discriminator.parts.values())
+        applied = apply_gradients(optimizer, gradients.of_weights, discriminator.trainable_variables)
+        return gradients.terms | {"discriminator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     def _train_generator(self, step: GanStep, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> Metrics:
         """Takes a generator step beside real images as they are shown, and their labels."""
-        gradients, terms = self.generator_gradients(step, images, labels, draws)
+        gradients = self.generator_gradients(step, images, labels, draws)
+        if self._regulariser.generator is not None:
+            self._regulariser.learn(gradients.found)
         advance_power_iterations(step.generator)
-        applied = apply_gradients(self._generator_optimizer, gradients, step.generator.trainable_variables)
-        return terms | {"generator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
+        applied = apply_gradients(self._generator_optimizer, gradients.of_weights, step.generator.trainable_variables)
+        return gradients.terms | {"generator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     @property
     def _growing(self) -> tuple[keras.Model, ...]:
@@ -331,8 +353,22 @@ class GanTrainer:
     def _parts_of_means(self, losses: Metrics) -> Metrics:
         return {name: part_of_mean(values, self.config.global_batch_size) for name, values in losses.items()}
 
-    def _regularised(self, loss: tf.Tensor, term: tf.Tensor | None) -> tf.Tensor:
-        return loss if term is None else loss + self.config.regulariser_weight * term
+    def _sum_of_terms(self, terms: Metrics, network: str, penalty: float | tf.Variable | None = None) -> tf.Tensor:
+        """Returns the loss of a network and its other terms by their weights, of which that of the penalty is given."""
+        config, share, loss = self.config, 1.0, terms[f"{network}_loss"]
+        if self.transition is not None:
+            share = self.conditional_share.read_value()
+            loss *= share
+        if penalty is not None:
+            loss += penalty * terms["penalty"]
+        weights = {
+            f"{network}_auxiliary": share * config.auxiliary_weight,
+            f"{network}_unconditional": config.unconditional_weight,
+            f"{network}_regulariser": config.regulariser_weight,
+        }
+        for name, weight in weights.items():
+            loss = loss + weight * terms[name] if name in terms else loss
+        return loss
 
     def _compiled(self, function: Callable) -> Callable:
         """Returns function(*tensors, draws), as a program compiled by XLA if that is wanted."""
@@ -349,12 +385,6 @@ class GanTrainer:
 
 def _images_and_labels(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     return batch["image"], batch["label"]
-
-
-def _means(parts: list[Metrics]) -> Metrics:
-    """Returns the mean of each metric over several discriminator steps."""
-    means = tf.add_n([tf.stack(list(part.values())) for part in parts]) / len(parts)
-    return dict(zip(parts[0], tf.unstack(means), strict=True))
 
 
 def _with_roots(metrics: Metrics) -> Metrics:

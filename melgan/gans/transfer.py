@@ -53,7 +53,7 @@ def read_discriminator(checkpoint: str, config: GanConfig, num_classes: int) -> 
       ConfigError: if the checkpoint is damaged, or not of these networks.
     """
     discriminator = build_networks(config, num_classes).discriminator
-    _read(checkpoint, {"trunk": discriminator.trunk, "head": discriminator.head})
+    _read(checkpoint, discriminator.parts)
     return discriminator
 
 
@@ -94,8 +94,9 @@ def transfer_weights(
     probe = build_networks(trainer.config, len(source_classes) + 1)
     _copy(generator, probe.generator, trainer.networks.generator, classes)
     if discriminator is not None:
-        _copy(discriminator.trunk, probe.discriminator.trunk, trainer.networks.discriminator.trunk, classes)
-        _copy(discriminator.head, probe.discriminator.head, trainer.networks.discriminator.head, classes)
+        larger, own = probe.discriminator.parts, trainer.networks.discriminator.parts
+        for name, part in discriminator.parts.items():
+            _copy(part, larger[name], own[name], classes)
     trainer.start_average()
 
 

@@ -4,7 +4,7 @@ Programs are traced with `autograph=False`: it would translate all Python that t
 up to ten seconds at every start, and nothing here needs it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -60,3 +60,9 @@ def make_program(
         return after_steps(dict(zip(names, columns, strict=True)))
 
     return take_steps
+
+
+def mean_metrics(parts: Sequence[Metrics]) -> Metrics:
+    """Returns the mean of each metric over several parts of a step, which all have the same ones."""
+    means = tf.add_n([tf.stack(list(part.values())) for part in parts]) / len(parts)
+    return dict(zip(parts[0], tf.unstack(means), strict=True))

@@ -31,9 +31,11 @@ AS_PROCESSES = ("gan", "bagan", "cpggan")  # batches of their own in a step; an 
 
 
 def settings_of(method: str) -> dict:
-    """Those of every method, and an autoencoder for those that begin with one."""
+    """Those of every method, an autoencoder for those that begin with one, and classes that come in within 5 steps."""
     has_encoder = ARCHITECTURES[METHODS[method]["architecture"]].has_encoder
-    return SETTINGS | {"method": method, "autoencoder_epochs": int(has_encoder)}
+    passes = {"conditional_from_epochs": 0.0, "conditional_until_epochs": 0.1}
+    within = passes if "conditional_until_epochs" in METHODS[method] else {}
+    return SETTINGS | within | {"method": method, "autoencoder_epochs": int(has_encoder)}
 
 
 @pytest.mark.parametrize("method", AS_PROCESSES)

@@ -7,6 +7,8 @@ Huang and Jafari 2021, figures 3 to 5, and the authors' code (github.com/GH920/i
 import keras
 from keras import layers
 
+from melgan.gans.architectures.conditioning import CONDITIONINGS, concatenated
+from melgan.gans.architectures.enlarging import UPSAMPLINGS
 from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
 from melgan.layers.leaky_relu import LeakyReLU
@@ -16,6 +18,7 @@ from melgan.layers.two_linear import TwoLinear
 
 # Filters at each resolution, from the innermost outwards; the same in encoder, trunk and decoder.
 _FILTERS = {4: 256, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16}
+_SIZE = 4  # of kernels
 _LABEL_UNITS = 512
 
 
@@ -31,19 +34,22 @@ def build(shape: NetworkShape) -> Networks:
 
 
 def _generator(shape: NetworkShape) -> keras.Model:
-    """Latents times label embedding, then transposed convolutions from 4 x 4."""
+    """Labelled latents, as published multiplied by the embedding; then transposed convolutions from 4 x 4."""
     latents = keras.Input((shape.latent_dim,), name="latents")
     labels = keras.Input((), dtype="int32", name="labels")
-    embedded = layers.Embedding(shape.num_classes, shape.latent_dim, name="embedding")(labels)
-    x = layers.Multiply(name="labelled_latents")([latents, embedded])
+    if shape.has_transition:
+        x = concatenated(latents, labels, shape.num_classes, has_transition=True)
+    else:
+        x = CONDITIONINGS[shape.conditioning or "multiply"](latents, labels, shape.num_classes)
+    enlarge = UPSAMPLINGS[shape.upsampling or "transposed"]
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)
     x = LeakyReLU(0.2)(layers.Dense(innermost * innermost * filters, name="dense")(x))
     x = layers.Reshape((innermost, innermost, filters))(x)
     for resolution in outer:
-        x = _up(scaled_filters(_FILTERS[resolution], shape.width), f"up_{resolution}")(x)
+        x = enlarge(x, scaled_filters(_FILTERS[resolution], shape.width), size=_SIZE, name=f"up_{resolution}")
         x = LeakyReLU(0.2)(batch_normalization(f"norm_{resolution}")(x))
-    images = _up(3, f"up_{shape.image_size}", activation="tanh")(x)
+    images = enlarge(x, 3, size=_SIZE, activation="tanh", name=f"up_{shape.image_size}")
     return keras.Model([latents, labels], images, name="generator")
 
 
@@ -61,7 +67,7 @@ def _trunk(shape: NetworkShape) -> keras.Model:
     for resolution in reversed(_hidden_resolutions(shape)):
         filters = scaled_filters(_FILTERS[resolution], shape.width)
         convolution = layers.Conv2D(
-            filters, 4, strides=2, padding="same", kernel_initializer=_initializer(), name=f"down_{resolution}"
+            filters, _SIZE, strides=2, padding="same", kernel_initializer=_initializer(), name=f"down_{resolution}"
         )
         x = LeakyReLU(0.2)(convolution(x))
     return keras.Model(images, layers.Flatten()(x), name="trunk")
@@ -84,12 +90,6 @@ def _head(shape: NetworkShape) -> keras.Model:
 
 def _hidden_resolutions(shape: NetworkShape) -> list[int]:
     return [resolution for resolution in _FILTERS if resolution < shape.image_size]
-
-
-def _up(filters: int, name: str, activation: str | None = None) -> layers.Conv2DTranspose:
-    return layers.Conv2DTranspose(
-        filters, 4, strides=2, padding="same", activation=activation, kernel_initializer=_initializer(), name=name
-    )
 
 
 def _initializer() -> keras.initializers.Initializer:

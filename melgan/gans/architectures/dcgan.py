@@ -10,6 +10,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
+from melgan.gans.architectures.enlarging import UPSAMPLINGS
 from melgan.gans.architectures.filters import scaled_filters
 from melgan.gans.architectures.networks import Discriminator, Networks, NetworkShape, require_image_size
 from melgan.layers.leaky_relu import LeakyReLU
@@ -17,6 +18,7 @@ from melgan.layers.normalization import batch_normalization
 
 # Filters at each resolution, from the innermost outwards; the same in both networks.
 _FILTERS = {4: 1024, 8: 512, 16: 256, 32: 128, 64: 64, 128: 32}
+_SIZE = 5  # of kernels
 _LABEL_UNITS = 64
 _JOINT_UNITS = 256
 
@@ -51,15 +53,16 @@ def _generator(shape: NetworkShape) -> keras.Model:
     labels = keras.Input((), dtype="int32", name="labels")
     embedded = _embedding(shape)(labels)
     x = layers.Concatenate(name="labelled_latents")([latents, embedded])
+    enlarge = UPSAMPLINGS[shape.upsampling or "transposed"]
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)
     x = layers.Dense(innermost * innermost * filters, kernel_initializer=_initializer(), name="dense")(x)
     x = layers.Reshape((innermost, innermost, filters))(x)
     x = layers.ReLU()(batch_normalization(f"norm_{innermost}")(x))
     for resolution in outer:
-        x = _up(scaled_filters(_FILTERS[resolution], shape.width), f"up_{resolution}")(x)
+        x = enlarge(x, scaled_filters(_FILTERS[resolution], shape.width), size=_SIZE, name=f"up_{resolution}")
         x = layers.ReLU()(batch_normalization(f"norm_{resolution}")(x))
-    images = _up(3, f"up_{shape.image_size}", activation="tanh")(x)
+    images = enlarge(x, 3, size=_SIZE, activation="tanh", name=f"up_{shape.image_size}")
     return keras.Model([latents, labels], images, name="generator")
 
 
@@ -105,13 +108,7 @@ def _hidden_resolutions(shape: NetworkShape) -> list[int]:
 def _down(shape: NetworkShape, resolution: int) -> layers.Conv2D:
     filters = scaled_filters(_FILTERS[resolution], shape.width)
     return layers.Conv2D(
-        filters, 5, strides=2, padding="same", kernel_initializer=_initializer(), name=f"down_{resolution}"
-    )
-
-
-def _up(filters: int, name: str, activation: str | None = None) -> layers.Conv2DTranspose:
-    return layers.Conv2DTranspose(
-        filters, 5, strides=2, padding="same", activation=activation, kernel_initializer=_initializer(), name=name
+        filters, _SIZE, strides=2, padding="same", kernel_initializer=_initializer(), name=f"down_{resolution}"
     )
 
 

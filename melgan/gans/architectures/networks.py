@@ -1,28 +1,40 @@
 """The interface of every architecture."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import keras
 import tensorflow as tf
 
 from melgan.layers.box_table import BoxTable
 from melgan.layers.class_gaussians import ClassGaussians
+from melgan.layers.class_logits import MakeRows
 from melgan.layers.dropout import apply_network
 from melgan.training.randomness import Draws
 from tfrecords_tools.foundation.settings import require
 
 IMAGE_SIZES = (32, 64, 128, 256)
+CHOICES = ("conditioning", "upsampling")  # settings that some architectures have, of the same name in `NetworkShape`
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkShape:
-    """The shape of networks: sides in pixels, and a factor on the published number of filters."""
+    """The shape of networks: sides in pixels, a factor on the published number of filters, and choices.
+
+    A choice that is None is the published one of the architecture, see `Architecture.choices`. `auxiliary` is one of
+    AUXILIARIES, whose head any discriminator can have, like one that knows no class. `has_transition`: the class comes
+    into the generator little by little.
+    """
 
     image_size: int
     num_classes: int
     latent_dim: int
     width: float = 1.0
+    conditioning: str | None = None
+    upsampling: str | None = None
+    auxiliary: str = "none"
+    has_transition: bool = False
+    has_unconditional_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,12 +43,16 @@ class Discriminator:
 
     `trunk` maps images `[N, H, W, C]` in [-1, 1], with a map of boxes as the fourth channel where these are taken, to
     features; `head` maps [features, labels `[N]`] to logits `[N]`.
-    `draws` are what a trunk with dropout drops features by; without them it drops none.
+    `draws` are what a trunk with dropout drops features by; without them it drops none. `auxiliary`, where there is
+    one, maps [features, all labels `[K]`] to logits of classes. `unconditional`, where there is one, maps [features,
+    `[0]`] to logits that know no class.
     """
 
     trunk: keras.Model
     head: keras.Model
     draws: Draws | None = None
+    auxiliary: keras.Model | None = None
+    unconditional: keras.Model | None = None
 
     def with_dropout(self, draws: Draws) -> "Discriminator":
         """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
@@ -54,10 +70,25 @@ class Discriminator:
         """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
         return tf.cast(self.head([features, labels], training=True), keras.config.floatx())
 
+    def class_logits(self, features: tf.Tensor, num_classes: int) -> tf.Tensor:
+        """Returns the logits of features `[N, F]` by the auxiliary head, never in half precision."""
+        logits = self.auxiliary([features, tf.range(num_classes)], training=True)
+        return tf.cast(logits, keras.config.floatx())
+
+    def unconditional_logits(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns the logits `[N]` of features `[N, F]` whatever their class, never in half precision."""
+        return tf.cast(self.unconditional([features, tf.range(1)], training=True)[:, 0], keras.config.floatx())
+
+    @property
+    def parts(self) -> dict[str, keras.Model]:
+        """The networks that it consists of, by name."""
+        further = {"auxiliary": self.auxiliary, "unconditional": self.unconditional}
+        return {"trunk": self.trunk, "head": self.head} | {name: part for name, part in further.items() if part}
+
     @property
     def trainable_variables(self) -> list:
-        """The weights of both parts."""
-        return self.trunk.trainable_variables + self.head.trainable_variables
+        """The weights of all parts."""
+        return [variable for part in self.parts.values() for variable in part.trainable_variables]
 
 
 @dataclass(frozen=True)
@@ -91,6 +122,15 @@ class Networks:
     class_gaussians: ClassGaussians | None = None
     box_table: BoxTable | None = None
 
+    def with_heads(self, *, auxiliary: keras.Model | None, unconditional: keras.Model | None) -> "Networks":
+        """Returns the same networks, whose discriminator has further heads, the same at all levels."""
+
+        def with_them(discriminator: Discriminator) -> Discriminator:
+            return replace(discriminator, auxiliary=auxiliary, unconditional=unconditional)
+
+        levels = [replace(level, discriminator=with_them(level.discriminator)) for level in self.levels]
+        return replace(self, discriminator=with_them(self.discriminator), levels=tuple(levels))
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -102,6 +142,9 @@ class Architecture:
     `reconstruction_error`: what the autoencoder makes less, a function of the differences between pixels.
     `has_fake_class`: logits are log-probabilities of a softmax over the classes and one more, for fakes.
     `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
+    `class_rows`: makes rows of weights, one a class, as the discriminator's are.
+    `normalises_by_class`: the generator has conditional normalisation.
+    `choices`: for each of `CHOICES` that there is, what can be chosen, the published one first.
     """
 
     build: Callable[[NetworkShape], Networks]
@@ -111,6 +154,13 @@ class Architecture:
     reconstruction_error: Callable[[tf.Tensor], tf.Tensor] = tf.abs
     has_fake_class: bool = False
     takes_boxes: bool = False
+    class_rows: MakeRows = keras.layers.Embedding
+    normalises_by_class: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def published(self, choice: str) -> str | None:
+        """Returns what was published of a choice, None where there is none."""
+        return self.choices[choice][0] if choice in self.choices else None
 
 
 def require_image_size(image_size: int, architecture: str) -> None:

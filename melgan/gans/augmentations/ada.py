@@ -7,12 +7,16 @@ fourth.
 """
 
 import math
+from collections.abc import Sequence
 from enum import IntEnum
 
 import keras
 import tensorflow as tf
 
 from melgan.training.randomness import Draws
+
+# Flips, quarter turns and shifts by whole pixels; scalings, turns, stretchings and other shifts; colours.
+PARTS_OF_ADA = ("blitting", "geometry", "colour")
 
 TARGET = 0.6
 # From nothing to full strength it takes so many real images, if the discriminator knows them all the while.
@@ -71,32 +75,41 @@ def adapted(strength: tf.Tensor, real_sign: tf.Tensor, images: int) -> tf.Tensor
     return tf.clip_by_value(moved, 0.0, 1.0)
 
 
-def ada(images: tf.Tensor, draws: Draws, strength: tf.Tensor) -> tf.Tensor:
+def ada(images: tf.Tensor, draws: Draws, strength: tf.Tensor, parts: Sequence[str] = PARTS_OF_ADA) -> tf.Tensor:
     """Changes the place and the colours of each image `[N, H, H, C]`, every change with a probability of `strength`."""
-    geometry = random_geometry(draws.fold(Use.GEOMETRY), strength, images.shape[1])
-    return recoloured(warped(images, geometry), random_colours(draws.fold(Use.COLOURS), strength))
+    if "blitting" in parts or "geometry" in parts:
+        geometry = random_geometry(draws.fold(Use.GEOMETRY), strength, images.shape[1], parts=parts)
+        images = warped(images, geometry)
+    return recoloured(images, random_colours(draws.fold(Use.COLOURS), strength)) if "colour" in parts else images
 
 
-def random_geometry(draws: Draws, strength: tf.Tensor, side: int) -> tf.Tensor:
+def random_geometry(draws: Draws, strength: tf.Tensor, side: int, *, parts: Sequence[str] = PARTS_OF_ADA) -> tf.Tensor:
     """Returns where each pixel comes from: matrices `[N, 3, 3]` from places (x, y, 1) after to places before.
 
     Places are in pixels from the middle of the image. Karras et al. 2020, appendix B, figure 9.
+
+    Arguments:
+      draws: random numbers.
+      strength: probability of each change `[]`.
+      side: of images, in pixels.
+      parts: whose changes take place; the random numbers of each do not depend on the others.
     """
+    blitting, moving = (strength if part in parts else 0.0 * strength for part in ("blitting", "geometry"))
     # For two turns around the scaling, so that one of them or both take place as often as any other change.
-    turning = 1.0 - tf.sqrt(1.0 - strength)
+    turning = 1.0 - tf.sqrt(1.0 - moving)
     whole = tf.round(_SHIFT * side * (2.0 * draws.fold(Geometry.WHOLE_SHIFT).uniform(2) - 1.0))
     part = _SHIFT * side * draws.fold(Geometry.PART_SHIFT).normal(2)
     evenly, along = (tf.exp(_SCALE * draws.fold(use).normal()) for use in (Geometry.SCALING, Geometry.STRETCHING))
     flipped = 1.0 - 2.0 * tf.floor(2.0 * draws.fold(Geometry.FLIP).uniform())
     changes = [
-        (scaling(flipped, tf.ones_like(flipped)), strength),
-        (turn(0.5 * math.pi * tf.floor(4.0 * draws.fold(Geometry.QUARTER_TURN).uniform())), strength),
-        (shift(whole), strength),
-        (scaling(evenly, evenly), strength),
+        (scaling(flipped, tf.ones_like(flipped)), blitting),
+        (turn(0.5 * math.pi * tf.floor(4.0 * draws.fold(Geometry.QUARTER_TURN).uniform())), blitting),
+        (shift(whole), blitting),
+        (scaling(evenly, evenly), moving),
         (turn(math.pi * (2.0 * draws.fold(Geometry.FIRST_TURN).uniform() - 1.0)), turning),
-        (scaling(along, 1.0 / along), strength),
+        (scaling(along, 1.0 / along), moving),
         (turn(math.pi * (2.0 * draws.fold(Geometry.SECOND_TURN).uniform() - 1.0)), turning),
-        (shift(part), strength),
+        (shift(part), moving),
     ]
     return _product(changes, draws.fold(Geometry.CHOICE))
 

@@ -4,6 +4,7 @@ Shifts and windows are products with matrices rather than gathers: static shapes
 gradient.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import keras
@@ -11,6 +12,8 @@ import tensorflow as tf
 
 from melgan.images import scale_contrast, scale_saturation
 from melgan.training.randomness import Draws
+
+PARTS_OF_DIFFAUGMENT = ("colour", "translation", "cutout")
 
 TRANSLATION = 1 / 8
 CUTOUT = 1 / 2
@@ -26,13 +29,18 @@ class Use(IntEnum):
     CUTOUT = 4
 
 
-def diffaugment(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Colour, translation by up to 1/8 and a cutout of 1/2 of the side. Zhao et al. 2020, section 3 and appendix."""
-    images = random_brightness(images, draws.fold(Use.BRIGHTNESS))
-    images = random_saturation(images, draws.fold(Use.SATURATION))
-    images = random_contrast(images, draws.fold(Use.CONTRAST))
-    images = random_translation(images, draws.fold(Use.TRANSLATION))
-    return random_cutout(images, draws.fold(Use.CUTOUT))
+def diffaugment(images: tf.Tensor, draws: Draws, parts: Sequence[str] = PARTS_OF_DIFFAUGMENT) -> tf.Tensor:
+    """Colour, translation by up to 1/8 and a cutout of 1/2 of the side, or some of these parts.
+
+    Zhao et al. 2020, section 3 and appendix.
+    """
+    if "colour" in parts:
+        images = random_brightness(images, draws.fold(Use.BRIGHTNESS))
+        images = random_saturation(images, draws.fold(Use.SATURATION))
+        images = random_contrast(images, draws.fold(Use.CONTRAST))
+    if "translation" in parts:
+        images = random_translation(images, draws.fold(Use.TRANSLATION))
+    return random_cutout(images, draws.fold(Use.CUTOUT)) if "cutout" in parts else images
 
 
 def random_brightness(images: tf.Tensor, draws: Draws) -> tf.Tensor:

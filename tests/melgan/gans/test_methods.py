@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from melgan.gans.architectures import ARCHITECTURES
-from melgan.gans.architectures.networks import IMAGE_SIZES
+from melgan.gans.architectures.networks import CHOICES, IMAGE_SIZES
 from melgan.gans.combinations import require_possible
 from melgan.gans.config import GanConfig
 from melgan.gans.labels import LABEL_SAMPLINGS
@@ -15,8 +15,8 @@ from tfrecords_tools.foundation.errors import ConfigError
 
 PRESET_FIELDS = {field.name for field in fields(GanConfig) if field.default is None}
 # What not every method has.
-OPTIONAL_FIELDS = {"discriminator_learning_rate", "batch_sampling", "burn_in_epochs"} | {
-    name for name in PRESET_FIELDS if name.startswith("final_")
+OPTIONAL_FIELDS = {"discriminator_learning_rate", "batch_sampling", "burn_in_epochs", *CHOICES} | {
+    name for name in PRESET_FIELDS if name.startswith(("final_", "conditional_", "unconditional_"))
 }
 
 
@@ -66,6 +66,9 @@ PUBLISHED = {
     # Han et al. 2019, with the settings of PGGAN, and a number that chooses the boxes
     "cpggan": {"learning_rate": 1e-3, "beta_1": 0.0, "beta_2": 0.99, "disc_steps": 1, "latent_dim": 513}
     | {"objective": "wasserstein_drift", "penalty": "gradient_penalty", "architecture": "cpggan"},
+    # Shahbazi et al. 2022, authors' commands for 2,000 images: from 2,000 to 4,000 thousand images
+    "transitional": {"conditional_from_epochs": 1000.0, "conditional_until_epochs": 2000.0}
+    | {"unconditional_weight": 1.0, "conditioning": "concatenated", "objective": "sigmoid_cross_entropy"},
     # Huang and Jafari 2021, authors' code
     "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
     | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},

@@ -73,12 +73,12 @@ def discriminator_gradients(trainer, images, labels, draws, *, fakes=None, level
     """
     step = trainer.step_at(level)
     shown = RealAndFake(images, labels, *(fakes or step.generate(labels, draws)))
-    return trainer.discriminator_gradients(step, shown, draws, penalised=penalised)
+    return trainer.discriminator_gradients(step, shown, draws, penalised=penalised)[:2]
 
 
 def generator_gradients(trainer, images, labels, draws, *, level=-1):
     """Returns the gradients of a generator step beside images as they are shown, and its terms by name."""
-    return trainer.generator_gradients(trainer.step_at(level), images, labels, draws)
+    return trainer.generator_gradients(trainer.step_at(level), images, labels, draws)[:2]
 
 
 def flat(values):

@@ -14,9 +14,9 @@ def weights(trainer):
     return {name: flat(network.get_weights()) for name, network in networks.items()}
 
 
-def without_xla(images, draws, strength):
+def without_xla(images, draws, strength, parts):
     """An operation that XLA does not have, and that changes nothing."""
-    del draws, strength
+    del draws, strength, parts
     return images + 0.0 * tf.cast(tf.strings.length(tf.strings.as_string(images)), images.dtype)
 
 
