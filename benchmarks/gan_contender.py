@@ -68,7 +68,8 @@ class InARow(keras.layers.Layer):
 class PassForEveryLabel(GanStep):
     """Shows the real images to the discriminator once with the right labels, and once more with wrong ones."""
 
-    def _logits(self, shown: RealAndFake, draws: Draws) -> Logits:
+    def _logits(self, real_features: tf.Tensor, fake_features: tf.Tensor, shown: RealAndFake, draws: Draws) -> Logits:
+        del real_features, fake_features  # which nothing else needs, so that the graph leaves them out
         of_real = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT))
         of_fake = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT))
         others = wrong_labels(draws.fold(Use.WRONG_LABELS), shown.real_labels, self.num_classes)

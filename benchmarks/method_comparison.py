@@ -1,6 +1,8 @@
 """Methods of GANs at equal wall time on the same shards: trained, evaluated, put into tables and side by side.
 
     python -m benchmarks.method_comparison --shards=SHARDS --output=FOLDER --features=classifier:RUN --minutes=8
+    python -m benchmarks.method_comparison --shards=SHARDS --output=FOLDER --features=lite0 --methods=bagan_gp \\
+        --variant='all labels right: --method=bagan_gp --wrong_labels=false'
 
 Every method trains for so many minutes by the clock on the cores it is given, whatever it needs for a step; its
 autoencoder counts. Time runs from the first line of metrics on, so that starting and compiling do not count. Then the
@@ -13,6 +15,7 @@ and pictures are of all runs in the folder, so that several processes can work i
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,21 +24,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from absl import flags
+
 from benchmarks.measuring import peak_megabytes
 from benchmarks.method_tables import tables, write_side_by_side
 from melgan.gans.architectures import ARCHITECTURES
-from melgan.gans.methods import METHODS
+from melgan.gans.config import GanConfig
+from melgan.gans.methods import METHODS, resolve
 from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.artefacts.shards import open_shards, split_fold
-from pipelines.contract.launching import run_command, started
+from pipelines.contract.flags import config_from_flags, define_flags
+from pipelines.contract.launching import as_flags, run_command, started
 from pipelines.contract.workdir import read_report, require_same_settings
 from tfrecords_tools.foundation.documents import as_plain
-from tfrecords_tools.foundation.errors import look_up
+from tfrecords_tools.foundation.errors import ConfigError, look_up
 from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.texts import as_file_name
 
 RESULTS_FILE = "results.json"
 _COMPARISON_FILE = "comparison.json"
+_VARIANT = "variant"
 _EVALUATED = (
     "kid",
     "prdc",
@@ -52,6 +61,19 @@ _ENCODED_AT, _GROWN_AT, _BURNT_IN_AT = 0.25, 0.5, 1 / 3
 _CLASSES_FROM, _CLASSES_UNTIL = 0.08, 0.16  # of the published 25 million images, where classes come in
 _TRIAL = 60.0  # seconds of training in which the speed is measured
 _LONGEST_START = 900  # seconds until a method must have logged its first steps
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with other settings: what it is called, and the settings of train_gan, `method` among them."""
+
+    name: str
+    settings: Mapping[str, str]
+
+    @property
+    def method(self) -> str:
+        """The method that it is a variant of."""
+        return self.settings["method"]
 
 
 @dataclass(frozen=True)
@@ -72,27 +94,31 @@ class Comparison:
     batch: int
     drawn: int = 2000  # images, to measure how long drawing takes
 
-    def folder(self, method: str, seed: int) -> Path:
+    def folder(self, variant: Variant, seed: int) -> Path:
         """Returns the folder of a run."""
-        return self.output / f"{method}_{seed}"
+        return self.output / f"{as_file_name(variant.name)}_{seed}"
 
 
-def compare(comparison: Comparison, methods: Sequence[str], seeds: Sequence[int]) -> list[dict]:
-    """Trains and evaluates every method with every seed; returns what is in the folder, a dictionary a run.
+def compare(comparison: Comparison, variants: Sequence[Variant], seeds: Sequence[int]) -> list[dict]:
+    """Trains and evaluates every variant with every seed; returns what is in the folder, a dictionary a run.
 
     Raises:
-      CommandError: if the folder holds a comparison with other settings.
+      CommandError: if the folder holds a comparison with other settings, or a variant of the same name with others.
     """
     _require_same_comparison(comparison)
     for seed in seeds:
-        for method in methods:
-            folder = comparison.folder(method, seed)
-            if not (folder / RESULTS_FILE).is_file():
-                if folder.exists():
-                    shutil.rmtree(folder)
-                folder.mkdir(parents=True)
-                result = {"method": method, "seed": seed, **_measure(comparison, method, seed, folder)}
-                write_atomically(folder / RESULTS_FILE, json.dumps(result, indent=1) + "\n")
+        for variant in variants:
+            folder = comparison.folder(variant, seed)
+            if (folder / RESULTS_FILE).is_file():
+                known = json.loads((folder / RESULTS_FILE).read_text()).get(_VARIANT, {"method": variant.name})
+                require_same_settings(folder, known, dict(variant.settings))
+                continue
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            told = {"method": variant.name, "seed": seed, _VARIANT: dict(variant.settings)}
+            result = told | _measure(comparison, variant, seed, folder)
+            write_atomically(folder / RESULTS_FILE, json.dumps(result, indent=1) + "\n")
     return [json.loads(path.read_text()) for path in sorted(comparison.output.glob(f"*/{RESULTS_FILE}"))]
 
 
@@ -105,11 +131,10 @@ def _require_same_comparison(comparison: Comparison) -> None:
     require_same_settings(path, json.loads(path.read_text()), settings)
 
 
-def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> dict:
-    settings = _settings(comparison, method, seed)
-    schedules = _schedules(comparison, method, settings, folder / "speed")
+def _measure(comparison: Comparison, variant: Variant, seed: int, folder: Path) -> dict:
+    settings = _settings(comparison, variant, seed)
+    settings = _schedules(comparison, variant, settings, folder / "speed") | settings
     workdir = folder / "gan"
-    settings |= schedules
     trained = _train_for(60 * comparison.minutes, workdir, settings)
     settings["total_steps"] = _newest_step(workdir)
     _run("train_gan", workdir=workdir, **settings)
@@ -134,30 +159,30 @@ def _measure(comparison: Comparison, method: str, seed: int, folder: Path) -> di
     }
 
 
-def _settings(comparison: Comparison, method: str, seed: int) -> dict:
+def _settings(comparison: Comparison, variant: Variant, seed: int) -> dict:
     return {
         "shards": comparison.shards,
-        "method": method,
         "seed": seed,
         "image_size": comparison.image_size,
-        "width": comparison.widths.get(method, comparison.widths[""]),
+        "width": comparison.widths.get(variant.method, comparison.widths[""]),
         "global_batch_size": comparison.batch,
         "num_folds": comparison.num_folds,
         "fold": comparison.fold,
         "total_steps": _FAR,
         "checkpoint_every": 500,
         "log_every": _LOG_EVERY,
+        **variant.settings,
     }
 
 
-def _schedules(comparison: Comparison, method: str, settings: dict, workdir: Path) -> dict:
-    """Returns settings with which what a method changes over the images fits the time; none for most."""
-    preset = look_up(METHODS, method, "method")
+def _schedules(comparison: Comparison, variant: Variant, settings: dict, workdir: Path) -> dict:
+    """Returns settings with which what a variant changes over the images fits the time; none for most."""
+    preset = asdict(resolve(as_config(variant)))
     manifest = open_shards(comparison.shards, "shards").manifest
     training, _ = split_fold(manifest, comparison.num_folds, comparison.fold)
     images = sum(shard.records for shard in training)
     schedules = {}
-    if preset["autoencoder_epochs"]:
+    if preset["autoencoder_epochs"] and "autoencoder_epochs" not in variant.settings:
         speed = _steps_per_second("autoencoder", workdir / "autoencoder", settings | {"autoencoder_epochs": _FAR})
         fitting = _ENCODED_AT * speed * 60 * comparison.minutes * comparison.batch / images
         schedules["autoencoder_epochs"] = min(preset["autoencoder_epochs"], max(1, round(fitting)))
@@ -235,6 +260,43 @@ def _log_of(folder: object) -> Path:
     return Path(f"{folder}.log")
 
 
+def variants(methods: Sequence[str], texts: Sequence[str]) -> list[Variant]:
+    """Returns methods as they are, and variants of them that texts such as `name: --method=gan --width=0.1` give.
+
+    Raises:
+      ValueError: if a text is none, names an unknown method, or has the name of another.
+    """
+    found = [Variant(method, {"method": method}) for method in methods if look_up(METHODS, method, "methods")]
+    for text in texts:
+        name, _, given = text.partition(":")
+        pairs = [flag.removeprefix("--").partition("=") for flag in shlex.split(given)]
+        settings = {setting: value for setting, _, value in pairs}
+        if not name.strip() or "method" not in settings:
+            raise ValueError(f"--variant={text}: give a name, a colon and flags, --method= among them")
+        look_up(METHODS, settings["method"], f"--variant={name}: method")
+        found.append(Variant(name.strip(), settings))
+        as_config(found[-1])
+    names = [variant.name for variant in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two variants have one name: {', '.join(names)}")
+    return found
+
+
+def as_config(variant: Variant) -> GanConfig:
+    """Returns the settings of a variant that are of the GAN.
+
+    Raises:
+      ConfigError: for one that there is not, or a value that is refused.
+    """
+    values = flags.FlagValues()
+    define_flags(GanConfig, values)
+    try:
+        values(["", *as_flags(variant.settings)])
+    except flags.Error as error:
+        raise ConfigError(f"{variant.name}: {error}") from error
+    return config_from_flags(GanConfig, values)
+
+
 def widths(text: str) -> dict[str, float]:
     """Returns the widths that a text such as 0.25,r3gan=0.125 gives; "" is that of all other methods.
 
@@ -257,7 +319,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--features", required=True, help="of evaluate_gan; best classifier:RUN that held the fold out")
     parser.add_argument("--minutes", type=float, default=8.0, help="of training, each run")
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=",".join(METHODS), help="as they are; give '' for none")
+    parser.add_argument("--variant", action="append", default=[], help="name: --method=METHOD --setting=value ...")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--num_folds", type=int, default=5)
     parser.add_argument("--fold", type=int, default=0)
@@ -270,12 +333,12 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Compares, prints the tables, and writes a picture of each class."""
     arguments = vars(_arguments())
-    methods, seeds = arguments.pop("methods").split(","), [int(seed) for seed in arguments.pop("seeds").split(",")]
-    for method in methods:
-        look_up(METHODS, method, "method")
+    methods = list(filter(None, arguments.pop("methods").split(",")))
+    compared = variants(methods, arguments.pop("variant"))
+    seeds = [int(seed) for seed in arguments.pop("seeds").split(",")]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     comparison = Comparison(**arguments | {"widths": widths(arguments["widths"])})
-    results = compare(comparison, methods, seeds)
+    results = compare(comparison, compared, seeds)
     write_side_by_side(results, comparison.output)
     write_atomically(comparison.output / "tables.md", tables(results) + "\n")
     print((comparison.output / "tables.md").read_text())

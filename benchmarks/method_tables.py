@@ -12,7 +12,7 @@ from pathlib import Path
 from melgan.gans.methods import METHODS
 from melgan.metrics.evaluation import ALL_CLASSES, Row
 from melgan.sampling import first_requests
-from pipelines.artefacts.evaluation import EvaluationReport, row_of
+from pipelines.artefacts.evaluation import EvaluationReport, row_of, served
 from pipelines.artefacts.image_sets import SyntheticImages, read_images
 from pipelines.artefacts.shards import open_shards, split_fold
 from pipelines.contract.shared_settings import SamplingSettings
@@ -54,7 +54,18 @@ def tables(results: Sequence[dict]) -> str:
         for result in results
     ]
     header = ["method", "seed", "width", "steps", "s / 1,000 images", "MB in training"]
-    return "\n\n".join([*parts, f"### Cost\n\n{_markdown(header, costs)}"])
+    parts += [f"### Served\n\n{_served(results, reports)}", f"### Cost\n\n{_markdown(header, costs)}"]
+    return "\n\n".join(parts)
+
+
+def _served(results: Sequence[dict], reports: Sequence[EvaluationReport]) -> str:
+    """Returns a row a run: how well each class is served relative to real images, the worst of them and the mean."""
+    classes, rows = reports[0].classes, []
+    for result, report in zip(results, reports, strict=True):
+        values = [served(report, name).value for name in classes]
+        cells = [f"{value:.2f}" for value in (*values, min(values), sum(values) / len(values))]
+        rows.append([result["method"], result["seed"], *cells])
+    return _markdown(["method", "seed", *classes, "worst", "mean"], rows)
 
 
 def _cells(rows: Sequence[Row], scope: str) -> list[str]:
@@ -94,5 +105,6 @@ def write_side_by_side(results: Sequence[dict], output: Path) -> None:
 
 
 def in_order(results: Sequence[dict]) -> list[dict]:
-    """Returns the runs in the order of the table of methods."""
-    return sorted(results, key=lambda result: (list(METHODS).index(result["method"]), result["seed"]))
+    """Returns the runs in the order of the table of methods, and variants after these by their names."""
+    places = {method: place for place, method in enumerate(METHODS)}
+    return sorted(results, key=lambda run: (places.get(run["method"], len(places)), run["method"], run["seed"]))

@@ -1,5 +1,6 @@
 """The settings and the report of evaluate_gan: metrics of synthetic images and, beside them, of real ones."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from tfrecords_tools.images import JPEG_QUALITY
 
 COMMAND = "evaluate_gan"
 LEAST_PER_CLASS = 100
+_SERVING = ("recall", "coverage", "accuracy_score", "accuracy_reverse")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,3 +110,25 @@ def value_of(rows: Sequence[Row], name: str, scope: str) -> float | None:
     """Returns the value of a metric for a class or `ALL_CLASSES`, None if there is none."""
     row = row_of(rows, name, scope)
     return None if row is None else row.value
+
+
+@dataclass(frozen=True)
+class Served:
+    """The worst metric of a class relative to that of real images, 1 at most, and its name; NaN and "" without any."""
+
+    value: float
+    metric: str
+
+
+def served(report: EvaluationReport, label: str) -> Served:
+    """Returns how well a generator serves a class: the worst of recall, coverage, accuracy score and reverse."""
+    relative = {name: _relative(report, name, label) for name in _SERVING}
+    known = {name: value for name, value in relative.items() if not math.isnan(value)}
+    worst = min(known, key=known.get, default="")
+    return Served(known.get(worst, math.nan), worst)
+
+
+def _relative(report: EvaluationReport, name: str, label: str) -> float:
+    """Returns a metric of synthetic images relative to that of real ones, 1 at most; NaN where either is not known."""
+    synthetic, real = value_of(report.synthetic, name, label), value_of(report.real, name, label)
+    return min(synthetic / real, 1.0) if synthetic is not None and real else math.nan

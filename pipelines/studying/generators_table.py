@@ -3,13 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from pipelines.artefacts.evaluation import EvaluationReport, value_of
+from pipelines.artefacts.evaluation import EvaluationReport, served, value_of
 from pipelines.artefacts.study import Generator
 from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import read_report, require_completed
 from pipelines.studying.generator_jobs import PlannedGenerator
-
-_SERVES = ("recall", "coverage", "accuracy_score", "accuracy_reverse")
 
 
 def read_generators(jobs: Sequence[PlannedGenerator]) -> tuple[Generator, ...]:
@@ -25,9 +23,7 @@ def read_generators(jobs: Sequence[PlannedGenerator]) -> tuple[Generator, ...]:
 def _read(job: PlannedGenerator) -> Generator:
     evaluation = read_report(require_completed(str(job.evaluation), "jobs_dir"), EvaluationReport)
     drawn = read_report(require_completed(str(job.synthetic), "jobs_dir"), SyntheticReport)
-    relative = {name: _relative(evaluation, name, job.label) for name in _SERVES}
-    known = {name: value for name, value in relative.items() if not math.isnan(value)}
-    worst = min(known, key=known.get, default="")
+    serves = served(evaluation, job.label)
     return Generator(
         method=job.method,
         seed=job.seed,
@@ -35,16 +31,10 @@ def _read(job: PlannedGenerator) -> Generator:
         sha256=drawn.provenance.generator,
         images=sum(drawn.class_counts),
         rejected=sum(drawn.rejected_copies),
-        served=known.get(worst, math.nan),
-        served_by=worst,
+        served=serves.value,
+        served_by=serves.metric,
         **{name: _of_synthetic(evaluation, name, job.label) for name in ("kid", "recall", "coverage")},
     )
-
-
-def _relative(evaluation: EvaluationReport, name: str, label: str) -> float:
-    """Returns a metric of synthetic images relative to that of real ones, 1 at most; NaN where either is not known."""
-    synthetic, real = _of_synthetic(evaluation, name, label), value_of(evaluation.real, name, label)
-    return min(synthetic / real, 1.0) if real else math.nan
 
 
 def _of_synthetic(evaluation: EvaluationReport, name: str, label: str) -> float:

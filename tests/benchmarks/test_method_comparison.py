@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from benchmarks.method_comparison import Comparison, compare, widths
+from benchmarks.method_comparison import Comparison, Variant, as_config, compare, variants, widths
 from benchmarks.method_tables import tables, write_side_by_side
 from melgan.metrics.evaluation import Row
 from pipelines.artefacts.evaluation import EvaluationReport
 from tests.pipelines.conftest import PHANTOM, succeed
 from tfrecords_tools.foundation.documents import as_plain, from_plain
 from tfrecords_tools.foundation.errors import CommandError
+
+GAN = [Variant("gan", {"method": "gan"})]
 
 
 def row(name, scope, value, low=None, high=None):
@@ -34,10 +36,17 @@ def result(method, seed, kid):
         synthetic=(
             row("kid", "ring", kid, kid - 0.1, kid + 0.1),
             row("recall", "ring", 0.5),
+            row("coverage", "ring", 0.9),
+            row("recall", "normal", 0.6),
             row("kid", "normal", None),
             row("accuracy_reverse", "all classes", 0.75),
         ),
-        real=(row("kid", "ring", 0.01),),
+        real=(
+            row("kid", "ring", 0.01),
+            row("recall", "ring", 0.8),
+            row("coverage", "ring", 0.6),
+            row("recall", "normal", 0.5),
+        ),
     )
     settings = {"width": 0.25, "total_steps": 70}
     costs = {"seconds_per_thousand": 1.26, "megabytes": 900.4}
@@ -61,7 +70,7 @@ def test_widths_that_leave_methods_out_or_name_unknown_ones_are_refused(text, me
 
 
 def test_every_class_has_a_table_of_all_runs_and_of_real_images():
-    ring, normal, every, cost = tables([result("sagan", 1, 0.3), result("gan", 0, 0.2)]).split("\n\n### ")
+    ring, normal, every, served, cost = tables([result("sagan", 1, 0.3), result("gan", 0, 0.2)]).split("\n\n### ")
     _, _, header, _, first, second, real = ring.splitlines()
     assert header.startswith("| method | seed | KID | precision | recall |")
     assert first.startswith("| gan | 0 | 0.2 (0.1 to 0.3) |  | 0.5 |")
@@ -69,7 +78,38 @@ def test_every_class_has_a_table_of_all_runs_and_of_real_images():
     assert real.startswith("| real |  | 0.01 |")
     assert normal.splitlines()[4].startswith("| gan | 0 |  |  |")
     assert every.splitlines()[4] == "| gan | 0 |  |  |  |  |  |  |  | 0.75 |  |  |"
+    assert served.splitlines()[-2:] == [
+        "| gan | 0 | 0.62 | 1.00 | 0.62 | 0.81 |",
+        "| sagan | 1 | 0.62 | 1.00 | 0.62 | 0.81 |",
+    ]
     assert cost.splitlines()[-2:] == ["| gan | 0 | 0.25 | 70 | 1.3 | 900 |", "| sagan | 1 | 0.25 | 70 | 1.3 | 900 |"]
+
+
+def test_variants_are_named_settings_of_a_method_and_follow_the_methods_in_tables():
+    assert variants(["gan"], []) == GAN
+    (found,) = variants([], ["no wrong labels: --method=bagan_gp --wrong_labels=false --width=0.1"])
+    assert found == Variant("no wrong labels", {"method": "bagan_gp", "wrong_labels": "false", "width": "0.1"})
+    assert as_config(found).wrong_labels is False
+    *_, served, _ = tables([result("a variant", 0, 0.3), result("sagan", 1, 0.3)]).split("\n\n### ")
+    rows = [line.split(" | ")[0] for line in served.splitlines()[4:]]
+    assert rows == ["| sagan", "| a variant"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("nameless", "--variant=nameless"),
+        (": --method=gan", "--variant=: "),
+        ("a: --width=0.1", "--method="),
+        ("a: --method=gans", "gans"),
+        ("a: --method=gan --colour=red", "colour"),
+        ("a: --method=gan --width=-1", "width"),
+        ("gan: --method=cdragan", "one name"),
+    ],
+)
+def test_variants_that_are_none_are_refused(text, named):
+    with pytest.raises(ValueError, match=named):
+        variants(["gan"], [text])
 
 
 @pytest.mark.slow
@@ -90,16 +130,18 @@ def test_a_method_is_trained_for_a_time_and_evaluated_and_not_again(tmp_path, la
     interrupted = tmp_path / "compared" / "gan_3" / "gan" / "metrics.jsonl"
     interrupted.parent.mkdir(parents=True)
     interrupted.write_text("of a run that was not finished")
-    (found,) = compare(comparison, ["gan"], [3])
+    (found,) = compare(comparison, GAN, [3])
     assert found["settings"]["total_steps"] > 10
     assert found["seconds"] == 3.0
     report = from_plain(EvaluationReport, found["report"])
     names = {row.name for row in report.synthetic}
     assert names >= {"kid", "recall", "ms_ssim", "copies_pixels", "accuracy_reverse"}
-    assert compare(comparison, ["gan"], [3]) == [found]
+    assert compare(comparison, GAN, [3]) == [found]
     assert not interrupted.read_text().startswith("of a run")
     with pytest.raises(CommandError, match="comparison.json: .*minutes was 0.05, now 0.1"):
-        compare(replace(comparison, minutes=0.1), ["gan"], [3])
+        compare(replace(comparison, minutes=0.1), GAN, [3])
+    with pytest.raises(CommandError, match="gan_3: .*ema_decay"):
+        compare(comparison, [Variant("gan", {"method": "gan", "ema_decay": "0.5"})], [3])
     write_side_by_side([found], tmp_path / "compared")
     with Image.open(tmp_path / "compared" / "malignant.png") as picture:
         assert picture.width > 2 * 64

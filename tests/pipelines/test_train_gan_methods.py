@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import keras
 import pytest
+import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
 from melgan.gans.architectures import ARCHITECTURES
@@ -54,7 +55,9 @@ def test_a_run_that_ends_anywhere_is_finished_as_the_undisturbed_one(method, box
 
 
 @pytest.fixture
-def in_this_process() -> Iterator[None]:
+def in_this_process(monkeypatch) -> Iterator[None]:
+    """Untraced, operations run one after the other, which a process that has run some cannot be asked for any more."""
+    monkeypatch.setattr(train_gan, "make_deterministic", tf.config.experimental.enable_op_determinism)
     with without_tracing():
         yield
     disable_op_determinism()

@@ -153,7 +153,7 @@ def change_model_file(folder, change):
 
 def test_the_model_file_holds_settings_and_classes(folder):
     stored = json.loads((folder / "model.json").read_text())
-    assert stored == {**asdict(SETTINGS), "classes": ["benign", "malignant"]}
+    assert stored == {**json.loads(json.dumps(asdict(SETTINGS))), "classes": ["benign", "malignant"]}
 
 
 def test_checkpoints_that_nothing_vouches_for_are_refused(folder, position):
