@@ -44,6 +44,7 @@ def test_the_program_for_an_accelerator_has_static_shapes_and_calls_no_library(o
     assert "custom-call" not in program
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", QUICK)
 def test_a_training_resumes_bit_for_bit(one_device, name, tmp_path, op_determinism):
     undisturbed, resumed = (make_trainer(one_device, SMALL | VARIANTS[name]) for _ in range(2))
@@ -57,6 +58,7 @@ def test_a_training_resumes_bit_for_bit(one_device, name, tmp_path, op_determini
     assert all(np.isfinite(values).all() for values in metrics.values())
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", QUICK)
 def test_half_precision_learns_with_a_factor_of_the_loss(one_device, name):
     trainer = make_trainer(one_device, SMALL | VARIANTS[name], precision="float16")
