@@ -23,7 +23,7 @@ GAN = {
     "image_size": 32,
     "width": 0.1,
     "global_batch_size": 8,
-    "disc_steps": 1,
+    "disc_steps": 2,
     "autoencoder_epochs": 1,
     "total_steps": 12,
     "checkpoint_every": 4,
