@@ -116,8 +116,10 @@ def _controls(report: StudyReport) -> str:
     warnings = []
     if verdicts[SHUFFLED] != HARMS:
         warnings.append("shuffled labels were not found to harm")
-    if verdicts[MORE_REAL] != HELPS:
+    if report.of_arms[MORE_REAL].difference.alone.low <= 0:
         warnings.append("even real images of other patients, as many again, were not found to help")
+    elif verdicts[MORE_REAL] != HELPS:
+        warnings.append("even real images of other patients, as many again, were found to help by less than the margin")
     if verdicts[REPEATED] in (HELPS, HARMS):
         warnings.append("other seeds alone were found to make a difference, so the intervals are too narrow")
     return f"Take care: {'; '.join(warnings)}." if warnings else "All controls came out as they must."

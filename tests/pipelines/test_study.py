@@ -13,6 +13,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from melgan.metrics.extractors import pixels
+from melgan.metrics.intervals import Interval
+from melgan.studies.arms import MORE_REAL, REPEATED, SHUFFLED
+from melgan.studies.differences import EQUIVALENT, HARMS, HELPS
 from pipelines import evaluate_gan, report, study, synthesize, train_classifier, train_gan
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.feature_store import FeatureStore
@@ -21,6 +24,7 @@ from pipelines.artefacts.speed import seconds_per_step
 from pipelines.artefacts.study import AUC, SENSITIVITY, StudyConfig, StudyReport
 from pipelines.contract.progress import format_seconds
 from pipelines.contract.workdir import is_completed, read_config, read_facts, read_report
+from pipelines.pages.study_section import study_sections
 from pipelines.studying import engines, generator_jobs, jobs
 from pipelines.studying.budget import fit
 from pipelines.studying.design import open_design
@@ -127,6 +131,28 @@ def test_the_page_begins_with_the_verdict_and_has_every_arm_and_generator(finish
     assert text.index("Result") < text.index("Differences") < text.index("Generators")
     assert "cannot be said" in text  # one generator a fold
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize(
+    ("low", "verdict", "said"),
+    [(-0.001, EQUIVALENT, "not found to help"), (0.001, EQUIVALENT, "less than the margin"), (0.02, HELPS, "")],
+)
+def test_the_page_says_what_became_of_the_yardstick(finished, low, verdict, said):
+    report, config = read_report(finished, StudyReport), read_config(finished, StudyConfig)
+
+    def changed(each):
+        if each.arm == SHUFFLED:
+            return replace(each, verdict=HARMS)
+        if each.arm == REPEATED:
+            return replace(each, verdict=EQUIVALENT)
+        if each.arm != MORE_REAL:
+            return each
+        interval = Interval(low + 0.004, low, low + 0.008)
+        return replace(each, verdict=verdict, difference=replace(each.difference, alone=interval))
+
+    comparisons = tuple(map(changed, report.comparisons))
+    text = study_sections(config, replace(report, comparisons=comparisons))[0].text
+    assert (said in text) if said else "All controls came out as they must." in text
 
 
 def test_variances_are_told_by_source_and_a_paper_gets_a_table_and_a_paragraph(finished):
