@@ -196,7 +196,8 @@ def _plan(config: StudyConfig, folder: Path) -> None:
     costs = measure(design, images, store)
     for method, seconds in costs.generators.items():
         print(f"  {format_seconds(seconds)} for a generator of {method}")
-    print(f"  {format_seconds(costs.classifier)} for a classifier")
+    is_short = costs.classifier < 1
+    print(f"  {f'{costs.classifier:.2f}s' if is_short else format_seconds(costs.classifier)} for a classifier")
     _print_size(design, images, costs)
     if config.budget_hours:
         fitted = with_sizes(design, read_sizes(folder) or Sizes.of(fit(design, images, costs).config))
