@@ -24,8 +24,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from absl import flags
-
 from benchmarks.measuring import peak_megabytes
 from benchmarks.method_tables import tables, write_side_by_side
 from melgan.gans.architectures import ARCHITECTURES
@@ -34,11 +32,11 @@ from melgan.gans.methods import METHODS, resolve
 from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.artefacts.shards import open_shards, split_fold
-from pipelines.contract.flags import config_from_flags, define_flags
-from pipelines.contract.launching import as_flags, run_command, started
+from pipelines.contract.flags import config_of
+from pipelines.contract.launching import run_command, started
 from pipelines.contract.workdir import read_report, require_same_settings
 from tfrecords_tools.foundation.documents import as_plain
-from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.errors import look_up
 from tfrecords_tools.foundation.files import write_atomically
 from tfrecords_tools.foundation.texts import as_file_name
 
@@ -74,6 +72,14 @@ class Variant:
     def method(self) -> str:
         """The method that it is a variant of."""
         return self.settings["method"]
+
+    def config(self) -> GanConfig:
+        """Returns its settings with those that the method presets.
+
+        Raises:
+          ConfigError: for one that there is not, or a value that is refused.
+        """
+        return resolve(config_of(GanConfig, self.settings))
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ def _settings(comparison: Comparison, variant: Variant, seed: int) -> dict:
 
 def _schedules(comparison: Comparison, variant: Variant, settings: dict, workdir: Path) -> dict:
     """Returns settings with which what a variant changes over the images fits the time; none for most."""
-    preset = asdict(resolve(as_config(variant)))
+    preset = asdict(variant.config())
     manifest = open_shards(comparison.shards, "shards").manifest
     training, _ = split_fold(manifest, comparison.num_folds, comparison.fold)
     images = sum(shard.records for shard in training)
@@ -275,26 +281,11 @@ def variants(methods: Sequence[str], texts: Sequence[str]) -> list[Variant]:
             raise ValueError(f"--variant={text}: give a name, a colon and flags, --method= among them")
         look_up(METHODS, settings["method"], f"--variant={name}: method")
         found.append(Variant(name.strip(), settings))
-        as_config(found[-1])
+        found[-1].config()
     names = [variant.name for variant in found]
     if len(set(names)) < len(names):
         raise ValueError(f"two variants have one name: {', '.join(names)}")
     return found
-
-
-def as_config(variant: Variant) -> GanConfig:
-    """Returns the settings of a variant that are of the GAN.
-
-    Raises:
-      ConfigError: for one that there is not, or a value that is refused.
-    """
-    values = flags.FlagValues()
-    define_flags(GanConfig, values)
-    try:
-        values(["", *as_flags(variant.settings)])
-    except flags.Error as error:
-        raise ConfigError(f"{variant.name}: {error}") from error
-    return config_from_flags(GanConfig, values)
 
 
 def widths(text: str) -> dict[str, float]:

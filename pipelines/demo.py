@@ -23,7 +23,8 @@ from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport
 from pipelines.artefacts.study import StudyReport
 from pipelines.artefacts.submission import SUBMISSION_FILE
-from pipelines.contract.launching import as_flags, run_command
+from pipelines.contract.flags import as_flags
+from pipelines.contract.launching import run_command
 from pipelines.contract.main import main
 from pipelines.contract.progress import format_seconds
 from pipelines.contract.workdir import read_report

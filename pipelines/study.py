@@ -38,10 +38,10 @@ from pipelines.studying.engines import run_jobs
 from pipelines.studying.generator_jobs import jobs_folder
 from pipelines.studying.generators_table import read_generators
 from pipelines.studying.linear_scores import linear_scores
-from pipelines.studying.network_scores import all_trainings, classifier_jobs, network_scores
+from pipelines.studying.network_scores import classifier_jobs, network_scores
 from pipelines.studying.pilot import Costs, hours_left, measure
 from pipelines.studying.real_images import RealImages, real_images
-from pipelines.studying.scores import ArmScores
+from pipelines.studying.scores import ArmScores, all_trainings
 from pipelines.studying.tables import write_scores, write_tables
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, write_atomically
@@ -213,7 +213,7 @@ def _print_size(design: Design, images: RealImages, costs: Costs) -> None:
     print(f"generators: {len(design.generators)}, of which {done} are complete")
     print(f"classifiers: {len(all_trainings(design))}, {kind}; {len(design.arms)} arms, {config.num_folds} folds")
     hours = hours_left(design, images, costs)
-    print(f"time left: {format_seconds(3600 * hours)}, {config.jobs} at a time")
+    print(f"time left: {format_seconds(3600 * hours)}, {config.num_at_a_time} at a time")
     negatives = len(images.positive) - positives
     error = standard_error_of_difference(_EXPECTED_AREA, positives, negatives, _EXPECTED_CORRELATION)
     family = sum(arm.is_synthetic for arm in design.arms)

@@ -20,14 +20,12 @@ import tensorflow as tf
 from absl import logging
 
 from melgan.gans.autoencoder import AutoencoderTrainer
-from melgan.gans.combinations import require_possible
+from melgan.gans.combinations import require_trainable
 from melgan.gans.config import GanConfig
 from melgan.gans.gaussian_fitting import fit_class_gaussians
-from melgan.gans.growth import require_grown
 from melgan.gans.methods import resolve
 from melgan.gans.sampler import LabelSampler
 from melgan.gans.trainer import GanTrainer
-from melgan.gans.transition import require_transition_that_ends
 from melgan.metrics.extractors import Extractor
 from melgan.training.checkpoints import Checkpoints, Model
 from melgan.training.determinism import make_deterministic
@@ -315,9 +313,7 @@ def _open_data(config: TrainGanConfig, strategy: tf.distribute.Strategy) -> Trai
         raise CommandError(
             f"no training image of class {', '.join(absent)} in these shards; choose other shards or folds"
         )
-    require_possible(config, data.class_counts)
-    require_grown(config, data.class_counts, config.total_steps)
-    require_transition_that_ends(config, data.class_counts, config.total_steps)
+    require_trainable(config, data.class_counts, config.total_steps)
     require_boxes(config, shards, data.training)
     return data
 

@@ -25,23 +25,28 @@ def as_csv(table: pd.DataFrame) -> str:
     return table.assign(**guarded).to_csv(index=False)
 
 
-def read_table(path: AnyPath, texts: Sequence[str]) -> pd.DataFrame:
+def read_table(path: AnyPath, texts: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Reads a table that `write_table` wrote.
 
     Arguments:
       path: of the file.
       texts: the columns of text, of which none is taken for a number or a missing value, such as NA.
+      optional: further columns of text, which may be missing.
 
     Raises:
       ValueError: if it is no CSV table with these columns.
     """
     table = pd.read_csv(
-        io.BytesIO(read_bytes(path)), dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""]
+        io.BytesIO(read_bytes(path)),
+        dtype=dict.fromkeys([*texts, *optional], str),
+        keep_default_na=False,
+        na_values=[""],
     )
     missing = [name for name in texts if name not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
-    return table.assign(**{name: table[name].str.replace(r"^'('*[=+\-@])", r"\1", regex=True) for name in texts})
+    given = [*texts, *(name for name in optional if name in table)]
+    return table.assign(**{name: table[name].str.replace(r"^'('*[=+\-@])", r"\1", regex=True) for name in given})
 
 
 def _guard(value: object) -> object:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.contract.launching import as_flags, command_line
+from pipelines.contract.flags import as_flags
+from pipelines.contract.launching import command_line
 
 _PATIENCE_SECONDS = 300.0
 

@@ -28,7 +28,8 @@ from benchmarks.gpu.trainings import Steps, make_trainer, weights_of
 from melgan.gans.methods import METHODS
 from melgan.training.checkpoints import whole_steps
 from melgan.training.determinism import make_deterministic
-from pipelines.contract.launching import as_flags, command_line
+from pipelines.contract.flags import as_flags
+from pipelines.contract.launching import command_line
 
 _STEPS_IN_HALF = 200
 _GROWING_EPOCHS = 30.0  # over the 22 images of CLASS_COUNTS: all phases of growth end within the steps at batch 32

@@ -7,11 +7,23 @@ from melgan.gans.architectures.networks import CHOICES, Architecture, require_im
 from melgan.gans.augmentations import AUGMENTATIONS
 from melgan.gans.auxiliaries import AUXILIARIES
 from melgan.gans.config import GanConfig
+from melgan.gans.growth import require_grown
 from melgan.gans.labels import LABEL_SAMPLINGS
 from melgan.gans.objectives import OBJECTIVES, Objective
 from melgan.gans.penalties import PENALTIES
 from melgan.gans.regularisers import REGULARISERS
+from melgan.gans.transition import require_transition_that_ends
 from tfrecords_tools.foundation.errors import ConfigError, look_up
+
+
+def require_trainable(config: GanConfig, class_counts: Sequence[int], total_steps: int) -> None:
+    """Refuses settings that cannot work together, and trainings that end before all of their phases have begun.
+
+    For the arguments and what it raises see `require_possible`.
+    """
+    require_possible(config, class_counts)
+    require_grown(config, class_counts, total_steps)
+    require_transition_that_ends(config, class_counts, total_steps)
 
 
 def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:

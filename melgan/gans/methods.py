@@ -21,6 +21,22 @@ _PROGAN = {
     "latent_dim": 512,
 }
 
+_CDRAGAN = {
+    "architecture": "bagan_gp",
+    "objective": "sigmoid_cross_entropy",
+    "penalty": "dragan",
+    "penalty_weight": 10.0,
+    "wrong_labels": False,
+    "label_sampling": "real",
+    "disc_steps": 5,
+    "fresh_batches": False,
+    "learning_rate": 2e-4,
+    "beta_1": 0.5,
+    "beta_2": 0.9,
+    "autoencoder_epochs": 0,
+    "latent_dim": 128,
+}
+
 # A row leaves out what its method does not have, such as schedules, or a learning rate of the discriminator's own.
 METHODS: dict[str, dict] = {
     # Goodfellow et al. 2014, "Generative adversarial nets", with the non-saturating loss of its section 3;
@@ -61,42 +77,16 @@ METHODS: dict[str, dict] = {
     # Kodali et al. 2017, "On convergence and stability of GANs", conditional as the rival in Huang and Jafari 2021:
     # their networks and loop, with the labels of real images for the fakes and no wrong labels.
     # https://arxiv.org/abs/1705.07215 2011.00189
-    "cdragan": {
-        "architecture": "bagan_gp",
-        "objective": "sigmoid_cross_entropy",
-        "penalty": "dragan",
-        "penalty_weight": 10.0,
-        "wrong_labels": False,
-        "label_sampling": "real",
-        "disc_steps": 5,
-        "fresh_batches": False,
-        "learning_rate": 2e-4,
-        "beta_1": 0.5,
-        "beta_2": 0.9,
-        "autoencoder_epochs": 0,
-        "latent_dim": 128,
-    },
+    "cdragan": _CDRAGAN,
     # Shahbazi et al. 2022, "Collapse by conditioning: training class-conditional GANs with limited data", section 4, in
     # the networks and the loop of `cdragan` (there StyleGAN2's); passes over the images as in the authors' commands.
     # https://arxiv.org/abs/2201.06578
-    "transitional": {
-        "architecture": "bagan_gp",
+    "transitional": _CDRAGAN
+    | {
         "conditioning": "concatenated",
-        "objective": "sigmoid_cross_entropy",
-        "penalty": "dragan",
-        "penalty_weight": 10.0,
         "unconditional_weight": 1.0,
         "conditional_from_epochs": 1000.0,
         "conditional_until_epochs": 2000.0,
-        "wrong_labels": False,
-        "label_sampling": "real",
-        "disc_steps": 5,
-        "fresh_batches": False,
-        "learning_rate": 2e-4,
-        "beta_1": 0.5,
-        "beta_2": 0.9,
-        "autoencoder_epochs": 0,
-        "latent_dim": 128,
     },
     # Huang and Jafari 2021, "Enhanced balancing GAN: minority-class image generation", version 3 (supervised
     # autoencoder). https://doi.org/10.1007/s00521-021-06163-8

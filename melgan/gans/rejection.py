@@ -53,7 +53,7 @@ class RejectingSampler:
 
     @cached_property
     def acceptance(self) -> np.ndarray:
-        """The share of images of each class that are taken at once `[K]`: 1 where the classifier tells nothing."""
+        """The fraction of images of each class that are taken at once `[K]`: 1 where the classifier tells nothing."""
         pairs = zip(self._first_ratios, self.limits, strict=True)
         return np.array([np.exp(np.minimum(ratios - limit, 0.0)).mean() for ratios, limit in pairs])
 

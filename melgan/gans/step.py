@@ -72,7 +72,8 @@ class GanStep:
 
     Fakes have labels drawn with `label_probabilities` `[num_classes]`; None: they have the labels of the real images.
     `strength` `[]` in [0, 1] belongs to an adaptive augmentation. `level` is the one that growing networks train, None
-    for others. `box_table` belongs to a generator that is told of boxes. `conditional_share` `[]` is that of the class.
+    for others. `box_table` belongs to a generator that is told of boxes. `conditional_fraction` `[]` is how far
+    the class counts.
     """
 
     generator: keras.Model
@@ -87,7 +88,7 @@ class GanStep:
     auxiliary: Auxiliary | None
     auxiliary_weight: float
     unconditional_weight: float | None
-    conditional_share: tf.Variable
+    conditional_fraction: tf.Variable
     augmentation: Augmentation
     strength: tf.Variable
     label_probabilities: np.ndarray | None
@@ -217,7 +218,7 @@ class GanStep:
             if discriminator.unconditional is None:
                 return total
             unconditional = self.unconditional_weight * discriminator.unconditional_logits(features)
-            return self.conditional_share.read_value() * total + unconditional
+            return self.conditional_fraction.read_value() * total + unconditional
 
         return climbed
 

@@ -30,7 +30,7 @@ from melgan.gans.regularisers.interface import Subject, Sums
 from melgan.gans.step import GanStep
 from melgan.gans.transition import transition_of
 from melgan.layers.box_map import MAX_BOXES
-from melgan.layers.class_share import set_class_share
+from melgan.layers.class_fraction import set_class_fraction
 from melgan.layers.spectral import advance_power_iterations
 from melgan.training.averaging import copy_values, update_average
 from melgan.training.compiling import can_compile, compiles
@@ -105,7 +105,7 @@ class GanTrainer:
             self._generator_optimizer, self._discriminator_optimizer = self._make_optimizers()
             self.attempt = _counter(0, tf.int32)
             self.strength = _counter(0.0, keras.config.floatx())
-            self.conditional_share = _counter(1.0, keras.config.floatx())
+            self.conditional_fraction = _counter(1.0, keras.config.floatx())
         self._levels = self._make_levels()
         self._tried_levels: set[int] = set()
 
@@ -262,7 +262,7 @@ class GanTrainer:
             auxiliary=AUXILIARIES[config.auxiliary],
             auxiliary_weight=config.auxiliary_weight,
             unconditional_weight=config.unconditional_weight,
-            conditional_share=self.conditional_share,
+            conditional_fraction=self.conditional_fraction,
             augmentation=AUGMENTATIONS[config.augmentation].of_parts(config.augmentation_policy),
             strength=self.strength,
             label_probabilities=class_probabilities(self._class_counts, config.label_sampling),
@@ -287,8 +287,8 @@ class GanTrainer:
         grow(self.growth.degree(step), *self._growing)
         self.schedules.set_for(step)
         if self.transition is not None:
-            self.conditional_share.assign(self.transition.share(step))
-            set_class_share(self.transition.share(step), self.networks.generator, self.average.generator)
+            self.conditional_fraction.assign(self.transition.fraction(step))
+            set_class_fraction(self.transition.fraction(step), self.networks.generator, self.average.generator)
 
     def _after_step(self, number: int, step: tf.Tensor, metrics: Metrics) -> None:
         """Moves the average, copies moving statistics, and adapts the strength of augmentation."""
@@ -355,14 +355,14 @@ class GanTrainer:
 
     def _sum_of_terms(self, terms: Metrics, network: str, penalty: float | tf.Variable | None = None) -> tf.Tensor:
         """Returns the loss of a network and its other terms by their weights, of which that of the penalty is given."""
-        config, share, loss = self.config, 1.0, terms[f"{network}_loss"]
+        config, fraction, loss = self.config, 1.0, terms[f"{network}_loss"]
         if self.transition is not None:
-            share = self.conditional_share.read_value()
-            loss *= share
+            fraction = self.conditional_fraction.read_value()
+            loss *= fraction
         if penalty is not None:
             loss += penalty * terms["penalty"]
         weights = {
-            f"{network}_auxiliary": share * config.auxiliary_weight,
+            f"{network}_auxiliary": fraction * config.auxiliary_weight,
             f"{network}_unconditional": config.unconditional_weight,
             f"{network}_regulariser": config.regulariser_weight,
         }

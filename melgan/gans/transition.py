@@ -17,7 +17,7 @@ from tfrecords_tools.foundation.errors import ConfigError
 
 @dataclass(frozen=True)
 class Transition:
-    """The share of the class: 0 for the first `first_images` real images, 1 from `last_images` on.
+    """The fraction of the class: 0 for the first `first_images` real images, 1 from `last_images` on.
 
     A function of the step alone. A step shows `images_per_step` real images to the discriminator.
     """
@@ -26,8 +26,8 @@ class Transition:
     last_images: float
     images_per_step: int
 
-    def share(self, step: tf.Tensor | int) -> tf.Tensor:
-        """Returns the share at a step `[]`."""
+    def fraction(self, step: tf.Tensor | int) -> tf.Tensor:
+        """Returns the fraction at a step `[]`."""
         images = tf.cast(step, keras.config.floatx()) * self.images_per_step
         if self.first_images == self.last_images:
             return tf.cast(images >= self.last_images, images.dtype)
@@ -56,5 +56,5 @@ def require_transition_that_ends(config: GanConfig, class_counts: Sequence[int],
         raise ConfigError(
             f"total_steps is {total_steps}, {passes:.4g} passes over the images, but the class counts wholly after "
             f"{config.conditional_until_epochs:g}; give more steps, or --conditional_from_epochs={0.08 * passes:.4g} "
-            f"--conditional_until_epochs={0.16 * passes:.4g}, the published shares of a run"
+            f"--conditional_until_epochs={0.16 * passes:.4g}, the published fractions of a run"
         )

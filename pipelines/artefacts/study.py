@@ -9,6 +9,7 @@ from melgan.metrics.extractors import EXTRACTORS
 from melgan.studies.arms import AGAINST_IMITATION, SYNTHETIC
 from melgan.studies.differences import Difference
 from pipelines.contract.shared_settings import CacheSettings, EngineSettings, ExtractorSettings
+from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import ConfigError, look_up
 from tfrecords_tools.foundation.settings import require, setting
 
@@ -63,9 +64,11 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     margin: float = setting(0.01, "differences in AUC within it are not relevant")
     resamples: int = setting(2000, "of patients and runs, for the intervals")
     seed: int = setting(0, "seed of the resamples, and the first seed of generators and classifiers")
-    jobs: int = setting(1, "trainings of this machine at a time", changes_result=False)
+    jobs: int = setting(1, "trainings at a time", changes_result=False)
     gpus: tuple[str, ...] = setting(
-        (), "GPUs of this machine, such as 0,1, of which each training has one to itself", changes_result=False
+        (),
+        "GPUs of this machine, such as 0,1: as many trainings at a time, each with one to itself",
+        changes_result=False,
     )
     worker_resources: tuple[str, ...] = setting(
         (), "what a training needs of a worker of --scheduler, such as GPU=1", changes_result=False
@@ -107,13 +110,21 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
                 require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
         if self.classifier_settings and self.classifier != NETWORK:
             raise ConfigError("classifier_settings are for --classifier=network; give both, or leave them out")
-        require(not self.gpus or self.engine == "local", "gpus", ",".join(self.gpus), "given with --engine=local")
+        require(len(set(self.gpus)) == len(self.gpus), "gpus", ",".join(self.gpus), "different ones")
+        if self.gpus and self.jobs > 1:
+            raise ConfigError(f"jobs is {self.jobs}, beside gpus, of which each trains one at a time; give one of both")
+        require(not self.gpus or self.engine == LOCAL, "gpus", ",".join(self.gpus), "given with --engine=local")
         require(
             self.resources_of_a_job == {} or self.engine == "dask",
             "worker_resources",
             ",".join(self.worker_resources),
             "given with --engine=dask",
         )
+
+    @property
+    def num_at_a_time(self) -> int:
+        """How many trainings run at a time."""
+        return len(self.gpus) or self.jobs
 
     @property
     def resources_of_a_job(self) -> dict[str, float]:

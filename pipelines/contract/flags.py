@@ -3,12 +3,13 @@
 import itertools
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
 
 from absl import flags, logging
 
-from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.errors import CommandError, ConfigError
 from tfrecords_tools.foundation.settings import Config, Setting, declaration, is_required
 
 
@@ -50,6 +51,27 @@ def config_from_flags(config_class: type[Config], flag_values: flags.FlagValues)
             raise CommandError(f"--{field.name} is required: {declaration(field).help}")
         values[field.name] = tuple(itertools.chain(*value)) if isinstance(value, list) else value
     return config_class(**values)
+
+
+def config_of(config_class: type[Config], settings: Mapping[str, object]) -> Config:
+    """Returns the config that settings ask for, told as the values of flags.
+
+    Raises:
+      CommandError: for a required one that is missing.
+      ConfigError: for one that there is not, or a value that is refused.
+    """
+    values = flags.FlagValues()
+    define_flags(config_class, values)
+    try:
+        values(["", *as_flags(settings)])
+    except flags.Error as error:
+        raise ConfigError(str(error)) from error
+    return config_from_flags(config_class, values)
+
+
+def as_flags(settings: Mapping[str, object]) -> list[str]:
+    """Returns settings as flags."""
+    return [f"--{name}={value}" for name, value in settings.items()]
 
 
 def _value_of(field: Field, setting: Setting, flag_values: flags.FlagValues) -> Any:

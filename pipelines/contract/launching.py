@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from pipelines.contract.flags import as_flags
 from tfrecords_tools.foundation.errors import CommandError
 
 _POLL_SECONDS = 0.1
@@ -23,11 +24,6 @@ _PARENT = "MELGAN_PARENT_PIPE"
 def command_line(command: str, flags: Sequence[str]) -> list[str]:
     """Returns the arguments of a process that runs a command."""
     return [sys.executable, "-m", f"pipelines.{command}", *flags]
-
-
-def as_flags(settings: Mapping[str, object]) -> list[str]:
-    """Returns settings as flags."""
-    return [f"--{name}={value}" for name, value in settings.items()]
 
 
 def run_command(

@@ -66,8 +66,12 @@ class _PlainLines(standard_logging.Formatter):
 def _log_plain_lines() -> None:
     handler = logging.get_absl_handler()
     handler.setFormatter(_PlainLines("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    # TensorFlow logs through absl too; of that, only warnings are for users.
-    handler.addFilter(lambda line: line.levelno >= standard_logging.WARNING or "tensorflow" not in line.pathname)
+    # Libraries log here too, TensorFlow even under the same name; of that, only warnings are for users.
+    handler.addFilter(lambda line: line.levelno >= standard_logging.WARNING or _is_own(line))
+
+
+def _is_own(line: standard_logging.LogRecord) -> bool:
+    return line.name == logging.get_absl_logger().name and "tensorflow" not in line.pathname
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tfrecords_tools.engines import ENGINES
+from tfrecords_tools.engines import ENGINES, LOCAL
 from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import JPEG_QUALITY
 
@@ -58,7 +58,7 @@ class EngineSettings(Settings):
     """The machines that the jobs of a command run on."""
 
     engine: str = setting(
-        "local", "where jobs run: on this machine, or on a Dask cluster", choices=tuple(ENGINES), changes_result=False
+        LOCAL, "where jobs run: on this machine, or on a Dask cluster", choices=tuple(ENGINES), changes_result=False
     )
     scheduler: str = setting("", "address of a Dask cluster, for --engine=dask; tls:// encrypts", changes_result=False)
     scheduler_security: str = setting(

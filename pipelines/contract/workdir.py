@@ -166,21 +166,31 @@ def open_workdir(path: AnyPath, command: str, config: Any, *, writable: bool = T
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
     if _is_done(path, type(config), settings):
-        logging.info("%s is complete already; nothing to do", path)
         return None
     workdir = Workdir(path, settings, FolderLock(path), created)
     # Another run may have ended while this one waited for the lock: nothing may be written beside its COMPLETED.
     with contextlib.ExitStack() as stack:
         stack.enter_context(workdir)
         if _is_done(path, type(config), settings):
-            logging.info("%s is complete already; nothing to do", path)
             return None
         stack.pop_all()
     return workdir
 
 
+def is_made(path: AnyPath, command: str, config: Any) -> bool:
+    """Returns whether a command has completed a folder with these settings. For what it raises see `open_workdir`."""
+    return _is_made(path, type(config), _settings_as_stored(command, config))
+
+
 def _is_done(path: AnyPath, config_class: type, settings: dict[str, Any]) -> bool:
-    """Returns whether a folder is complete for these settings. For what it raises see `open_workdir`."""
+    """Returns whether a folder is complete for these settings, and says so. For what it raises see `open_workdir`."""
+    if not _is_made(path, config_class, settings):
+        return False
+    logging.info("%s is complete already; nothing to do", path)
+    return True
+
+
+def _is_made(path: AnyPath, config_class: type, settings: dict[str, Any]) -> bool:
     if not _is_unused(path):
         if not is_file(path / CONFIG_FILE):
             raise CommandError(f"{path}: not empty, and no {CONFIG_FILE} in it; choose an empty or new folder")
@@ -190,11 +200,6 @@ def _is_done(path: AnyPath, config_class: type, settings: dict[str, Any]) -> boo
     _require_whole(path)
     _require_same_inputs(path)
     return True
-
-
-def is_made(path: AnyPath, command: str, config: Any) -> bool:
-    """Returns whether a command has completed a folder with these settings. For what it raises see `open_workdir`."""
-    return _is_done(path, type(config), _settings_as_stored(command, config))
 
 
 def _settings_as_stored(command: str, config: Any) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def ratio_curves(
     axes.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
     axes.set_xticks([], minor=True)
     axes.set(xlabel=x_label, ylabel=y_label)
-    _add_legend(figure, [axes], columns=2)
+    _add_legend(figure, [axes], loc="lower left", columns=4, anchor=(0, 1))
     return Chart(figure)
 
 

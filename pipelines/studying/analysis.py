@@ -57,9 +57,11 @@ class Analysis:
         families[AGAINST_IMITATION] = [(arm, arm.imitation) for arm in self.arms if arm.is_synthetic]
         found = []
         for metric in self._metrics:
-            (luck,) = {each.difference.spread.classifiers for each in self._compare(CONTROL, families[CONTROL], metric)}
+            controls = self._compare(CONTROL, families[CONTROL], metric)
+            luck = controls[0].difference.spread.classifiers  # pooled over all of them
             for family, pairs in families.items():
-                found += self._compare(family, pairs, metric, luck if len(pairs) == 1 else None)
+                least_luck = luck if len(pairs) == 1 else None
+                found += controls if family == CONTROL else self._compare(family, pairs, metric, least_luck)
         return tuple(found)
 
     @cached_property

@@ -49,12 +49,13 @@ def fit(design: Design, images: RealImages, costs: Costs) -> Design:
     """
     budget = design.config.budget_hours
     for name, least in CUTS:
-        while (hours := hours_left(design, images, costs)) > budget and _size(design.config, name) > least:
+        while _size(design.config, name) > least and (hours := hours_left(design, images, costs)) > budget:
             smaller = _smaller(design, name)
             if hours_left(smaller, images, costs) > (1 - _LEAST_SAVING) * hours:
                 break
             design = smaller
-    if hours > budget and (hours := hours_left(design, images, costs)) > budget:
+    hours = hours_left(design, images, costs)
+    if hours > budget:
         raise CommandError(
             f"--budget_hours={budget:g}: the smallest design takes {hours:.2g}; give more, fewer --num_folds, or "
             "shorter trainings by --gan_settings and --classifier_settings"

@@ -1,5 +1,6 @@
 """Networks that are trained end to end: a run of train_classifier for every arm, seed and fold."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,7 @@ def classifier_job(design: Design, images: RealImages, training: Training) -> Jo
     """Returns the run of train_classifier for a training.
 
     Raises:
-      CommandError: if the user gave a setting that the study chooses, or that the command does not have.
-      ConfigError: for a value that the command refuses.
+      CommandError: if the user gave a setting that the study chooses, or that the command does not have or refuses.
     """
     folder, selection = _folder(design, training), select(training, images)
     num_images = len(images.training_rows(training.fold))
@@ -50,7 +50,7 @@ def classifier_job(design: Design, images: RealImages, training: Training) -> Jo
     }
     settings |= _LAST | pairs_of(design.config.classifier_settings, _GIVEN_BY, classifier_run.COMMAND, _CHOSEN)
     settings |= dict(recipe)
-    batch_size = Command(classifier_run.COMMAND, settings, _GIVEN_BY).config().batch_size
+    batch_size = Command(classifier_run.COMMAND, settings, _GIVEN_BY).config.batch_size
     settings["steps_per_epoch"] = max(1, round(num_images / batch_size))  # the same for all arms
     if _needs_table(selection, num_images):
         settings["examples"] = _table(folder)
@@ -58,25 +58,33 @@ def classifier_job(design: Design, images: RealImages, training: Training) -> Jo
         settings["synthetic"] = _generator_of(design, training).synthetic
         settings["synthetic_fraction"] = selection.synthetic / selection.num_images
     command = Command(classifier_run.COMMAND, settings, _GIVEN_BY)
-    command.config()
+    command.config  # noqa: B018  raises for what is refused
     return Job(_name(training), (command,), folder / "log.txt")
 
 
-def write_examples(design: Design, images: RealImages, training: Training) -> None:
-    """Writes the table of the images that a training learns from, whose generator is complete.
+def write_examples(design: Design, images: RealImages, trainings: Sequence[Training]) -> None:
+    """Writes the tables of the images that trainings learn from, whose generators are complete.
 
     Raises:
       CommandError: if another study has written another one there.
     """
-    selection, rows = select(training, images), images.training_rows(training.fold)
-    if not _needs_table(selection, len(rows)):
-        return
-    table = _real_rows(design, images, rows, selection)
-    if selection.synthetic:
-        opened = open_synthetic(str(_generator_of(design, training).synthetic), "jobs_dir", design.config.cache_dir)
-        drawn = opened.image_names(opened.manifest.shards)[: selection.synthetic]
-        table = pd.concat([table, pd.DataFrame({NAME: drawn, COUNT: 1})], ignore_index=True)
-    path = _table(_folder(design, training))
+    drawn: dict[Path, list[str]] = {}  # names of the images of each generator
+    for training in trainings:
+        selection, rows = select(training, images), images.training_rows(training.fold)
+        if not _needs_table(selection, len(rows)):
+            continue
+        table = _real_rows(design, images, rows, selection)
+        if selection.synthetic:
+            folder = _generator_of(design, training).synthetic
+            if folder not in drawn:
+                opened = open_synthetic(str(folder), "jobs_dir", design.config.cache_dir)
+                drawn[folder] = opened.image_names(opened.manifest.shards)
+            added = pd.DataFrame({NAME: drawn[folder][: selection.synthetic], COUNT: 1})
+            table = pd.concat([table, added], ignore_index=True)
+        _write_once(_table(_folder(design, training)), table)
+
+
+def _write_once(path: Path, table: pd.DataFrame) -> None:
     if path.is_file() and read_text(path) != as_csv(table):
         raise CommandError(f"{path}: not the table of this study; give another --jobs_dir")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 from melgan.studies.arms import Arm, all_arms, count_added
 from pipelines.artefacts.shards import Shards, open_shards, split_fold
 from pipelines.artefacts.study import NETWORK, StudyConfig
-from pipelines.studying.generator_jobs import PlannedGenerator, jobs_of, plan_generators
+from pipelines.studying.generator_jobs import PlannedGenerator, job_of, plan_generators
 from pipelines.studying.jobs import Job
 from tfrecords_tools.foundation.errors import CommandError
 
@@ -47,10 +47,10 @@ class Design:
         """The generators of the methods."""
         return [each for each in plan_generators(self.config, self.shards, self.label) if each.method in self.methods]
 
-    @property
+    @cached_property
     def generator_jobs(self) -> list[Job]:
-        """Their commands."""
-        return jobs_of(self.config, self.generators)
+        """Their commands; for what it raises see `job_of`."""
+        return [job_of(self.config, generator) for generator in self.generators]
 
     def generators_of(self, fold: int) -> list[PlannedGenerator]:
         """Returns the generators that have not seen a fold."""
@@ -68,7 +68,7 @@ def open_design(config: StudyConfig) -> Design:
     for fold in range(config.num_folds):
         _require_enough(design, fold)
         _require_added(design, fold)
-    design.generators  # noqa: B018  raises for settings of theirs that are wrong
+    design.generator_jobs  # noqa: B018  raises for settings of theirs that are wrong
     return design
 
 

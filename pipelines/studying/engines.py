@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from absl import logging
@@ -11,8 +11,7 @@ from absl import logging
 from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.progress import Progress
 from pipelines.studying.jobs import Job, Outcome, run_job
-from tfrecords_tools.engines import EngineOptions
-from tfrecords_tools.engines.dask_cluster import run_dask
+from tfrecords_tools.engines import ENGINES, LOCAL, EngineOptions
 from tfrecords_tools.foundation.texts import first_names
 
 WAIT_SECONDS = 20.0  # before jobs are looked at again at which another study is at work
@@ -42,7 +41,7 @@ def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, 
     progress, failed = Progress(title, len(jobs), "jobs", start=done), {}
     while waiting:
         busy = []
-        for outcome in ENGINES[config.engine](waiting, config):
+        for outcome in _run(waiting, config):
             if outcome.is_busy:
                 busy.append(outcome.job)
                 continue
@@ -62,11 +61,24 @@ def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, 
     return failed
 
 
+def _run(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
+    """Runs jobs where the config says, and yields how they ended."""
+    if config.engine == LOCAL:  # threads can pass Ctrl-C on to what they wait for, and share out GPUs
+        return _run_here(jobs, config)
+    options = EngineOptions(
+        workers=config.jobs,
+        scheduler=config.scheduler,
+        scheduler_security=config.scheduler_security,
+        resources=config.resources_of_a_job,
+    )
+    return ENGINES[config.engine](jobs, run_job, options)
+
+
 def _run_here(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
-    """Runs `config.jobs` jobs at a time, each command as a process; given GPUs, each job has one to itself."""
+    """Runs so many jobs at a time, each command as a process; given GPUs, each job has one to itself."""
     stop, devices = threading.Event(), queue.SimpleQueue()
-    for number in range(config.jobs):
-        devices.put({_VISIBLE_DEVICES: config.gpus[number % len(config.gpus)]} if config.gpus else {})
+    for environment in [{_VISIBLE_DEVICES: gpu} for gpu in config.gpus] or [{}] * config.jobs:
+        devices.put(environment)
 
     def run(job: Job) -> Outcome:
         environment = devices.get()
@@ -76,27 +88,10 @@ def _run_here(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
         finally:
             devices.put(environment)
 
-    with ThreadPoolExecutor(config.jobs) as pool:
+    with ThreadPoolExecutor(config.num_at_a_time) as pool:
         try:
             yield from (future.result() for future in as_completed([pool.submit(run, job) for job in jobs]))
         except BaseException:  # Ctrl-C among them
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _run_on_cluster(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
-    """Runs jobs on the workers of a Dask cluster, or on `config.jobs` ones of this machine."""
-    options = EngineOptions(
-        workers=config.jobs,
-        scheduler=config.scheduler,
-        scheduler_security=config.scheduler_security,
-        resources=config.resources_of_a_job,
-    )
-    return run_dask(jobs, run_job, options)
-
-
-ENGINES: dict[str, Callable[[Iterable[Job], StudyConfig], Iterator[Outcome]]] = {
-    "local": _run_here,
-    "dask": _run_on_cluster,
-}

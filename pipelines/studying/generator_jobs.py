@@ -1,10 +1,10 @@
 """The generators of a study: one for every method, seed and fold, which has not seen the fold."""
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from melgan.gans.combinations import require_trainable
 from melgan.studies.arms import count_added
 from pipelines.artefacts import evaluation, generator_run, synthetic_run
 from pipelines.artefacts.mixing import quality_of, require_stored_as_encoded
@@ -29,6 +29,7 @@ class PlannedGenerator:
       fold: that it does not see.
       label: the class of its images.
       count: images of the class to draw.
+      class_counts: training images of each class.
       folder: of its three commands.
       features: of its evaluation.
       image_size, quality: sides in pixels and JPEG quality of its images, those of the real ones.
@@ -39,6 +40,7 @@ class PlannedGenerator:
     fold: int
     label: str
     count: int
+    class_counts: tuple[int, ...]
     folder: Path
     features: str
     image_size: int
@@ -76,32 +78,31 @@ class PlannedGenerator:
 
 
 def plan_generators(config: StudyConfig, shards: Shards, label: int) -> list[PlannedGenerator]:
-    """Returns the generators of a study, after their settings were found to be right.
+    """Returns the generators of a study.
 
     Raises:
-      CommandError: for settings that are not, or shards that synthetic images cannot be mixed with.
-      ConfigError: for a value that train_gan refuses.
+      CommandError: for shards that synthetic images cannot be mixed with.
     """
     require_stored_as_encoded(shards)
-    jobs = []
     seeds = range(config.seed, config.seed + config.generator_seeds)
+    found = []
     for method, seed, fold in itertools.product(config.methods, seeds, range(config.num_folds)):
-        training, _ = split_fold(shards.manifest, config.num_folds, fold)
-        jobs.append(
+        class_counts = shards.class_counts(split_fold(shards.manifest, config.num_folds, fold)[0])
+        found.append(
             PlannedGenerator(
                 method=method,
                 seed=seed,
                 fold=fold,
                 label=shards.classes[label],
-                count=count_added(shards.class_counts(training)[label], max(config.ratio_values)),
+                count=count_added(class_counts[label], max(config.ratio_values)),
+                class_counts=class_counts,
                 folder=jobs_folder(config) / method / f"seed{seed}" / f"fold{fold}",
                 features=config.features,
                 image_size=shards.manifest.image_size,
                 quality=quality_of(shards),
             )
         )
-        job_of(config, jobs[-1])
-    return jobs
+    return found
 
 
 def jobs_folder(config: StudyConfig) -> Path:
@@ -113,8 +114,8 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
     """Returns the commands of a generator.
 
     Raises:
-      CommandError: if the user gave a setting that the study chooses, or that the command does not have.
-      ConfigError: for a value that train_gan refuses.
+      CommandError: if the user gave a setting that the study chooses, or that the command does not have or refuses.
+      ConfigError: for a training that is not possible, as one that is too short.
     """
     shared = {"seed": generator.seed, "cache_dir": absolute_or_none(config.cache_dir)}
     drawing = shared | {"quality": generator.quality, "gan": generator.gan}
@@ -133,14 +134,9 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
         },
     }
     commands = tuple(Command(name, own, _GIVEN_BY) for name, own in settings.items())
-    for command in commands:
-        command.config()
+    training, *_ = (command.config for command in commands)  # raises for what is refused
+    require_trainable(training, generator.class_counts, training.total_steps)
     return Job(generator.name, commands, generator.log)
-
-
-def jobs_of(config: StudyConfig, generators: Sequence[PlannedGenerator]) -> list[Job]:
-    """Returns the commands of generators."""
-    return [job_of(config, generator) for generator in generators]
 
 
 def _gan_settings(config: StudyConfig, generator: PlannedGenerator) -> dict[str, object]:

@@ -3,15 +3,13 @@
 So a study that was killed resumes, and several studies, on several machines, may share their jobs.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType
 from typing import Any
-
-from absl import flags
 
 from melgan.gans.methods import resolve
 from pipelines.artefacts import classifier_run, evaluation, generator_run, synthetic_run
@@ -19,10 +17,10 @@ from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.evaluation import EvaluateGanConfig
 from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
-from pipelines.contract.flags import config_from_flags, define_flags
-from pipelines.contract.launching import as_flags, run_command
+from pipelines.contract.flags import config_of
+from pipelines.contract.launching import run_command
 from pipelines.contract.workdir import is_completed, is_made, read_config
-from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.errors import CommandError, ConfigError
 from tfrecords_tools.foundation.locking import is_held
 
 CONFIGS: dict[str, type] = {
@@ -59,20 +57,17 @@ class Command:
         """The folder that it completes."""
         return Path(str(self.settings.get("output", self.settings.get("workdir"))))
 
+    @cached_property
     def config(self) -> Any:
-        """Returns its config, as the command records it.
+        """Its config, as the command records it.
 
         Raises:
-          CommandError: for a setting that the command does not have.
-          ConfigError: for a value that it refuses.
+          CommandError: for a setting that the command does not have, or a value that it refuses.
         """
-        values = flags.FlagValues()
-        define_flags(CONFIGS[self.name], values)
         try:
-            values(["", *as_flags(self.settings)])
-        except flags.Error as error:
+            config = config_of(CONFIGS[self.name], self.settings)
+        except ConfigError as error:
             raise CommandError(f"--{self.given_by}: {error}; see python -m pipelines.{self.name} --help") from error
-        config = config_from_flags(CONFIGS[self.name], values)
         return _AS_RECORDED.get(self.name, lambda same: same)(config)
 
     def is_done(self) -> bool:
@@ -82,7 +77,7 @@ class Command:
           CommandError: if it was made with other settings or inputs.
           DataError: if it is damaged.
         """
-        config = self.config()
+        config = self.config
         if not is_completed(self.folder) or not is_made(self.folder, self.name, config):
             return False
         if self.name == generator_run.COMMAND:
@@ -131,9 +126,10 @@ def run_job(job: Job, stop: Event | None = None, environment: Mapping[str, str] 
       stop: once it is set, the command that runs is asked to end, and no other begins.
       environment: environment variables of the commands.
     """
+    stop = stop or Event()
     for command in job.commands:
         for tries_left in reversed(range(_TRIES)):
-            if is_completed(command.folder) or (stop is not None and stop.is_set()):
+            if stop.is_set() or is_completed(command.folder):
                 break
             if is_held(command.folder):
                 return Outcome(job, is_busy=True)
@@ -145,7 +141,7 @@ def run_job(job: Job, stop: Event | None = None, environment: Mapping[str, str] 
                     return Outcome(job, is_busy=True)
                 if not tries_left:
                     return Outcome(job, failure=str(error))
-                time.sleep(PAUSE_SECONDS)
+                stop.wait(PAUSE_SECONDS)
     return Outcome(job)
 
 

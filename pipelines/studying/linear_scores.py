@@ -6,7 +6,7 @@ from pipelines.contract.progress import Progress
 from pipelines.studying.design import Design
 from pipelines.studying.fold_features import fold_features, real_features
 from pipelines.studying.real_images import RealImages
-from pipelines.studying.scores import ArmScores, new_scores, select, trainings_of
+from pipelines.studying.scores import ArmScores, all_trainings, new_scores, select, trainings_of
 
 
 def linear_scores(design: Design, images: RealImages, store: FeatureStore) -> dict[str, ArmScores]:
@@ -21,12 +21,11 @@ def linear_scores(design: Design, images: RealImages, store: FeatureStore) -> di
       By the name of the arm.
     """
     config, real, scores = design.config, real_features(design, images, store), new_scores(design, images)
-    all_trainings = [trainings_of(design, fold) for fold in range(config.num_folds)]
-    progress, done = Progress("classifiers", sum(map(len, all_trainings)), "classifiers"), 0
-    for fold, trainings in enumerate(all_trainings):
+    progress, done = Progress("classifiers", len(all_trainings(design)), "classifiers"), 0
+    for fold in range(config.num_folds):
         found = fold_features(design, real, fold, store)
         length = LinearTraining(config.passes * len(found.features), config.weight_decay)
-        for training in trainings:
+        for training in trainings_of(design, fold):
             selection = select(training, images)
             features, positive = found.of(selection, (training.arm.kind, training.generator))
             classifier = train_linear(features, positive, length, training.seed)

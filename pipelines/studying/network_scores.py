@@ -5,7 +5,7 @@ from pipelines.studying.design import Design
 from pipelines.studying.engines import run_jobs
 from pipelines.studying.jobs import Job
 from pipelines.studying.real_images import RealImages
-from pipelines.studying.scores import ArmScores, Training, new_scores, select, trainings_of
+from pipelines.studying.scores import ArmScores, all_trainings, new_scores, select
 
 
 def network_scores(design: Design, images: RealImages) -> tuple[dict[str, ArmScores], dict[str, str]]:
@@ -19,8 +19,7 @@ def network_scores(design: Design, images: RealImages) -> tuple[dict[str, ArmSco
       The scores by the name of the arm, and the reasons of the jobs that failed, by their names.
     """
     trainings, jobs = all_trainings(design), classifier_jobs(design, images)
-    for training in trainings:
-        write_examples(design, images, training)
+    write_examples(design, images, trainings)
     failed = run_jobs(jobs, design.config, "classifiers")
     scores = new_scores(design, images)
     for training, job in zip(trainings, jobs, strict=True):
@@ -33,8 +32,3 @@ def network_scores(design: Design, images: RealImages) -> tuple[dict[str, ArmSco
 def classifier_jobs(design: Design, images: RealImages) -> list[Job]:
     """Returns the jobs of all trainings, in their order; for what it raises see `classifier_job`."""
     return [classifier_job(design, images, training) for training in all_trainings(design)]
-
-
-def all_trainings(design: Design) -> list[Training]:
-    """Returns the trainings of all folds."""
-    return [training for fold in range(design.config.num_folds) for training in trainings_of(design, fold)]

@@ -1,5 +1,7 @@
 """How long the jobs of a study take, measured by short ones, or by those that are complete already."""
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +17,20 @@ from pipelines.artefacts.image_sets import read_images
 from pipelines.artefacts.shards import split_fold
 from pipelines.artefacts.speed import seconds_per_step
 from pipelines.artefacts.study import NETWORK
-from pipelines.contract.workdir import is_completed, read_facts
+from pipelines.contract.flags import as_flags
+from pipelines.contract.workdir import digest, is_completed, read_facts
 from pipelines.studying.classifier_jobs import classifier_job, run_folder
 from pipelines.studying.design import Design
 from pipelines.studying.generator_jobs import job_of, jobs_folder
 from pipelines.studying.jobs import Command, Job, run_job
-from pipelines.studying.network_scores import all_trainings
 from pipelines.studying.real_images import RealImages
+from pipelines.studying.scores import all_trainings
 from tfrecords_tools.foundation.errors import CommandError
 
 _STEPS, _EPOCHS = 20, 2  # of short trainings, and more steps where several are one call
 _TIMED_IMAGES = 64
+# Settings of what comes in over the images, and is there from the start of a short training.
+_PHASES = ("phase_epochs", "conditional_from_epochs", "conditional_until_epochs")
 _AUTOENCODER, _GAN = "autoencoder", "gan"
 
 
@@ -51,15 +56,15 @@ def measure(design: Design, images: RealImages, store: FeatureStore) -> Costs:
 
 
 def hours_left(design: Design, images: RealImages, costs: Costs) -> float:
-    """Returns the hours that the jobs which are not complete take, `config.jobs` at a time."""
+    """Returns the hours that the jobs which are not complete take, as many at a time as the config says."""
     generators = sum(costs.generators[each.method] for each in design.generators if not each.is_complete)
     if design.config.classifier == NETWORK:
         count = sum(not is_completed(run_folder(design, training)) for training in all_trainings(design))
-        return (generators + count * costs.classifier) / design.config.jobs / 3600
+        return (generators + count * costs.classifier) / design.config.num_at_a_time / 3600
     num_features = len(images.positive) + (NUM_VIEWS - 1) * int(images.positive.sum())
     num_features += sum(each.count for each in design.generators)
     classifiers = len(all_trainings(design)) * costs.classifier + num_features * costs.features
-    return (generators / design.config.jobs + classifiers) / 3600
+    return (generators / design.config.num_at_a_time + classifiers) / 3600
 
 
 def _seconds_of_method(design: Design, method: str) -> float:
@@ -69,9 +74,9 @@ def _seconds_of_method(design: Design, method: str) -> float:
         if each.is_complete:
             return sum(read_facts(folder).seconds for folder in (each.gan, each.synthetic, each.evaluation))
     job = job_of(design.config, generators[0])
-    short = _short_generator(job, jobs_folder(design.config) / "pilot" / method)
+    short = _short_generator(job, _folder_of(design, job))
     _run(short)
-    asked, taken = job.commands[0].config(), short.commands[0].config()
+    asked, taken = job.commands[0].config, short.commands[0].config
     steps = {_GAN: asked.total_steps - taken.total_steps}
     steps[_AUTOENCODER] = (asked.autoencoder_epochs - taken.autoencoder_epochs) * _steps_of_a_pass(design, asked)
     return sum(read_facts(command.folder).seconds for command in short.commands) + sum(
@@ -87,7 +92,7 @@ def _steps_of_a_pass(design: Design, config: object) -> int:
 def _short_generator(job: Job, folder: Path) -> Job:
     """Returns the commands of a generator with fewer steps, in folders of their own."""
     training, drawing, evaluation = job.commands
-    asked = training.config()
+    asked = training.config
     steps = min(asked.total_steps, max(_STEPS, 2 * asked.steps_per_call))
     shorter = {
         "workdir": folder / "gan",
@@ -96,13 +101,13 @@ def _short_generator(job: Job, folder: Path) -> Job:
         "checkpoint_every": steps,
         "eval_interval": 0,
         "autoencoder_epochs": min(1, asked.autoencoder_epochs),
-        "phase_epochs": 0,  # networks that grow are whole from the start
+        **{name: 0 for name in _PHASES if getattr(asked, name)},
     }
     # What a generator draws after so few steps looks like nothing else, or all alike.
     drawn = {"gan": folder / "gan", "output": folder / "synthetic", "reject_copies": False}
     evaluated = {"gan": folder / "gan", "output": folder / "evaluation", "feature_dir": folder / "features"}
     commands = _changed(job.commands, (shorter, drawn, evaluated))
-    return Job(f"short {training.config().method}", commands, folder / "log.txt")
+    return Job(f"short {training.config.method}", commands, folder / "log.txt")
 
 
 def _changed(commands: Sequence[Command], settings: Sequence[dict]) -> tuple[Command, ...]:
@@ -117,15 +122,23 @@ def _seconds_of_network(design: Design, images: RealImages) -> float:
     for training in trainings:
         if is_completed(run_folder(design, training)):
             return read_facts(run_folder(design, training)).seconds
-    first, folder = trainings[0], jobs_folder(design.config) / "pilot" / "classifier"
+    first = trainings[0]
     job = classifier_job(design, images, first)
-    asked = job.commands[0].config()
+    folder = _folder_of(design, job)
+    asked = job.commands[0].config
     shorter = {"workdir": folder / "run", "epochs": min(_EPOCHS, asked.epochs)}
     short = Job("short classifier", _changed(job.commands, (shorter,)), folder / "log.txt")
     _run(short)
     steps = (asked.epochs - min(_EPOCHS, asked.epochs)) * asked.steps_per_epoch
     rate = seconds_per_step(folder / "run", series_of_fold(first.fold)) or 0.0
     return read_facts(folder / "run").seconds + steps * rate
+
+
+def _folder_of(design: Design, job: Job) -> Path:
+    """Returns the folder of a short job, another one for other settings or shards."""
+    told = [digest(design.shards.folder), *(as_flags(command.settings) for command in job.commands)]
+    name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return jobs_folder(design.config) / "pilot" / name
 
 
 def _run(job: Job) -> None:

@@ -12,7 +12,7 @@ from pipelines.studying.real_images import RealImages
 
 @dataclass(frozen=True)
 class Training:
-    """A training of a classifier: of an arm, of the images of a generator, by a seed, without a fold."""
+    """A training of a classifier: arm, seed of the generator, own seed, and the fold that it holds out."""
 
     arm: Arm
     generator: int
@@ -83,6 +83,11 @@ def trainings_of(design: Design, fold: int) -> list[Training]:
         for generator in generator_seeds(config, arm)
         for seed in classifier_seeds(config, arm)
     ]
+
+
+def all_trainings(design: Design) -> list[Training]:
+    """Returns the trainings of all folds."""
+    return [training for fold in range(design.config.num_folds) for training in trainings_of(design, fold)]
 
 
 def select(training: Training, images: RealImages) -> Selection:

@@ -31,9 +31,7 @@ def read_examples(path: str, classes: Sequence[str]) -> pd.DataFrame:
     """
     place = f"--{_FIELD}={path}"
     try:
-        table = read_table(as_path(path), [NAME])
-        if CLASS in table:
-            table = read_table(as_path(path), [NAME, CLASS])
+        table = read_table(as_path(path), [NAME], optional=[CLASS])
     except (ValueError, pd.errors.ParserError) as error:
         raise CommandError(f"{place}: no table of {NAME}, {COUNT} and {CLASS} ({error})") from error
     table = table.assign(**{COUNT: table.get(COUNT, 1), CLASS: table.get(CLASS, np.nan)}).set_index(NAME)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from benchmarks.method_comparison import Comparison, Variant, as_config, compare, variants, widths
+from benchmarks.method_comparison import Comparison, Variant, compare, variants, widths
 from benchmarks.method_tables import tables, write_side_by_side
 from melgan.metrics.evaluation import Row
 from pipelines.artefacts.evaluation import EvaluationReport
@@ -89,7 +89,7 @@ def test_variants_are_named_settings_of_a_method_and_follow_the_methods_in_table
     assert variants(["gan"], []) == GAN
     (found,) = variants([], ["no wrong labels: --method=bagan_gp --wrong_labels=false --width=0.1"])
     assert found == Variant("no wrong labels", {"method": "bagan_gp", "wrong_labels": "false", "width": "0.1"})
-    assert as_config(found).wrong_labels is False
+    assert found.config().wrong_labels is False
     *_, served, _ = tables([result("a variant", 0, 0.3), result("sagan", 1, 0.3)]).split("\n\n### ")
     rows = [line.split(" | ")[0] for line in served.splitlines()[4:]]
     assert rows == ["| sagan", "| a variant"]

@@ -1,11 +1,12 @@
 """One small run of the whole line, for the tests of all commands; built only as far as a test asks."""
 
+import contextlib
 import fcntl
 import io
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.studying import generator_jobs, jobs
 from tests.conftest import ROOT, command_line
+from tests.pipelines.study_runs import run_study
 from tfrecords_tools import example
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
@@ -65,11 +68,18 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     return Line(root)
 
 
+@contextlib.contextmanager
+def alone_at(folder: Path) -> Iterator[None]:
+    """Holds a folder of the line for this process."""
+    with open(folder.with_name(f".{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def made(folder: Path, command: str, launch: Callable, **settings: object) -> Path:
     """Returns what a command writes into a folder of the line; the first process that needs it runs the command."""
     folder_setting = "workdir" if command.startswith("train") else "output"
-    with open(folder.with_name(f".{folder.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone_at(folder):
         if not (folder / "COMPLETED").exists():
             succeed(launch(command, **{folder_setting: folder}, **settings))
     return folder
@@ -198,3 +208,38 @@ def submission(line: Line, classifier: Path, mixed_classifier: Path, launch: Cal
 def report(line: Line, submission: Path, evaluation: Path, launch: Callable) -> Path:
     runs = [line.shards, line.gan, line.synthetic, evaluation, line.real_only, line.mixed, submission]
     return made(line.report, "report", launch, runs=",".join(str(run) for run in runs))
+
+
+@pytest.fixture(scope="session")
+def study_shards(line: Line, launch: Callable) -> Path:
+    """Enough images that every fold of a study has some of the rare class."""
+    images = {"input": line.root / "study_images", "num_images": 420}
+    return made(line.study_shards, "make_shards", launch, **{**PHANTOM, **images})
+
+
+@pytest.fixture(scope="module")
+def fewer_metrics() -> Iterator[None]:
+    """The accuracy scores are logistic regressions, which take minutes on pixels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generator_jobs, "METRICS", "kid,prdc")
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished_study(line: Line, study_shards: Path, fewer_metrics: None) -> Path:
+    with alone_at(line.study):
+        if not (line.study / "COMPLETED").exists():
+            run_study(study_shards, line.study)
+    return line.study
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The commands that a study starts, by name and folder; none is."""
+    started = []
+
+    def record(command: str, settings: Mapping[str, object], **_: object) -> None:
+        started.append((command, str(settings.get("output", settings.get("workdir")))))
+
+    monkeypatch.setattr(jobs, "run_command", record)
+    return started

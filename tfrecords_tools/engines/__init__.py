@@ -9,9 +9,10 @@ from tfrecords_tools.engines.dask_cluster import run_dask
 from tfrecords_tools.engines.jobs import EngineOptions, Job
 from tfrecords_tools.engines.local import run_local
 
-__all__ = ["ENGINES", "EngineOptions"]
+__all__ = ["ENGINES", "LOCAL", "EngineOptions"]
 
+LOCAL = "local"
 ENGINES: dict[str, Callable[[Iterable[Job], Callable, EngineOptions], Iterator]] = {
-    "local": run_local,
+    LOCAL: run_local,
     "dask": run_dask,
 }

@@ -51,14 +51,13 @@ def build_networks(config: GanConfig, num_classes: int) -> Networks:
 
 def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
     """Returns the shape of the networks of a resolved config."""
-    architecture = look_up(ARCHITECTURES, config.architecture, "architecture")
     return NetworkShape(
         image_size=config.image_size,
         num_classes=num_classes,
         latent_dim=config.latent_dim,
         width=config.width,
-        conditioning=config.conditioning or architecture.published("conditioning"),
-        upsampling=config.upsampling or architecture.published("upsampling"),
+        conditioning=config.conditioning or NetworkShape.conditioning,
+        upsampling=config.upsampling or NetworkShape.upsampling,
         auxiliary=config.auxiliary,
         has_transition=config.conditional_until_epochs is not None,
         has_unconditional_head=bool(config.unconditional_weight),

@@ -40,8 +40,8 @@ def _generator(shape: NetworkShape) -> keras.Model:
     if shape.has_transition:
         x = concatenated(latents, labels, shape.num_classes, has_transition=True)
     else:
-        x = CONDITIONINGS[shape.conditioning or "multiply"](latents, labels, shape.num_classes)
-    enlarge = UPSAMPLINGS[shape.upsampling or "transposed"]
+        x = CONDITIONINGS[shape.conditioning](latents, labels, shape.num_classes)
+    enlarge = UPSAMPLINGS[shape.upsampling]
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)
     x = LeakyReLU(0.2)(layers.Dense(innermost * innermost * filters, name="dense")(x))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from melgan.layers.class_share import ClassShare
+from melgan.layers.class_fraction import ClassFraction
 from melgan.layers.pixel_norm import PixelNorm
 
 
@@ -44,7 +44,7 @@ def concatenated(
     )
     embedded = PixelNorm(name="embedding_norm")(embedding(labels))
     if has_transition:
-        embedded = ClassShare(name="class_share")(embedded)
+        embedded = ClassFraction(name="class_fraction")(embedded)
     return layers.Concatenate(name="labelled_latents")([PixelNorm(name="latents_norm")(latents), embedded])
 
 

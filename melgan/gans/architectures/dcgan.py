@@ -53,7 +53,7 @@ def _generator(shape: NetworkShape) -> keras.Model:
     labels = keras.Input((), dtype="int32", name="labels")
     embedded = _embedding(shape)(labels)
     x = layers.Concatenate(name="labelled_latents")([latents, embedded])
-    enlarge = UPSAMPLINGS[shape.upsampling or "transposed"]
+    enlarge = UPSAMPLINGS[shape.upsampling]
     innermost, *outer = _hidden_resolutions(shape)
     filters = scaled_filters(_FILTERS[innermost], shape.width)
     x = layers.Dense(innermost * innermost * filters, kernel_initializer=_initializer(), name="dense")(x)

@@ -21,17 +21,17 @@ CHOICES = ("conditioning", "upsampling")  # settings that some architectures hav
 class NetworkShape:
     """The shape of networks: sides in pixels, a factor on the published number of filters, and choices.
 
-    A choice that is None is the published one of the architecture, see `Architecture.choices`. `auxiliary` is one of
-    AUXILIARIES, whose head any discriminator can have, like one that knows no class. `has_transition`: the class comes
-    into the generator little by little.
+    Choices are the published ones by default, see `Architecture.choices`. `auxiliary` is one of AUXILIARIES, whose head
+    any discriminator can have, like one that knows no class. `has_transition`: the class comes into the generator
+    little by little.
     """
 
     image_size: int
     num_classes: int
     latent_dim: int
     width: float = 1.0
-    conditioning: str | None = None
-    upsampling: str | None = None
+    conditioning: str = "multiply"
+    upsampling: str = "transposed"
     auxiliary: str = "none"
     has_transition: bool = False
     has_unconditional_head: bool = False
@@ -144,7 +144,7 @@ class Architecture:
     `takes_boxes`: the generator has a `BoxTable`, and the discriminator sees the map of an image's boxes beside it.
     `class_rows`: makes rows of weights, one a class, as the discriminator's are.
     `normalises_by_class`: the generator has conditional normalisation.
-    `choices`: for each of `CHOICES` that there is, what can be chosen, the published one first.
+    `choices`: for each of `CHOICES` that there is, what can be chosen.
     """
 
     build: Callable[[NetworkShape], Networks]
@@ -157,10 +157,6 @@ class Architecture:
     class_rows: MakeRows = keras.layers.Embedding
     normalises_by_class: bool = False
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def published(self, choice: str) -> str | None:
-        """Returns what was published of a choice, None where there is none."""
-        return self.choices[choice][0] if choice in self.choices else None
 
 
 def require_image_size(image_size: int, architecture: str) -> None:

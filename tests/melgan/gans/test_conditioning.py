@@ -47,9 +47,9 @@ def test_labelled_latents_by_hand(conditioning, by_hand):
     np.testing.assert_allclose(found, by_hand, rtol=1e-6, atol=1e-7)
 
 
-def generator(conditioning):
+def generator(**choice):
     keras.utils.set_random_seed(0)
-    shape = NetworkShape(image_size=32, num_classes=2, latent_dim=8, width=0.02, conditioning=conditioning)
+    shape = NetworkShape(image_size=32, num_classes=2, latent_dim=8, width=0.02, **choice)
     generator = ARCHITECTURES["bagan_gp"].build(shape).generator
     enlarge_weights(generator, 0.3)
     return generator
@@ -58,7 +58,7 @@ def generator(conditioning):
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_an_embedding_that_shrinks_makes_one_image_only_where_it_multiplies(conditioning):
     """As the embedding of rings did: to a twentieth of its length."""
-    network = generator(conditioning)
+    network = generator(conditioning=conditioning)
     latents = tf.constant(np.random.default_rng(0).normal(size=(4, 8)), tf.float32)
     before = network([latents, LABELS]).numpy()
     rows = network.get_layer("embedding").get_weights()[0]
@@ -73,7 +73,7 @@ def test_an_embedding_that_shrinks_makes_one_image_only_where_it_multiplies(cond
 
 
 def test_multiply_is_the_published_one_and_what_there_was():
-    published, named = generator(None), generator("multiply")
+    published, named = generator(), generator(conditioning="multiply")
     assert [each.path.split("/", 1)[1:] for each in published.variables] == [
         each.path.split("/", 1)[1:] for each in named.variables
     ]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from melgan.gans.architectures import build_networks
 from melgan.gans.trainer import GanTrainer
 from melgan.gans.transition import Transition, require_transition_that_ends, transition_of
-from melgan.layers.class_share import set_class_share
+from melgan.layers.class_fraction import set_class_fraction
 from tests.melgan.gans.tiny_gan import (
     CLASS_COUNTS,
     discriminator_gradients,
@@ -26,16 +26,16 @@ LATENTS = tf.constant(np.random.default_rng(0).normal(size=(2, 8)), tf.float32)
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "shares"),
+    ("first", "last", "fractions"),
     [
         (10, 30, [0, 0, 0, 0.25, 0.5, 0.75, 1, 1]),  # 5 images a step
         (20, 20, [0, 0, 0, 0, 1, 1, 1, 1]),
         (0, 10, [0, 0.5, 1, 1, 1, 1, 1, 1]),
     ],
 )
-def test_the_share_of_the_class_by_hand(first, last, shares):
+def test_the_share_of_the_class_by_hand(first, last, fractions):
     transition = Transition(first, last, images_per_step=5)
-    np.testing.assert_allclose([transition.share(tf.constant(step, tf.int64)) for step in range(8)], shares)
+    np.testing.assert_allclose([transition.fraction(tf.constant(step, tf.int64)) for step in range(8)], fractions)
 
 
 def test_passes_are_counted_by_the_images_that_the_discriminator_is_shown():
@@ -52,9 +52,9 @@ def test_without_a_share_images_of_all_classes_are_the_same_to_the_bit():
         return generator([LATENTS, tf.fill([2], label)]).numpy()
 
     apart = np.abs(images(0) - images(1)).max()  # as it is built, its classes count
-    set_class_share(tf.constant(0.0), generator)
+    set_class_fraction(tf.constant(0.0), generator)
     np.testing.assert_array_equal(images(0), images(1))
-    set_class_share(tf.constant(0.5), generator)
+    set_class_fraction(tf.constant(0.5), generator)
     assert 0 < np.abs(images(0) - images(1)).max() < apart
 
 
@@ -66,10 +66,10 @@ def trainer(one_device):
     return trainer
 
 
-def gradients(trainer, share):
-    """Returns the gradient of every weight by its identity, and all terms by name, at a share of the class."""
-    trainer.conditional_share.assign(share)
-    set_class_share(tf.constant(share), trainer.networks.generator)
+def gradients(trainer, fraction):
+    """Returns the gradient of every weight by its identity, and all terms by name, at a fraction of the class."""
+    trainer.conditional_fraction.assign(fraction)
+    set_class_fraction(tf.constant(fraction), trainer.networks.generator)
     shown, found, terms = shown_to(trainer, tiny_batch()), {}, {}
     for name, of in (("discriminator", discriminator_gradients), ("generator", generator_gradients)):
         own, own_terms = of(trainer, *shown, trainer.draws(0))
@@ -110,15 +110,15 @@ def test_losses_of_both_heads_add_up(trainer):
 
 
 def test_a_step_sets_the_share_that_is_its_own(one_device):
-    """Of 8 images, 4 a step: the share grows from 0 to 1 in 4 steps; the average has it, too."""
+    """Of 8 images, 4 a step: the fraction grows from 0 to 1 in 4 steps; the average has it, too."""
     config = tiny_config(
         method="transitional", width=0.02, disc_steps=1, conditional_from_epochs=0.0, conditional_until_epochs=2.0
     )
     trainer = GanTrainer(config, CLASS_COUNTS, one_device)
     take_steps(trainer, tiny_batches(), first=3)
     generators = trainer.networks.generator, trainer.average.generator
-    shares = [generator.get_layer("class_share").share for generator in generators]
-    np.testing.assert_allclose([*shares, trainer.conditional_share], [0.75] * 3)
+    fractions = [generator.get_layer("class_fraction").fraction for generator in generators]
+    np.testing.assert_allclose([*fractions, trainer.conditional_fraction], [0.75] * 3)
 
 
 def test_a_run_that_would_end_before_classes_count_is_refused():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.contract.launching import as_flags, command_line, run_command, started
+from pipelines.contract.flags import as_flags
+from pipelines.contract.launching import command_line, run_command, started
 from tests.bucket_server import wait_for
 from tests.conftest import ROOT
 from tfrecords_tools.foundation.errors import CommandError

@@ -76,3 +76,28 @@ def test_lines_are_told_apart_and_command_no_terminal_whatever_a_folder_is_calle
     assert error.startswith(f"error: {tmp_path}/a\\nerror: forged\\x1b[31m\\u202eb/none: ")
     assert any(line.startswith(r"    error: forged\x1b[31m\u202eb/manifest.json: ") for line in logged)
     assert not {"\x1b", "\u202e"} & set(result.stderr)
+
+
+def test_of_what_libraries_log_only_warnings_are_for_users():
+    """matplotlib's fonts alone tell hundreds of lines when a PDF is written."""
+    script = """
+import logging as standard_logging
+from dataclasses import dataclass
+from absl import logging
+from pipelines.contract.main import main
+from tfrecords_tools.foundation.settings import Settings
+
+@dataclass(frozen=True, kw_only=True)
+class NoConfig(Settings):
+    pass
+
+def run(config):
+    library = standard_logging.getLogger("fontTools.subset")
+    library.info("pruned")
+    library.warning("no such glyph")
+    logging.info("page: study.html")
+
+main(NoConfig, run)
+"""
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [line.split(" ", 1)[1] for line in result.stderr.splitlines()] == ["no such glyph", "page: study.html"]
