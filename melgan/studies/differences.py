@@ -97,13 +97,17 @@ class Difference:
         """The same, if this were the only difference that is looked at."""
         return self.alone.high - self.value + quantile_of_power() * self.standard_error
 
+    def is_not_inferior(self, margin: float) -> bool:
+        """Returns whether it is not worse by a margin greater than 0, at 5 %, one-sided, of this one alone."""
+        return self.equivalence.low > -margin
+
     def verdict(self, margin: float) -> str:
         """Returns whether the arm helps, harms, makes no relevant difference, or none of these can be said.
 
         Arguments:
           margin: differences within it are not relevant, even if they are sure; 0: all are.
         """
-        if -margin < self.equivalence.low and self.equivalence.high < margin:
+        if self.is_not_inferior(margin) and self.equivalence.high < margin:
             return EQUIVALENT
         if self.simultaneous.low > 0:
             return HELPS
@@ -204,7 +208,7 @@ def _spreads(pairs: Sequence[np.ndarray], kinds: Sequence[str], least_luck: Runs
     A few runs of one arm tell little of their luck: that of classifiers is pooled over the family, and that of
     generators over the arms that share them.
     """
-    of_patients = [float(np.var(pair[:, :, 1:].mean(axis=(0, 1)))) for pair in pairs]
+    of_patients = [_variance_of_patients(pair[:, :, 1:]) for pair in pairs]
     classifiers = _pooled([pair[:, :, 0].mean(axis=0) for pair in pairs], len(set(kinds)))
     if least_luck is not None and least_luck.variance > classifiers.variance:
         classifiers = least_luck
@@ -215,12 +219,25 @@ def _spreads(pairs: Sequence[np.ndarray], kinds: Sequence[str], least_luck: Runs
     return [Spread(patients, generators[kind], classifiers) for patients, kind in zip(of_patients, kinds, strict=True)]
 
 
-def _pooled(family: Sequence[np.ndarray], num_kinds: int) -> Runs:
-    """Returns the variance of the mean of runs by their luck, from values of the runs of several arms `[R]` each.
+def _variance_of_patients(values: np.ndarray) -> float:
+    """Returns the variance by the patients of the mean of runs, from resamples `[G, S, B]` of these.
 
-    How a run treats single patients is counted here and among the variance of the patients, which errs on the safe
-    side. Owen 2007, section 4, on crossed random effects.
+    How single runs happen to treat single patients is not counted: it makes runs differ too, and is in the variance of
+    these. Owen 2007, section 4, on crossed random effects.
     """
+    by_runs = (_of_interaction(values.mean(axis=axis)) for axis in (0, 1))
+    return max(0.0, float(np.var(values.mean(axis=(0, 1)))) - sum(by_runs))
+
+
+def _of_interaction(runs: np.ndarray) -> float:
+    """Returns the variance of the mean of runs `[R, B]` by how each happens to treat single patients."""
+    if len(runs) < 2:
+        return 0.0
+    return float(np.var(runs - runs.mean(axis=0), axis=1).mean() / (len(runs) - 1))
+
+
+def _pooled(family: Sequence[np.ndarray], num_kinds: int) -> Runs:
+    """Returns the variance of the mean of runs by their luck, from values of the runs of several arms `[R]` each."""
     num_runs = len(family[0])
     if num_runs < 2:
         return Runs(0.0, np.inf, num_runs)

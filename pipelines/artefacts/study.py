@@ -174,6 +174,7 @@ class Comparison:
       verdict: of `Difference.verdict`; the margin is one of AUC.
       difference: with its intervals.
       of_folds: the difference in each fold.
+      not_inferior: whether it is not worse by the margin; None of a metric that has none.
       p_delong, p_corrected_t: p-values of no difference by DeLong, and by the folds.
     """
 
@@ -186,6 +187,7 @@ class Comparison:
     of_folds: tuple[float, ...]
     p_delong: float
     p_corrected_t: float
+    not_inferior: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +205,8 @@ class BestRatio:
 class Generator:
     """A generator of a fold: images drawn, rejected as copies, and its metrics of the class and the worst of them.
 
-    `served` is the smallest of recall, coverage, accuracy score and reverse, each relative to that of real images.
+    `served` is the smallest of recall, coverage, accuracy score and reverse, each relative to that of real images, and
+    `diversity` how much images of the class differ from each other, relative to real ones, at the last checkpoint.
     """
 
     method: str
@@ -217,6 +220,7 @@ class Generator:
     kid: float
     recall: float
     coverage: float
+    diversity: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ def _result(config: StudyConfig, report: StudyReport) -> Section:
     rows = tuple(
         (
             each.arm,
-            each.verdict,
+            _verdict_text(each),
             interval_text(each.difference.simultaneous, signed=True),
             interval_text(against[each.arm].difference.simultaneous, signed=True),
             interval_text(sensitivities[each.arm].difference.simultaneous, signed=True),
@@ -65,6 +65,12 @@ def _result(config: StudyConfig, report: StudyReport) -> Section:
     )
     text = sentences(verdict(report), _against(report), _best(report), _controls(report))
     return Section("Result", text, (Table(header, rows),))
+
+
+def _verdict_text(comparison: Comparison) -> str:
+    """Returns a verdict; of one that is undecided, whether it is at least not worse by the margin."""
+    is_half_decided = comparison.verdict == UNDECIDED and comparison.not_inferior
+    return f"{comparison.verdict}, but not inferior" if is_half_decided else comparison.verdict
 
 
 def verdict(report: StudyReport) -> str:
@@ -211,6 +217,7 @@ def _purpose(kind: str) -> str:
 
 def _generators(report: StudyReport) -> Section:
     header = ("generator", "seed", "fold", "images", "copies rejected", "served", "by", "KID", "recall", "coverage")
+    header += ("diversity",)
     rows = tuple(
         (
             each.method,
@@ -220,13 +227,14 @@ def _generators(report: StudyReport) -> Section:
             str(each.rejected),
             number_text(each.served),
             each.served_by or "-",
-            *map(number_text, (each.kid, each.recall, each.coverage)),
+            *map(number_text, (each.kid, each.recall, each.coverage, each.diversity)),
         )
         for each in report.generators
     )
     text = (
         f"Of the class {report.label}, by real images that the generator has not seen. Served: the worst of recall, "
-        "coverage, accuracy score and reverse, each relative to that of real images; 1 is as good as those."
+        "coverage, accuracy score and reverse, each relative to that of real images; 1 is as good as those. Diversity: "
+        "how much its images differ from each other, likewise."
     )
     return Section("Generators", text, (Table(header, rows),))
 

@@ -131,6 +131,7 @@ class Analysis:
             of_folds=tuple(of_folds.tolist()),
             p_delong=self._p_delong(treated, baseline) if is_primary else float("nan"),
             p_corrected_t=corrected_t_test(of_folds, 1 / self.config.num_folds),
+            not_inferior=difference.is_not_inferior(self.config.margin) if is_primary else None,
         )
 
     def _p_delong(self, treated: np.ndarray, baseline: np.ndarray) -> float:

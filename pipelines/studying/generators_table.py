@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from pipelines.artefacts.diversity_history import read_diversity
 from pipelines.artefacts.evaluation import EvaluationReport, served, value_of
 from pipelines.artefacts.study import Generator
 from pipelines.artefacts.synthetic_run import SyntheticReport
@@ -33,6 +34,7 @@ def _read(job: PlannedGenerator) -> Generator:
         rejected=sum(drawn.rejected_copies),
         served=serves.value,
         served_by=serves.metric,
+        diversity=read_diversity(job.gan)[-1].of_class.get(job.label, math.nan),
         **{name: _of_synthetic(evaluation, name, job.label) for name in ("kid", "recall", "coverage")},
     )
 

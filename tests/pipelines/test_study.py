@@ -47,6 +47,9 @@ def test_the_tables_are_those_of_the_scores(finished_study):
     expected = arms.loc["gan 1", "auc"] - arms.loc["oversampled 1", "auc"]
     assert differences.loc[("gan 1", "oversampled 1", AUC), "value"] == pytest.approx(expected, abs=1e-6)
     assert set(differences.index.get_level_values("metric")) == {AUC, SENSITIVITY}
+    of_area = differences.xs(AUC, level="metric")
+    assert (of_area["not_inferior"].astype(bool) == (of_area["low_equivalence"] > -0.01)).all()
+    assert differences.xs(SENSITIVITY, level="metric")["not_inferior"].isna().all()
 
 
 def test_equal_arms_of_equal_seeds_have_equal_scores_and_other_seeds_others(finished_study):
@@ -125,6 +128,9 @@ def test_every_fold_has_a_generator_that_did_not_see_it_and_images_for_the_large
         assert json.loads((folder / "gan" / "config.json").read_text())["fold"] == generator.fold
         assert (folder / f"synthetic_malignant_{generator.images}").is_dir()
         assert (folder / "evaluation_pixels" / "metrics.csv").is_file()
+        lines = [json.loads(line) for line in (folder / "gan" / "metrics.jsonl").read_text().splitlines()]
+        (last,) = (line for line in lines if line["series"] == "diversity" and line["step"] == 2)
+        assert generator.diversity == last["diversity_malignant"]
 
 
 def test_another_study_shares_generators_and_trains_none(study_shards, finished_study, tmp_path, commands):

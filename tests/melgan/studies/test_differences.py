@@ -94,6 +94,9 @@ def test_a_large_gain_helps_and_a_large_loss_harms_and_a_wide_margin_forgives():
     helps, harms, nothing = MadeUp(np.random.default_rng(1)).compare(1.0, -1.0, 0.0)
     assert [found.verdict(0.01) for found in (helps, harms, nothing)] == [HELPS, HARMS, UNDECIDED]
     assert nothing.verdict(0.2) == EQUIVALENT
+    assert nothing.is_not_inferior(-nothing.equivalence.low + 1e-6)
+    assert not nothing.is_not_inferior(-nothing.equivalence.low - 1e-6)
+    assert helps.is_not_inferior(0.001)
     assert (helps.superiority.value, harms.superiority.value) == (1, 0)
     assert helps.p_max_t < 0.01
 
@@ -113,8 +116,8 @@ def test_intervals_of_equal_arms_hold_0_as_often_as_they_say():
     together = np.mean(
         [all(each.simultaneous.low <= 0 <= each.simultaneous.high for each in found) for found in studies]
     )
-    assert 0.93 <= one <= 0.975
-    assert 0.93 <= together <= 0.975
+    assert 0.93 <= one <= 0.97
+    assert 0.93 <= together <= 0.97
 
 
 @pytest.mark.slow
