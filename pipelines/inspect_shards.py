@@ -29,6 +29,7 @@ from tfrecords_tools.foundation.texts import in_one_line
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.inspecting import FeatureStats, Summary, split_of
 from tfrecords_tools.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, ShardEntry, read_manifest
+from tfrecords_tools.masks import decode_mask, problem_of_mask
 from tfrecords_tools.record_images import decode_image, find_image_feature, is_encoded, raw_image
 from tfrecords_tools.records import ScannedRecord
 from tfrecords_tools.verifying import (
@@ -76,6 +77,11 @@ class _File:
     def has_boxes(self) -> bool:
         """True if make_shards wrote the feature `boxes`, which may be anything in the files of others."""
         return self.manifest is not None and self.manifest.boxes is not None
+
+    @property
+    def has_masks(self) -> bool:
+        """True if the feature `mask` is ours, as for boxes."""
+        return self.manifest is not None and self.manifest.masks is not None
 
 
 @dataclass
@@ -208,6 +214,10 @@ def _read(file: _File, config: InspectShardsConfig, progress: "_ByteProgress") -
             _decode_all(features, record, check)
         if file.has_boxes and (problem := problem_of_boxes(features.get(example.BOXES_FEATURE, []))):
             check.add_record_problem(record, f"feature {example.BOXES_FEATURE} {problem}")
+        if config.verify and file.has_masks:
+            for mask in features.get(example.MASK_FEATURE, []):
+                if problem := problem_of_mask(mask, file.manifest.image_size):
+                    check.add_record_problem(record, f"feature {example.MASK_FEATURE} {problem}")
         progress.show(check.position)
     progress.leave(file.size)
     targets = summary.features.get("target", FeatureStats())
@@ -305,8 +315,10 @@ def _section(group: _Group, feature: str, size: int) -> Section:
         text = label_text(label, group.classes)
         caption = f"{group.summary.label_feature} {text}" if text.isdigit() else text
         features = example.parse(record)
+        image = _image(features, feature, group.summary.features[feature])
         boxes = whole_boxes(features.get(example.BOXES_FEATURE, [])) if group.files[0].has_boxes else ()
-        tiles.append(Tile(_image(features, feature, group.summary.features[feature]), caption, boxes))
+        mask = _mask(features) if group.files[0].has_masks else None
+        tiles.append(Tile(image, caption, boxes, mask))
     return Section(f"{group.title}: {len(tiles)} of {_count(group.summary.records, 'record')}", tuple(tiles))
 
 
@@ -321,6 +333,13 @@ def _image(features: dict[str, list], name: str, stats: FeatureStats) -> np.ndar
         return raw_image(features, name, low=low, high=high)
     except RefusedImage:
         return None  # shown as such
+
+
+def _mask(features: dict[str, list]) -> np.ndarray | None:
+    try:
+        return decode_mask(features[example.MASK_FEATURE][0]) if features.get(example.MASK_FEATURE) else None
+    except RefusedImage:
+        return None
 
 
 def _conclude(files: Sequence[_File], groups: Sequence[_Group], problems: Sequence[Problem]) -> None:

@@ -9,15 +9,16 @@ duplicate or not understood and, where the source has one, sample_submission.csv
 private network, and with certificates (--scheduler=tls://HOST:PORT --scheduler_security=FILE, see docs/shards.md).
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 
 import pandas as pd
 from absl import logging
 
-from pipelines.artefacts.shards_report import BLANK_FILE, VALUES_FILE, BoxedImages, ShardsReport
+from pipelines.artefacts.shards_report import BLANK_FILE, VALUES_FILE, MarkedImages, ShardsReport
 from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
@@ -41,15 +42,19 @@ from tfrecords_tools.manifest import (
     require_images,
     write_manifest,
 )
+from tfrecords_tools.mask_rows import find_mask_rows
 from tfrecords_tools.planning import Fingerprints, Plan, plan_shards, write_plan
-from tfrecords_tools.provenance import BoxesOrigin
+from tfrecords_tools.provenance import LesionsOrigin
+from tfrecords_tools.rows import MaskFile
 from tfrecords_tools.shards import ShardJob, ShardResult, remove_leftovers, remove_parts, write_shard
 from tfrecords_tools.sources import SOURCES, SourceOptions
 from tfrecords_tools.sources.box_table import read_boxes
 from tfrecords_tools.sources.merging import MergedTable, merge_sources
 from tfrecords_tools.verifying import require_sizes
 
-FIND_BOXES = "auto"  # the value of --boxes that stands for no file
+FIND = "auto"  # the value of --boxes and --masks for what is looked for in the images
+TRUE_MASKS = "true"  # the value of --masks for the folder that a source brings
+OF_MASKS = "masks"  # the origin of boxes around masks
 SAMPLE_SUBMISSION_FILE = "sample_submission.csv"
 REJECTED_FILE, DUPLICATES_FILE = "rejected.csv", "duplicates.csv"
 
@@ -69,7 +74,13 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
         None,
         "boxes of lesions: CSV of image_name, x_min, y_min, x_max, y_max in pixels; auto: looked for in the images",
         is_path=True,
-        words=(FIND_BOXES,),
+        words=(FIND,),
+    )
+    masks: str | None = setting(
+        None,
+        "masks of lesions: folder of <image_name>_Segmentation.png; auto: looked for in the images; true: phantom's",
+        is_path=True,
+        words=(FIND, TRUE_MASKS),
     )
     num_shards: int = setting(15, "shards of each split; a fold is a set of whole shards")
     duplicates: str = setting(
@@ -110,18 +121,20 @@ def run(config: MakeShardsConfig) -> None:
     with workdir:
         table = _read_sources(config, inputs)
         boxes = _read_boxes(config, table)
+        masks = _read_masks(config, table)
         workdir.begin()  # its inputs are compared row by row, see write_plan: a corrected box may be resumed with
         duplicates = find_duplicate_rows(
             table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
         )
         table = replace(table, train=duplicates.train, test=duplicates.test)
         plan = plan_shards(table, duplicates.codes, num_shards=config.num_shards, seed=config.seed)
-        plan = replace(plan, boxes=boxes)
+        plan = replace(plan, boxes=boxes, masks=masks)
         fingerprints = write_plan(output, plan, table.roots)
         balance = _balance(plan, table)
         logging.info("balance of the training shards:\n%s", format_balance(balance))
         results = _write_all(config, output, table, plan)
         manifest = _manifest(config, table, results, fingerprints, balance, duplicates)
+        manifest = replace(manifest, boxes=_origin_of_boxes(config), masks=_origin_of_masks(config, masks))
         _require_images(manifest, results, output)
         _finish(output, manifest, results, table, duplicates)
         _log_summary(manifest, output)
@@ -163,14 +176,36 @@ def _balance(plan: Plan, table: MergedTable) -> pd.DataFrame:
 
 def _read_boxes(config: MakeShardsConfig, table: MergedTable) -> dict[str, list[list[float]]]:
     """Returns the boxes of the CSV, by image name; none without one."""
-    if config.boxes in (None, FIND_BOXES):
+    if config.boxes in (None, FIND):
         return {}
     parts = [table.train] if table.test is None else [table.train, table.test]
     return read_boxes(as_path(config.boxes), {name for part in parts for name in part["image_name"]})
 
 
+def _masks_folder(config: MakeShardsConfig, table: MergedTable) -> AnyPath | None:
+    """Returns the folder of the masks; None where there are none, or they are looked for."""
+    if config.masks in (None, FIND):
+        return None
+    if config.masks != TRUE_MASKS:
+        return _absolute(as_path(config.masks))
+    if table.masks is None:
+        raise CommandError(
+            f"--masks={TRUE_MASKS}: one source must bring masks, and none of {', '.join(table.names)} does (phantom: "
+            f"drawn by an earlier version); name the folder of the masks, or take --masks={FIND}"
+        )
+    return table.masks
+
+
+def _read_masks(config: MakeShardsConfig, table: MergedTable) -> dict[str, MaskFile]:
+    """Returns the masks of the folder, by image name, after each was looked into; none without one."""
+    folder = _masks_folder(config, table)
+    if folder is None:
+        return {}
+    return find_mask_rows(folder, table, partial(_run_jobs, config, title="looking into masks", unit="masks"))
+
+
 def _run_jobs(config: MakeShardsConfig, jobs: Sequence, work: Callable, *, title: str, unit: str) -> list:
-    """Runs the jobs of a scan."""
+    """Runs jobs that look into files."""
     progress = Progress(title, sum(len(job.files) for job in jobs), unit)
     results, done = [], 0
     for result in ENGINES[config.engine](jobs, work, _engine_options(config)):
@@ -196,7 +231,10 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
             num_classes=len(table.classes),
             roots=tuple(str(root) for root in table.roots),
             encoding=Encoding(image_size=config.image_size, fit=config.fit, quality=config.quality),
-            find_boxes=config.boxes == FIND_BOXES,
+            find_boxes=config.boxes == FIND,
+            masks=str(_masks_folder(config, table) or ""),
+            find_masks=config.masks == FIND,
+            boxes_of_masks=config.masks is not None and config.boxes is None,
         )
         for shard in plan.shards
     ]
@@ -242,18 +280,27 @@ def _manifest(
         blank=sum(len(result.blank) for result in results),
         balance=tuple(balance.to_dict("records")),
         duplicates=duplicates.counts(),
-        boxes=_origin_of_boxes(config),
     )
 
 
-def _origin_of_boxes(config: MakeShardsConfig) -> BoxesOrigin | None:
+def _origin_of_boxes(config: MakeShardsConfig) -> LesionsOrigin | None:
     """Returns where the boxes come from, None without boxes."""
     if config.boxes is None:
-        return None
-    if config.boxes == FIND_BOXES:
-        return BoxesOrigin(origin=FIND_BOXES)
+        return None if config.masks is None else LesionsOrigin(origin=OF_MASKS)
+    if config.boxes == FIND:
+        return LesionsOrigin(origin=FIND)
     path = as_path(config.boxes)
-    return BoxesOrigin(origin=path.name, sha256=file_sha256(path))
+    return LesionsOrigin(origin=path.name, sha256=file_sha256(path))
+
+
+def _origin_of_masks(config: MakeShardsConfig, masks: Mapping[str, MaskFile]) -> LesionsOrigin | None:
+    """Returns where the masks come from, None without masks; a folder is told by names and checksums of what it has."""
+    if config.masks is None:
+        return None
+    if config.masks in (FIND, TRUE_MASKS):
+        return LesionsOrigin(origin=config.masks)
+    lines = sorted(f"{name} {mask.crc32c}\n" for name, mask in masks.items())
+    return LesionsOrigin(origin=as_path(config.masks).name, sha256=hashlib.sha256("".join(lines).encode()).hexdigest())
 
 
 def _finish(
@@ -284,8 +331,7 @@ def _files(table: MergedTable) -> list[str]:
 
 
 def _report(manifest: Manifest, output: AnyPath) -> ShardsReport:
-    splits, boxes = Counter(shard.split for shard in manifest.shards), manifest.boxes
-    boxed = boxes and BoxedImages(origin=boxes.origin, sha256=boxes.sha256, class_counts=manifest.boxed_counts())
+    splits = Counter(shard.split for shard in manifest.shards)
     return ShardsReport(
         source=manifest.source,
         source_fingerprint=manifest.source_fingerprint,
@@ -294,18 +340,27 @@ def _report(manifest: Manifest, output: AnyPath) -> ShardsReport:
         shards=dict(splits),
         records={split: sum(shard.records for shard in manifest.split(split)) for split in splits},
         rejected=manifest.rejected,
-        boxes=boxed,
+        boxes=_marked(manifest.boxes, manifest.boxed_counts()),
+        masks=_marked(manifest.masks, manifest.masked_counts()),
         duplicates=manifest.duplicates,
         manifest_sha256=file_sha256(output / MANIFEST_FILE),
     )
 
 
+def _marked(origin: LesionsOrigin | None, counts: tuple[int, ...]) -> MarkedImages | None:
+    return origin and MarkedImages(origin=origin.origin, sha256=origin.sha256, class_counts=counts)
+
+
 def _log_summary(manifest: Manifest, output: AnyPath) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in zip(manifest.classes, manifest.class_counts(), strict=True))
     logging.info("train: %d shards with %s", len(manifest.split("train")), counts)
-    if manifest.boxes:
-        boxed = zip(manifest.boxed_counts(), manifest.classes, strict=True)
-        logging.info("training images with boxes: %s", ", ".join(f"{count} {name}" for count, name in boxed))
+    for kind, origin, found in (
+        ("boxes", manifest.boxes, manifest.boxed_counts()),
+        ("masks", manifest.masks, manifest.masked_counts()),
+    ):
+        if origin:
+            marked = ", ".join(f"{count} {name}" for name, count in zip(manifest.classes, found, strict=True))
+            logging.info("training images with %s: %s", kind, marked)
     if test := manifest.split("test"):
         logging.info("test: %d shards with %d images", len(test), sum(shard.records for shard in test))
     if manifest.duplicates.images:

@@ -18,17 +18,25 @@ _IMAGE_FEATURES = ("image", "image_name")
 _TRAINING_FEATURES = ("target", "width", "height")
 SOURCE_FEATURE = "source"
 BOXES_FEATURE = "boxes"  # x_min, y_min, x_max, y_max of each box, as fractions of the sides
+MASK_FEATURE = "mask"  # a PNG of the size of the image
 PROVENANCE_FEATURES = ("generator", "method", "seed", "index")
+SOURCE_FEATURES = ("made_from", "made_from_shards")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """The origin of a synthetic image: SHA-256 of the generator's weights, its method, and the draw."""
+    """The origin of a synthetic image: SHA-256 of the generator's weights, its method, and the draw.
+
+    `made_from` are the names of the real images that it was given and shows something of, the one it shows most of
+    first, and `made_from_shards` the index of the shard of each; both are empty for images drawn from noise.
+    """
 
     generator: str
     method: str
     seed: int
     index: int
+    made_from: tuple[str, ...] = ()
+    made_from_shards: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +45,8 @@ class Example:
 
     `image` is a JPEG; `width` and `height` are its size in pixels; `metadata` holds columns of `METADATA`; `target` is
     the index of the class in the manifest's list of classes, which for SIIM-ISIC is the 0 or 1 of train.csv. `source`
-    is the code of the data set. `boxes` of lesions are fractions of the sides of the image in [0, 1].
+    is the code of the data set. `boxes` of lesions are fractions of the sides of the image in [0, 1]; `mask` shows them
+    as a PNG of the size of the image, empty without one.
     """
 
     image: bytes
@@ -48,6 +57,7 @@ class Example:
     height: int = MISSING
     source: int = MISSING
     boxes: tuple[Box, ...] = ()
+    mask: bytes = b""
     provenance: Provenance | None = None
 
 
@@ -64,19 +74,26 @@ def serialize(example: Example) -> bytes:
     if is_training and example.source != MISSING:
         values[SOURCE_FEATURE] = example.source
     if is_training and example.boxes:
-        values[BOXES_FEATURE] = example.boxes
+        values[BOXES_FEATURE] = tuple(map(float, chain.from_iterable(example.boxes)))
+    if is_training and example.mask:
+        values[MASK_FEATURE] = example.mask
     if example.provenance is not None:
         values |= {name: getattr(example.provenance, name) for name in PROVENANCE_FEATURES}
+        values |= {name: some for name in SOURCE_FEATURES if (some := getattr(example.provenance, name))}
     message = _EXAMPLE()
     for name, value in values.items():
-        feature = message.features.feature[name]
-        if isinstance(value, int):
-            feature.int64_list.value.append(value)
-        elif isinstance(value, tuple):
-            feature.float_list.value.extend(chain.from_iterable(value))
-        else:
-            feature.bytes_list.value.append(value if isinstance(value, bytes) else value.encode())
+        _fill(message.features.feature[name], value if isinstance(value, tuple) else (value,))
     return message.SerializeToString(deterministic=True)
+
+
+def _fill(feature: Any, values: tuple) -> None:
+    """Gives a feature one or more integers, floats, texts or bytes."""
+    if isinstance(values[0], int):
+        feature.int64_list.value.extend(values)
+    elif isinstance(values[0], float):
+        feature.float_list.value.extend(values)
+    else:
+        feature.bytes_list.value.extend(value if isinstance(value, bytes) else value.encode() for value in values)
 
 
 def parse(record: bytes) -> dict[str, list]:
@@ -96,6 +113,11 @@ def parse(record: bytes) -> dict[str, list]:
 def generator_of(record: bytes) -> str:
     """Returns the SHA-256 of the generator that a serialized example names, "" if it names none."""
     return _text_of(record, "generator")
+
+
+def shards_of_sources(record: bytes) -> tuple[int, ...]:
+    """Returns the indices of the real shards of the images that a serialized example says it was made from."""
+    return tuple(_EXAMPLE.FromString(record).features.feature["made_from_shards"].int64_list.value)
 
 
 def image_name_of(record: bytes) -> str:

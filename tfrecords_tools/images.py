@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, UnidentifiedImageError
@@ -19,6 +20,7 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 
 JPEG_QUALITY = 95
 _PREVIEW_SIZE = (64, 64)  # at least so large is the picture of a JPEG that is passed through, unless it is smaller
+_ORIENTATION, _TURNED = 0x0112, range(5, 9)  # the EXIF tag, and its values for a quarter turn
 _WHITES = (255, 4095, 65535)
 _MANY_PIXELS = 2000  # short side from which on an image is taken for a photograph with soft pixels
 
@@ -69,6 +71,17 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
+def upright_size(file: BinaryIO) -> tuple[int, int]:
+    """Returns width and height of an image file in pixels, upright as its EXIF tag says; its pixels are not decoded.
+
+    Raises:
+      RefusedImage: for data that are no image, damaged or bomb-sized.
+    """
+    with refusing(), Image.open(file, formats=FORMATS) as image:
+        is_turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+        return image.size[::-1] if is_turned else image.size
+
+
 def to_jpeg(data: bytes, encoding: Encoding) -> bytes:
     """Returns the bytes of `convert`."""
     return convert(data, encoding).jpeg
@@ -115,7 +128,7 @@ def _convert(data: bytes, encoding: Encoding) -> Converted:
     size = (encoding.image_size, encoding.image_size)
     with open_image(data) as image:
         is_tiff = image.format == "TIFF"  # which Pillow turns itself when it loads it
-        orientation = 1 if is_tiff else image.getexif().get(0x0112, 1)
+        orientation = 1 if is_tiff else image.getexif().get(_ORIENTATION, 1)
         if image.format == "JPEG":
             image.decodermaxblock = len(data)  # in one piece: the default feeds the decoder 64 KB at a time
         if image.format == "JPEG" and image.mode == "RGB" and image.size == size and orientation == 1:
@@ -130,7 +143,7 @@ def _convert(data: bytes, encoding: Encoding) -> Converted:
         rgb = to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
         resampling = _resampling(original_size, rgb.size, encoding.image_size)
         picture = FITS[encoding.fit](rgb, size, resampling)
-        source_size = original_size[::-1] if orientation in range(5, 9) else original_size
+        source_size = original_size[::-1] if orientation in _TURNED else original_size
         return Converted(_save(picture, encoding.quality), source_size, picture)
 
 

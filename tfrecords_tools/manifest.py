@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from tfrecords_tools.foundation.documents import as_plain, from_plain, read_plain
+from tfrecords_tools.foundation.documents import as_plain, from_plain, read_plain, stored
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, write_atomically
-from tfrecords_tools.provenance import BoxesOrigin, SyntheticProvenance
+from tfrecords_tools.provenance import LesionsOrigin, SyntheticProvenance
 
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 2
@@ -21,7 +21,9 @@ class ShardEntry:
     """One shard.
 
     `class_counts` follows the manifest's classes (empty for the test split), and so does `boxed_counts`: how many of
-    them have boxes (empty where none has); `crc32c` is of the file.
+    them have boxes (empty where none has), and `masked_counts`: how many have masks; `crc32c` is of the file.
+    `made_from` are the indices of the real shards that synthetic images were made from, empty where they are drawn from
+    noise.
     """
 
     file: str
@@ -32,6 +34,8 @@ class ShardEntry:
     bytes: int
     crc32c: str
     boxed_counts: tuple[int, ...] = ()
+    masked_counts: tuple[int, ...] = stored(default=(), omit_default=True)
+    made_from: tuple[int, ...] = stored(default=(), omit_default=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,8 @@ class Manifest:
     equal ones hold the same images in the shards of equal index, whatever the image size. `codes` are the integers
     that stand for categories in the examples. `rejected` images were left out, `blank` ones are of one colour.
     `balance` has a row for every training shard, see `balance_table`; `duplicates` counts the duplicates found, None
-    where none were looked for. `boxes` is the origin of the boxes of training images, None where they have none.
+    where none were looked for. `boxes` is the origin of the boxes of training images, None where they have none, and so
+    is `masks` of their masks.
     `provenance` belongs to synthetic images, None for real ones.
     """
 
@@ -73,7 +78,8 @@ class Manifest:
     blank: int = 0
     balance: tuple[dict, ...] = ()
     duplicates: DuplicateCounts | None = None
-    boxes: BoxesOrigin | None = None
+    boxes: LesionsOrigin | None = None
+    masks: LesionsOrigin | None = stored(default=None, omit_default=True)
     provenance: SyntheticProvenance | None = None
     schema_version: int = SCHEMA_VERSION
 
@@ -87,8 +93,11 @@ class Manifest:
 
     def boxed_counts(self) -> tuple[int, ...]:
         """Returns the training images of each class that have boxes."""
-        counts = [shard.boxed_counts for shard in self.split("train") if shard.boxed_counts]
-        return tuple(map(sum, zip(*counts, strict=True))) or (0,) * len(self.classes)
+        return add_counts([shard.boxed_counts for shard in self.split("train")], len(self.classes))
+
+    def masked_counts(self) -> tuple[int, ...]:
+        """Returns the training images of each class that have masks."""
+        return add_counts([shard.masked_counts for shard in self.split("train")], len(self.classes))
 
 
 def require_images(manifest: Manifest, place: str) -> None:
@@ -107,7 +116,12 @@ def require_images(manifest: Manifest, place: str) -> None:
 
 def count_classes(shards: Sequence[ShardEntry], num_classes: int) -> tuple[int, ...]:
     """Returns the images of each class in the shards."""
-    return tuple(sum(shard.class_counts[label] for shard in shards) for label in range(num_classes))
+    return add_counts([shard.class_counts for shard in shards], num_classes)
+
+
+def add_counts(counts: Sequence[Sequence[int]], num_classes: int = 0) -> tuple[int, ...]:
+    """Returns the sums of counts by class; empty ones count none, and if all are the sums are as many zeros."""
+    return tuple(map(sum, zip(*filter(None, counts), strict=True))) or (0,) * num_classes
 
 
 def shard_file_name(split: str, index: int, records: int) -> str:
@@ -115,8 +129,15 @@ def shard_file_name(split: str, index: int, records: int) -> str:
     return f"{split}{index:02d}-{records}.tfrec"
 
 
-def describe_shard(path: AnyPath, class_counts: tuple[int, ...], boxed_counts: tuple[int, ...] = ()) -> ShardEntry:
-    """Returns the entry of a finished shard file, named as `shard_file_name` does."""
+def describe_shard(
+    path: AnyPath,
+    class_counts: tuple[int, ...],
+    *,
+    boxed_counts: tuple[int, ...] = (),
+    masked_counts: tuple[int, ...] = (),
+    made_from: tuple[int, ...] = (),
+) -> ShardEntry:
+    """Returns the entry of a finished shard file, named as `shard_file_name` does; for the others see `ShardEntry`."""
     match = re.fullmatch(r"([a-z]+)(\d+)-(\d+)\.tfrec", path.name)
     if match is None:
         raise DataError(f"{path}: not a shard name such as train00-2071.tfrec")
@@ -129,6 +150,8 @@ def describe_shard(path: AnyPath, class_counts: tuple[int, ...], boxed_counts: t
         bytes=file_size(path),
         crc32c=file_crc32c(path),
         boxed_counts=boxed_counts,
+        masked_counts=masked_counts,
+        made_from=made_from,
     )
 
 
@@ -171,7 +194,7 @@ def _require_consistent(manifest: Manifest) -> None:
     for shard in manifest.shards:
         if shard.file != shard_file_name(shard.split, shard.index, shard.records):
             raise ValueError(f"{shard.file} is no shard {shard.index} of {shard.split} with {shard.records} records")
-        for name in ("class_counts", "boxed_counts"):
+        for name in ("class_counts", "boxed_counts", "masked_counts"):
             if len(getattr(shard, name)) not in (0, len(manifest.classes)):
                 raise ValueError(f"{name} of {shard.file} does not count {len(manifest.classes)} classes")
         if shard.class_counts and sum(shard.class_counts) != shard.records:

@@ -16,7 +16,7 @@ from tfrecords_tools.folds import FOLDS_VERSION, assign_shards, group_rows
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_bytes, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIENT
-from tfrecords_tools.rows import Row, read_rows, write_rows
+from tfrecords_tools.rows import MaskFile, Row, read_rows, write_rows
 from tfrecords_tools.shards import PARTS_FOLDER, read_part, rows_path
 from tfrecords_tools.sources.merging import MergedTable
 
@@ -37,7 +37,7 @@ class ShardRows:
 class Plan:
     """The shards of both splits, and how the training rows were dealt: group and shard of each `[N]`.
 
-    `boxes` of images, by their name, are in pixels of the source image.
+    `boxes` of images, by their name, are in pixels of the source image; `masks` are their files.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -45,6 +45,7 @@ class Plan:
     groups: np.ndarray
     shard_of_row: np.ndarray
     boxes: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    masks: Mapping[str, MaskFile] = field(default_factory=dict)
 
     def rows(self, shard: ShardRows) -> Iterator[Row]:
         """Yields the rows of a shard."""
@@ -61,6 +62,7 @@ class Plan:
                 crc32c=checksum,
                 fields=dict(zip(_FIELDS, fields, strict=True)),
                 boxes=self.boxes.get(fields[0], []),
+                mask=self.masks.get(fields[0]) if shard.split == "train" else None,
             )
 
 
@@ -120,7 +122,7 @@ def write_plan(folder: AnyPath, plan: Plan, roots: Sequence[AnyPath]) -> Fingerp
 
     Raises:
       DataError: naming the first image that is not what an earlier run into this folder began with, or whose boxes
-        are others than those of its finished shard; or if that run dealt images by other rules.
+        or mask are others than those of its finished shard; or if that run dealt images by other rules.
     """
     _require_same_rules(folder, plan)
     folds, sum_of_rows = hashlib.sha256(), 0
@@ -175,17 +177,26 @@ def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], r
                 f"{place}: changed since this run began ({old.size} bytes, now {new.size}); put the old file back, or "
                 "start in another folder"
             )
-    _require_same_boxes(folder, shard, begun, rows)
+    _require_same_lesions(folder, shard, begun, rows)
 
 
-def _require_same_boxes(folder: AnyPath, shard: ShardRows, begun: Sequence[Row], rows: Sequence[Row]) -> None:
-    """Compares the boxes of a shard that is finished; boxes of the others may be corrected."""
-    changed = [new for old, new in zip(begun, rows, strict=True) if old.boxes != new.boxes]
-    if changed and (finished := read_part(folder, shard.split, shard.index)):
+def _require_same_lesions(folder: AnyPath, shard: ShardRows, begun: Sequence[Row], rows: Sequence[Row]) -> None:
+    """Compares the boxes and masks of a shard that is finished; those of the others may be corrected."""
+    both = list(zip(begun, rows, strict=True))
+    changed = {
+        "boxes": [new for old, new in both if old.boxes != new.boxes],
+        "masks": [new for old, new in both if _checksum(old.mask) != _checksum(new.mask)],
+    }
+    if any(changed.values()) and (finished := read_part(folder, shard.split, shard.index)):
+        kind, (first, *_) = next(each for each in changed.items() if each[1])
         raise DataError(
-            f"{folder}: {finished.entry.file} was made with other boxes of {changed[0].fields['image_name']} than "
-            "--boxes has now; put the old ones back, or start in another folder"
+            f"{folder}: {finished.entry.file} was made with other {kind} of {first.fields['image_name']} than "
+            f"--{kind} has now; put the old ones back, or start in another folder"
         )
+
+
+def _checksum(mask: MaskFile | None) -> str | None:
+    return None if mask is None else mask.crc32c
 
 
 def _written_crc32c(

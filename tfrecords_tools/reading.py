@@ -10,9 +10,9 @@ from functools import partial
 
 import tensorflow as tf
 
-from tfrecords_tools.example import BOXES_FEATURE
+from tfrecords_tools.example import BOXES_FEATURE, MASK_FEATURE
 from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
-from tfrecords_tools.streams import ShardSet, Stream, mixed_records
+from tfrecords_tools.streams import ShardSet, Stream, has_mask, mixed_records
 
 _DECODE_SCALES = (1, 2, 4, 8)
 
@@ -48,7 +48,8 @@ def training_batches(
       `stream`: int32 `[B]`, its number;
       the features of `PROPERTIES`, int32 `[B]`, of which images without a label have those of test images alone;
       `patient_images`, int32 `[B]`, `MISSING` unless it is annotated;
-      `boxes`: float32 `[B, max_boxes, 4]`, if any are read.
+      `boxes`: float32 `[B, max_boxes, 4]`, if any are read;
+      `mask`: uint8 `[B, H, W, 1]`, 255 at lesions and 0 elsewhere, if the streams are `with_masks`.
 
     Arguments:
       streams: what is mixed, in every stretch of the batches by their fractions.
@@ -59,17 +60,22 @@ def training_batches(
       start_step: the step to begin with.
       num_workers, worker: this worker takes the `worker`-th slice of every global batch.
       num_replicas: in all workers together; B is `global_batch_size / num_replicas`.
-      augment: applied to every decoded image.
+      augment: applied to every decoded image, and with the same seed to its mask `[H, W, 1]`: beside masks it may move
+        pixels and nothing else.
       max_boxes: how many boxes of each image are read, the largest first: x_min, y_min, x_max, y_max as fractions of
         the sides in [0, 1], and zeros where there are fewer.
       match_resolution: side in pixels that every image is reduced to, and compressed at as it would be in shards,
         before it is brought to `image_size`, so that images stored in several sizes look alike; 0: none.
 
     Raises:
-      ValueError: if boxes are asked for beside an augmentation, which they would not follow.
+      ValueError: if boxes are asked for beside an augmentation, which they would not follow, or masks of some streams
+        only.
     """
     if augment is not None and max_boxes:
         raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
+    with_masks = any(stream.with_masks for stream in streams)
+    if with_masks and not all(stream.with_masks for stream in streams):
+        raise ValueError("with_masks is True for some of the streams; it must be the same for all")
     start = start_step * global_batch_size
     decode_image = _image_decoder([stream.shards for stream in streams], image_size, match_resolution)
     numbered = mixed_records(streams, seed, start).enumerate(start=start)
@@ -79,11 +85,14 @@ def training_batches(
 
     def decode(number: tf.Tensor, stream_and_record: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         stream, record = stream_and_record
-        example = _annotated(_parse(record, max_boxes), streams, stream, num_classes)
+        example = _annotated(_parse(record, max_boxes, with_masks), streams, stream, num_classes)
         del example["image_name"], example["patient_id"]
         image = decode_image(example["image"])
         views = _views(image, [each.num_views for each in streams], stream, augment, seed, number)
         example |= {"image": views[0]} | ({"views": tf.stack(views)} if len(views) > 1 else {})
+        if with_masks:
+            mask = _decode_mask(example[MASK_FEATURE], image_size)
+            example[MASK_FEATURE] = _views(mask, [1], tf.zeros_like(stream), augment, seed, number)[0]
         return _without_hidden(example, streams, stream)
 
     decoded = numbered.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -91,20 +100,28 @@ def training_batches(
 
 
 def evaluation_batches(
-    shards: ShardSet, *, image_size: int, batch_size: int, max_boxes: int = 0, match_resolution: int = 0
+    shards: ShardSet,
+    *,
+    image_size: int,
+    batch_size: int,
+    max_boxes: int = 0,
+    match_resolution: int = 0,
+    with_masks: bool = False,
 ) -> tf.data.Dataset:
     """Yields every record once, in stored order, with its name, patient code and label (`MISSING` in test shards).
 
     `{"image": uint8 [B, H, W, 3], "label": int32 [B], "patient_id": int64 [B], "image_name": string [B]}`; the last
-    batch may be shorter. With `max_boxes` there are `"boxes"` as in `training_batches`; so is
-    `match_resolution`.
+    batch may be shorter. With `max_boxes` there are `"boxes"`, and `with_masks` `"mask"`, as in `training_batches`, and
+    images without a mask are left out; so is `match_resolution`.
     """
     decode_image = _image_decoder([shards], image_size, match_resolution)
     records = tf.data.TFRecordDataset(list(shards.paths))
+    records = records.filter(has_mask) if with_masks else records
 
     def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = _parse(record, max_boxes)
-        return {**example, "image": decode_image(example["image"])}
+        example = _parse(record, max_boxes, with_masks)
+        masks = {MASK_FEATURE: _decode_mask(example[MASK_FEATURE], image_size)} if with_masks else {}
+        return {**example, "image": decode_image(example["image"]), **masks}
 
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -161,7 +178,7 @@ def _views(
     return views
 
 
-def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
+def _parse(record: tf.Tensor, max_boxes: int, with_masks: bool) -> dict[str, tf.Tensor]:
     """Reads the features that every command needs, from our shards or the public ones, with or without a target."""
     missing = tf.constant(MISSING, tf.int64)
     features = {
@@ -170,6 +187,8 @@ def _parse(record: tf.Tensor, max_boxes: int) -> dict[str, tf.Tensor]:
     }
     for name in (PATIENT, "target", *PROPERTIES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
+    if with_masks:
+        features[MASK_FEATURE] = tf.io.FixedLenFeature([], tf.string)
     if max_boxes:
         features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
     example = tf.io.parse_single_example(record, features)
@@ -205,6 +224,13 @@ def _image_decoder(
         return tf.ensure_shape(image, shape)
 
     return decode_alike
+
+
+def _decode_mask(data: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Returns a stored mask as uint8 `[image_size, image_size, 1]`: 255 where at least half of a pixel is lesion."""
+    stored = tf.ensure_shape(tf.io.decode_png(data, channels=1), (None, None, 1))
+    share = tf.image.resize(stored, (image_size, image_size), method="area")
+    return tf.where(share >= 127.5, tf.constant(255, tf.uint8), tf.constant(0, tf.uint8))
 
 
 def _decode(data: tf.Tensor, stored_size: int, image_size: int) -> tf.Tensor:

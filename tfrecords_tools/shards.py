@@ -36,8 +36,9 @@ from tfrecords_tools.foundation.files import (
 from tfrecords_tools.foundation.metadata import MISSING
 from tfrecords_tools.images import Converted, Encoding, RefusedImage, convert
 from tfrecords_tools.manifest import ShardEntry, describe_shard, shard_file_name
+from tfrecords_tools.masks import boxes_of_mask, encode_mask, mask_in_stored, read_mask
 from tfrecords_tools.records import frame
-from tfrecords_tools.rows import Row, read_rows
+from tfrecords_tools.rows import MaskFile, Row, read_rows
 from tfrecords_tools.source_files import read_source_file
 
 PARTS_FOLDER = "parts"
@@ -49,8 +50,9 @@ _READ_AHEAD = 8  # images of a bucket that are on their way while one is convert
 class ShardJob:
     """All that a worker needs for one shard; its rows lie in the parts of `folder`, see `rows_path`.
 
-    `roots` are the folders of the sources, which no file may lie outside of. With `find_boxes`, the boxes of lesions
-    are looked for in the pictures; boxes of the rows are not used then.
+    `roots` are the folders of the sources, which no file may lie outside of, and `masks` that of the masks. With
+    `find_boxes` and `find_masks`, lesions are looked for in the pictures; boxes and masks of the rows are not used
+    then. With `boxes_of_masks`, boxes lie around the masks.
     """
 
     folder: str
@@ -60,6 +62,9 @@ class ShardJob:
     roots: tuple[str, ...]
     encoding: Encoding
     find_boxes: bool = False
+    masks: str = ""
+    find_masks: bool = False
+    boxes_of_masks: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +95,8 @@ def write_shard(job: ShardJob) -> ShardResult:
     """Converts the images of a job into one shard, or returns the shard of an earlier run if it is whole.
 
     Raises:
-      DataError: if an image is not the one that the rows were made from, or a box leaves its image.
+      DataError: if an image or mask is not the one that the rows were made from, or a box or mask does not fit its
+        image.
     """
     folder = as_path(job.folder)
     done = read_part(folder, job.split, job.index)
@@ -100,13 +106,14 @@ def write_shard(job: ShardJob) -> ShardResult:
 
     def examples() -> Iterator[example.Example]:
         roots = [as_path(root) for root in job.roots]
-        for row, data in _with_data(read_rows(rows_path(folder, job.split, job.index)), roots):
+        for row, files in _with_files(read_rows(rows_path(folder, job.split, job.index)), roots, as_path(job.masks)):
+            data = files.image
             checksums.append(None if isinstance(data, RefusedImage) else row.crc32c or crc32c(data))
             try:
                 converted = _convert(data, job.encoding)
                 if converted.is_blank:
                     blank.append((row.fields["image_name"], str(roots[row.source] / row.file)))
-                yield _example(row, converted, _boxes(row, converted, job), job.encoding.image_size)
+                yield _example(row, converted, files.mask, job)
             except RefusedImage as refusal:
                 rejected.append((row.fields["image_name"], str(roots[row.source] / row.file), str(refusal)))
 
@@ -118,8 +125,8 @@ def write_examples(
     folder: AnyPath, split: str, index: int, examples: Iterable[example.Example], num_classes: int
 ) -> ShardEntry:
     """Writes an iterable of examples as one shard; it has its final name only when it is whole and on disk."""
-    counts, boxed_counts = [0] * num_classes, [0] * num_classes
-    records = 0
+    counts, boxed_counts, masked_counts = ([0] * num_classes for _ in range(3))
+    records, made_from = 0, set()
     with unfinished_file(folder, f"{split}{index:02d}.tfrec") as unfinished:
         with open(unfinished, "wb") as file:
             for item in examples:
@@ -128,10 +135,18 @@ def write_examples(
                 if item.target != MISSING:
                     counts[item.target] += 1
                     boxed_counts[item.target] += bool(item.boxes)
+                    masked_counts[item.target] += bool(item.mask)
+                if item.provenance is not None:
+                    made_from.update(item.provenance.made_from_shards)
         path = folder / shard_file_name(split, index, records)
         publish(unfinished, path)
-    counts = [] if split == "test" else counts
-    return describe_shard(path, tuple(counts), tuple(boxed_counts) if any(boxed_counts) else ())
+    return describe_shard(
+        path,
+        () if split == "test" else tuple(counts),
+        boxed_counts=tuple(boxed_counts) if any(boxed_counts) else (),
+        masked_counts=tuple(masked_counts) if any(masked_counts) else (),
+        made_from=tuple(sorted(made_from)),
+    )
 
 
 def write_part(folder: AnyPath, result: ShardResult) -> ShardResult:
@@ -169,21 +184,34 @@ def _part_path(folder: AnyPath, split: str, index: int) -> AnyPath:
     return folder / PARTS_FOLDER / f"{split}{index:02d}.json"
 
 
-def _with_data(rows: Iterator[Row], roots: Sequence[AnyPath]) -> Iterator[tuple[Row, bytes | RefusedImage]]:
-    """Yields every row with its file; files of a bucket are fetched ahead, for their way is long."""
-    if not any(is_remote(root) for root in roots):
-        yield from ((row, _read(row, roots[row.source])) for row in rows)
+@dataclass(frozen=True)
+class _Files:
+    """The files of a row: its image, or why there is none, and its mask if it has one."""
+
+    image: bytes | RefusedImage
+    mask: bytes | None
+
+
+def _with_files(rows: Iterator[Row], roots: Sequence[AnyPath], masks: AnyPath) -> Iterator[tuple[Row, _Files]]:
+    """Yields every row with its files; those of a bucket are fetched ahead, for their way is long."""
+
+    def read(row: Row) -> _Files:
+        mask = None if row.mask is None else _read_mask(row.mask, masks)
+        return _Files(_read_image(row, roots[row.source]), mask)
+
+    if not any(is_remote(root) for root in (*roots, masks)):
+        yield from ((row, read(row)) for row in rows)
         return
     with ThreadPoolExecutor(_READ_AHEAD) as threads:
-        coming = deque((row, threads.submit(_read, row, roots[row.source])) for row in islice(rows, _READ_AHEAD))
+        coming = deque((row, threads.submit(read, row)) for row in islice(rows, _READ_AHEAD))
         while coming:
             row, future = coming.popleft()
             yield row, future.result()
-            coming.extend((row, threads.submit(_read, row, roots[row.source])) for row in islice(rows, 1))
+            coming.extend((row, threads.submit(read, row)) for row in islice(rows, 1))
 
 
-def _read(row: Row, root: AnyPath) -> bytes | RefusedImage:
-    """Returns the file of a row, or why there is none."""
+def _read_image(row: Row, root: AnyPath) -> bytes | RefusedImage:
+    """Returns the image of a row, or why there is none."""
     try:
         data = read_source_file(root, row.file, row.size)
     except RefusedImage as refusal:
@@ -196,16 +224,46 @@ def _read(row: Row, root: AnyPath) -> bytes | RefusedImage:
     return data
 
 
+def _read_mask(mask: MaskFile, folder: AnyPath) -> bytes:
+    data = read_source_file(folder, mask.file, mask.size)
+    if crc32c(data) != mask.crc32c:
+        raise DataError(
+            f"{folder / mask.file}: changed while this run was under way; put the old file back and start the same "
+            "command again, or start in another folder"
+        )
+    return data
+
+
 def _convert(data: bytes | RefusedImage, encoding: Encoding) -> Converted:
     if isinstance(data, RefusedImage):
         raise data
     return convert(data, encoding)
 
 
-def _boxes(row: Row, converted: Converted, job: ShardJob) -> tuple[Box, ...]:
-    """Returns the boxes of the stored image; test images have none."""
+def _mask(row: Row, converted: Converted, data: bytes | None, job: ShardJob) -> np.ndarray | None:
+    """Returns the mask of the stored image; test images have none.
+
+    Arguments:
+      data: the mask of its source image.
+    """
+    if job.split == "test":
+        return None
+    if job.find_masks:
+        from tfrecords_tools.lesion_mask import find_mask  # noqa: PLC0415  SciPy costs every worker 28 MB
+
+        return find_mask(np.asarray(converted.picture), job.encoding.image_size)
+    if data is None:
+        return None
+    mask = read_mask(data, str(as_path(job.masks) / row.mask.file), converted.source_size)
+    return mask_in_stored(mask, job.encoding)
+
+
+def _boxes(row: Row, converted: Converted, mask: np.ndarray | None, job: ShardJob) -> tuple[Box, ...]:
+    """Returns the boxes of the stored image, which may have a mask; test images have none."""
     if job.split == "test":
         return ()
+    if job.boxes_of_masks:
+        return () if mask is None else boxes_of_mask(mask)
     if job.find_boxes:
         from tfrecords_tools.lesion_box import find_lesion  # noqa: PLC0415  SciPy costs every worker 28 MB
 
@@ -220,8 +278,9 @@ def _boxes(row: Row, converted: Converted, job: ShardJob) -> tuple[Box, ...]:
     return boxes_in_stored(row.boxes, converted.source_size, job.encoding.fit)
 
 
-def _example(row: Row, converted: Converted, boxes: tuple[Box, ...], side: int) -> example.Example:
-    metadata = dict(row.fields)
+def _example(row: Row, converted: Converted, mask_data: bytes | None, job: ShardJob) -> example.Example:
+    metadata, side = dict(row.fields), job.encoding.image_size
+    mask = _mask(row, converted, mask_data, job)
     return example.Example(
         image=converted.jpeg,
         image_name=metadata.pop("image_name"),
@@ -230,5 +289,6 @@ def _example(row: Row, converted: Converted, boxes: tuple[Box, ...], side: int) 
         width=side,
         height=side,
         source=row.source,
-        boxes=boxes,
+        boxes=_boxes(row, converted, mask, job),
+        mask=b"" if mask is None else encode_mask(mask),
     )

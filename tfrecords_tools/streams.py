@@ -13,10 +13,11 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
+from tfrecords_tools.example import MASK_FEATURE
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.foundation.metadata import MISSING
 from tfrecords_tools.images import JPEG_QUALITY
-from tfrecords_tools.manifest import Manifest, ShardEntry
+from tfrecords_tools.manifest import Manifest, ShardEntry, add_counts, count_classes
 
 SHUFFLE_WINDOW = 8192
 _CYCLE_LENGTH = 16
@@ -32,12 +33,16 @@ class ShardSet:
       num_records: in all of them.
       stored_size: side of the images in pixels; 0 for several.
       quality: of the JPEGs, 1 to 100.
+      class_counts: images of each class, empty where they are not known.
+      masked_counts: of these, those that have masks.
     """
 
     paths: tuple[str, ...]
     num_records: int
     stored_size: int
     quality: int = JPEG_QUALITY
+    class_counts: tuple[int, ...] = ()
+    masked_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +97,10 @@ class Stream:
     Attributes:
       shards: what is read.
       fraction: of all images, in (0, 1]; the fractions of all streams add up to 1.
-      class_counts: images of each class; given, classes take turns: of any stretch of the stream as many images are of
-        each class that has any, to within one.
+      class_counts: images of each class that are read; given, classes take turns: of any stretch of the stream as many
+        images are of each class that has any, to within one.
+      labels: the classes that are read, in their real fractions; None for all.
+      with_masks: whether masks are read with the images. Images without one are left out.
       is_labelled: whether the labels may be known. Those of other streams are hidden.
       num_views: how many differently augmented views of an image a batch holds.
       annotations: what the images count for, and which of them are read; None for all, as their records say.
@@ -102,6 +109,8 @@ class Stream:
     shards: ShardSet
     fraction: float = 1.0
     class_counts: tuple[int, ...] | None = None
+    labels: tuple[int, ...] | None = None
+    with_masks: bool = False
     is_labelled: bool = True
     num_views: int = 1
     annotations: Annotations | None = None
@@ -109,18 +118,32 @@ class Stream:
     @property
     def num_images(self) -> int:
         """The images that it goes through before any comes again."""
-        return self.shards.num_records if self.annotations is None else self.annotations.num_images
+        if self.annotations is not None:
+            return self.annotations.num_images
+        if self.labels is None and not self.with_masks:
+            return self.shards.num_records
+        counts = self.shards.masked_counts if self.with_masks else self.shards.class_counts
+        return sum(count for label, count in enumerate(counts) if self.labels is None or label in self.labels)
 
 
 def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry]) -> ShardSet:
     """Returns the shards of a folder as a set to read."""
     paths = tuple(str(folder / shard.file) for shard in shards)
-    quality = manifest.encoder.get("quality", JPEG_QUALITY)
-    return ShardSet(paths, sum(shard.records for shard in shards), manifest.image_size, quality)
+    return ShardSet(
+        paths,
+        sum(shard.records for shard in shards),
+        manifest.image_size,
+        quality=manifest.encoder.get("quality", JPEG_QUALITY),
+        class_counts=count_classes(shards, len(manifest.classes)),
+        masked_counts=add_counts([shard.masked_counts for shard in shards], len(manifest.classes)),
+    )
 
 
 def join(sets: Sequence[ShardSet]) -> ShardSet:
-    """Returns the shards of one or more sets as one; of several qualities it has the lowest."""
+    """Returns the shards of one or more sets as one; of several qualities it has the lowest.
+
+    Its images are counted by class if all sets have as many classes.
+    """
     sizes = {shards.stored_size for shards in sets}
     paths = tuple(path for shards in sets for path in shards.paths)
     return ShardSet(
@@ -128,7 +151,13 @@ def join(sets: Sequence[ShardSet]) -> ShardSet:
         sum(shards.num_records for shards in sets),
         stored_size=sizes.pop() if len(sizes) == 1 else 0,
         quality=min(shards.quality for shards in sets),
+        class_counts=_joined([shards.class_counts for shards in sets]),
+        masked_counts=_joined([shards.masked_counts for shards in sets]),
     )
+
+
+def _joined(counts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return add_counts(counts) if len(set(map(len, counts))) == 1 else ()
 
 
 def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.Dataset:
@@ -140,10 +169,11 @@ def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.D
       start: number of the first record.
 
     Raises:
-      ValueError: for fractions that do not add up to 1, or annotated images whose classes shall take turns.
+      ValueError: for fractions that do not add up to 1, a stream whose images are chosen in two ways, or one without
+        images.
     """
-    if any(stream.class_counts is not None and stream.annotations is not None for stream in streams):
-        raise ValueError("class_counts and annotations are both given for a stream; give one of them")
+    for stream in streams:
+        _require_images(stream)
     fractions = [stream.fraction for stream in streams]
     if min(fractions) <= 0 or not math.isclose(sum(fractions), 1.0, abs_tol=1e-9):
         raise ValueError(f"fractions are {fractions}; they must be greater than 0 and add up to 1")
@@ -153,6 +183,15 @@ def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.D
         return records[0].map(lambda record: (tf.constant(0, tf.int64), record))
     numbers = tf.data.Dataset.range(start, tf.int64.max).map(lambda number: _stream_of(fractions, number))
     return tf.data.Dataset.zip(numbers, tf.data.Dataset.choose_from_datasets(records, numbers))
+
+
+def _require_images(stream: Stream) -> None:
+    choices = ("class_counts", "annotations", "labels")
+    given = [name for name in choices if getattr(stream, name) is not None]
+    if len(given) > 1 or (stream.annotations is not None and stream.with_masks):
+        raise ValueError(f"{' and '.join(given)} are given for a stream, with_masks is {stream.with_masks}; give one")
+    if not stream.num_images:
+        raise ValueError(f"no image for a stream of labels {stream.labels}, with_masks {stream.with_masks}")
 
 
 def _conditional_fractions(fractions: Sequence[float]) -> Iterator[tuple[int, float]]:
@@ -192,11 +231,9 @@ def _stream_of(fractions: Sequence[float], number: tf.Tensor) -> tf.Tensor:
 
 def _records(stream: Stream, seed: int, start: int) -> tf.data.Dataset:
     if stream.class_counts is not None:
-        return _balanced_records(stream.shards, stream.class_counts, seed, start)
-    if stream.annotations is None:
-        return _endless_records(stream.shards, seed, start)
+        return _balanced_records(stream, seed, start)
     counted = replace(stream.shards, num_records=stream.num_images)
-    return _endless_records(counted, seed, start, _reader_of_named(stream.annotations))
+    return _endless_records(counted, seed, start, _reader(stream))
 
 
 def _endless_records(
@@ -225,18 +262,18 @@ def _shuffled(records: tf.Tensor, epoch_seed: tf.Tensor, window: tf.Tensor) -> t
     return tf.random.experimental.stateless_shuffle(records, seed=seed)
 
 
-def _balanced_records(shards: ShardSet, class_counts: Sequence[int], seed: int, start: int) -> tf.data.Dataset:
+def _balanced_records(stream: Stream, seed: int, start: int) -> tf.data.Dataset:
     """Yields serialized records, of the classes that have any in turns: number i is of class i modulo their number.
 
     Every class is a stream of its own, which reads through all shards.
     """
-    counts = {label: count for label, count in enumerate(class_counts) if count}
+    counts = {label: count for label, count in enumerate(stream.class_counts) if count}
     classes = [
         _endless_records(
-            replace(shards, num_records=count),
+            replace(stream.shards, num_records=count),
             seed,
             (start + len(counts) - 1 - turn) // len(counts),
-            _reader_of_class(label),
+            _reader(replace(stream, labels=(label,))),
         )
         for turn, (label, count) in enumerate(counts.items())
     ]
@@ -244,14 +281,35 @@ def _balanced_records(shards: ShardSet, class_counts: Sequence[int], seed: int, 
     return tf.data.Dataset.choose_from_datasets(classes, turns)
 
 
-def _reader_of_class(label: int) -> Callable[[tf.Tensor], tf.data.Dataset]:
-    return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: _label(record) == label)
-
-
-def _reader_of_named(annotations: Annotations) -> Callable[[tf.Tensor], tf.data.Dataset]:
-    if annotations.counts is not None:
+def _reader(stream: Stream) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    """Returns what reads those records of a file that are in a stream."""
+    annotations = stream.annotations
+    if annotations is not None and annotations.counts is not None:
         return lambda path: tf.data.TFRecordDataset(path).flat_map(annotations.repeated)
-    return lambda path: tf.data.TFRecordDataset(path).filter(lambda record: annotations.find(_image_name(record)) >= 0)
+
+    def read(path: tf.Tensor) -> tf.data.Dataset:
+        records = tf.data.TFRecordDataset(path)
+        for is_in_stream in _conditions(stream):
+            records = records.filter(is_in_stream)
+        return records
+
+    return read
+
+
+def _conditions(stream: Stream) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
+    """Yields what is asked of the serialized records of a stream."""
+    if stream.annotations is not None:
+        yield lambda record: stream.annotations.find(_image_name(record)) >= 0
+    if stream.labels is not None:
+        yield lambda record: tf.reduce_any(_label(record) == tf.constant(stream.labels, tf.int64))
+    if stream.with_masks:
+        yield has_mask
+
+
+def has_mask(record: tf.Tensor) -> tf.Tensor:
+    """Returns whether a serialized record has a mask, bool `[]`."""
+    mask = tf.io.FixedLenFeature([], tf.string, default_value="")
+    return tf.strings.length(tf.io.parse_single_example(record, {MASK_FEATURE: mask})[MASK_FEATURE]) > 0
 
 
 def _image_name(record: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from tfrecords_tools.example import generator_of
+from tfrecords_tools.example import generator_of, shards_of_sources
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, is_remote, open_bytes
 from tfrecords_tools.manifest import ShardEntry
@@ -38,7 +38,7 @@ def require_sizes(folder: AnyPath, shards: Iterable[ShardEntry]) -> None:
 
 
 def require_one_generator(folder: AnyPath, shards: Iterable[ShardEntry], generator: str) -> None:
-    """Does nothing if every record of synthetic shards names one generator.
+    """Does nothing if every record of synthetic shards names one generator, and real shards that its entry names.
 
     Arguments:
       folder: of the shards.
@@ -46,15 +46,21 @@ def require_one_generator(folder: AnyPath, shards: Iterable[ShardEntry], generat
       generator: SHA-256 of its weights, as the manifest has it.
 
     Raises:
-      DataError: naming the first record that names another.
+      DataError: naming the first record that names others.
     """
     for shard in shards:
         for number, record in enumerate(read_records(folder / shard.file)):
-            named = generator_of(record)
+            named, real_shards = generator_of(record), set(shards_of_sources(record))
             if named != generator:
                 raise DataError(
                     f"{folder / shard.file}: record {number} is of the generator {named[:8] or 'unknown'}, the "
                     f"manifest names {generator[:8]}; make these shards again, in a new folder"
+                )
+            if not real_shards <= set(shard.made_from):
+                raise DataError(
+                    f"{folder / shard.file}: record {number} was made from real images of the shards "
+                    f"{sorted(real_shards)}, the manifest names {list(shard.made_from)}; make these shards again, in a "
+                    "new folder"
                 )
 
 

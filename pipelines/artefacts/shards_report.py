@@ -9,8 +9,8 @@ BLANK_FILE, VALUES_FILE = "blank.csv", "values.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoxedImages:
-    """The origin of the boxes, and how many training images of each class have any."""
+class MarkedImages:
+    """The origin of boxes or masks of lesions, and how many training images of each class have any."""
 
     origin: str = stored("from")
     sha256: str = stored(default="", omit_default=True)
@@ -28,6 +28,7 @@ class ShardsReport:
     shards: dict[str, int]
     records: dict[str, int]
     rejected: int
-    boxes: BoxedImages | None = stored(default=None, omit_default=True)
+    boxes: MarkedImages | None = stored(default=None, omit_default=True)
+    masks: MarkedImages | None = stored(default=None, omit_default=True)
     duplicates: DuplicateCounts
     manifest_sha256: str

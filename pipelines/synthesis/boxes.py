@@ -6,15 +6,15 @@ import numpy as np
 
 from melgan.gans.boxes import whole_rows
 from melgan.sampling import Requests
-from pipelines.synthesis.samplers import OpenedSampler
+from pipelines.synthesis.opened import OpenedSampler
 from tfrecords_tools.boxes import Box, problem_of_boxes
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, file_sha256
-from tfrecords_tools.provenance import BoxesOrigin
+from tfrecords_tools.provenance import LesionsOrigin
 from tfrecords_tools.sources.box_table import CORNERS, box_rows
 
 _CONDITION = "boxes"
-BY_GENERATOR = BoxesOrigin(origin="generator")
+BY_GENERATOR = LesionsOrigin(origin="generator")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Placement:
     """
 
     given: np.ndarray | None
-    origin: BoxesOrigin | None
+    origin: LesionsOrigin | None
 
     def placed(self, requests: Requests) -> Requests:
         """Returns requests with the boxes that are given, if there are any."""
@@ -53,7 +53,7 @@ def place(generator: OpenedSampler, path: str) -> Placement:
             "out, or train one of METHOD=cpggan"
         )
     given = whole_rows(_read(path))
-    return Placement(given, BoxesOrigin(origin=as_path(path).name, sha256=file_sha256(as_path(path))))
+    return Placement(given, LesionsOrigin(origin=as_path(path).name, sha256=file_sha256(as_path(path))))
 
 
 def without_padding(boxes: np.ndarray) -> tuple[Box, ...]:

@@ -16,7 +16,8 @@ from tfrecords_tools import example
 from tfrecords_tools.images import encode_jpeg
 from tfrecords_tools.inspecting import FeatureStats
 from tfrecords_tools.manifest import Manifest, read_manifest, write_manifest
-from tfrecords_tools.provenance import BoxesOrigin
+from tfrecords_tools.masks import encode_mask
+from tfrecords_tools.provenance import LesionsOrigin
 from tfrecords_tools.records import frame
 from tfrecords_tools.shards import write_examples
 
@@ -232,7 +233,7 @@ def write_boxed(folder, *boxes: tuple) -> None:
         image_size=16,
         encoder={},
         shards=(write_examples(folder, "train", 0, items, 1),),
-        boxes=BoxesOrigin(origin="boxes.csv"),
+        boxes=LesionsOrigin(origin="boxes.csv"),
     )
     write_manifest(folder, manifest)
 
@@ -249,6 +250,58 @@ def test_boxes_are_described_verified_and_drawn(tmp_path):
     assert (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) == (32, 64, 96, 128)
     assert not blue[65:127, 33:95].any()
     assert len(np.unique(third)) == 1
+
+
+def write_masked(folder, *masks: bytes) -> None:
+    """Writes a shard of one record for each of some masks, and a manifest that tells of masks."""
+    image = encode_jpeg(np.full((16, 16, 3), 128, np.uint8), 95)
+    items = (example.Example(image=image, image_name="", target=0, mask=mask) for mask in masks)
+    manifest = Manifest(
+        source="test",
+        source_fingerprint="",
+        folds_fingerprint="",
+        classes=("benign",),
+        image_size=16,
+        encoder={},
+        shards=(write_examples(folder, "train", 0, items, 1),),
+        masks=LesionsOrigin(origin="auto"),
+    )
+    write_manifest(folder, manifest)
+
+
+def square(side: int = 16) -> np.ndarray:
+    mask = np.zeros((side, side), bool)
+    mask[4:8, 8:14] = True
+    return mask
+
+
+def test_masks_are_described_verified_and_drawn_as_outlines(tmp_path):
+    write_masked(tmp_path, encode_mask(square()), b"")
+    result = inspect(tmp_path, "--verify", f"--contact_sheet={tmp_path}/sheet.png")
+    assert result.returncode == 0, result.stdout
+    assert ["mask", "bytes", "[]", "1", "PNG", "16x16", "1,"] in [
+        line.split()[:7] for line in result.stdout.split("\n")
+    ]
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    first, second = (sheet[46 : 46 + TILE, 16 + n * 136 : 16 + n * 136 + TILE] for n in range(2))
+    green = (first == (0x00, 0xC0, 0x40)).all(axis=2)
+    rows, columns = np.flatnonzero(green.any(axis=1)), np.flatnonzero(green.any(axis=0))
+    assert (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) == (64, 32, 112, 64)
+    assert not green[33:63, 65:111].any()
+    assert (first[31, 64:112] == 255).all()
+    assert len(np.unique(second)) == 1
+
+
+def test_masks_that_are_none_are_named_by_their_record(tmp_path):
+    sound = encode_mask(square())
+    write_masked(tmp_path, sound, encode_mask(square(8)), encode_mask(np.zeros((16, 16), bool)), sound[:50])
+    found = broken(inspect(tmp_path, "--verify"))
+    assert len(found) == 3
+    for number, (problem, reason) in enumerate(zip(found, ("8 x 8", "no lesion", "decode"), strict=True), start=1):
+        assert f"record {number} at byte" in problem
+        assert "feature mask" in problem
+        assert reason in problem
+    assert inspect(tmp_path, f"--contact_sheet={tmp_path}/sheet.png").returncode == 0
 
 
 def test_boxes_out_of_range_are_named_by_their_record(tmp_path):

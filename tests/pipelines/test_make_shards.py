@@ -16,7 +16,7 @@ from tests.pipelines.conftest import FOLDER, PHANTOM, artefacts, draw_folder, jp
 from tfrecords_tools import example
 from tfrecords_tools.csv_tables import read_table
 from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.provenance import BoxesOrigin
+from tfrecords_tools.provenance import LesionsOrigin
 from tfrecords_tools.records import read_records
 
 
@@ -207,7 +207,7 @@ def test_the_boxes_of_a_csv_are_stored_and_told_in_the_manifest(shards: Path, im
     assert not any("boxes" in row for row in parsed(tmp_path / "out", "test"))
     manifest = read_manifest(tmp_path / "out")
     sha256 = hashlib.sha256((tmp_path / "boxes.csv").read_bytes()).hexdigest()
-    assert manifest.boxes == BoxesOrigin(origin="boxes.csv", sha256=sha256)
+    assert manifest.boxes == LesionsOrigin(origin="boxes.csv", sha256=sha256)
     assert sum(manifest.boxed_counts()) == len(labels) - 1
     told, report = (json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in ("manifest", "report"))
     assert told["boxes"] == {"from": "boxes.csv", "sha256": sha256}
@@ -230,7 +230,7 @@ def test_boxes_are_found_in_the_images(images: Path, launch, tmp_path):
     assert all(len(box) == 4 for box in found.values())
     true = pd.read_csv(images / "boxes.csv").set_index("image_name") / 128
     np.testing.assert_allclose(list(found.values()), true.loc[list(found)], atol=0.15)
-    assert read_manifest(tmp_path / "out").boxes == BoxesOrigin(origin="auto")
+    assert read_manifest(tmp_path / "out").boxes == LesionsOrigin(origin="auto")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["boxes"] == {"from": "auto"}
 
 

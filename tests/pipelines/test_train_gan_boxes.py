@@ -11,11 +11,12 @@ from melgan.sampling import first_requests
 from pipelines.artefacts.generator_run import load_generator
 from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.synthesis.boxes import BY_GENERATOR, place
-from pipelines.synthesis.samplers import OpenedSampler, open_sampler
+from pipelines.synthesis.opened import OpenedSampler
+from pipelines.synthesis.samplers import open_sampler
 from tests.pipelines.conftest import GAN, only_error, records_of, succeed
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.manifest import read_manifest
-from tfrecords_tools.provenance import BoxesOrigin
+from tfrecords_tools.provenance import LesionsOrigin
 
 BOXED_GAN = {
     **GAN,
@@ -72,7 +73,7 @@ def test_lesions_are_placed_in_the_boxes_of_a_table_in_turn(boxed_gan, launch, t
     found = {row["index"][0]: row["boxes"] for row in records_of(tmp_path / "out", "synthetic")}
     assert found == {0: LEFT, 1: RIGHT, 2: LEFT, 3: RIGHT, 4: LEFT}
     manifest = read_manifest(tmp_path / "out")
-    origin = BoxesOrigin(origin="where.csv", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    origin = LesionsOrigin(origin="where.csv", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert manifest.boxes == manifest.provenance.boxes == origin
     assert sum(sum(shard.boxed_counts) for shard in manifest.shards) == 5
 

@@ -25,6 +25,7 @@ TEST_VALUES = {
 TRAIN_VALUES = {**TEST_VALUES, "diagnosis": 2, "target": 1, "width": 256, "height": 256}
 BOXES = ((0.25, 0.5, 0.75, 1.0), (0.0, 0.125, 0.25, 0.5))
 PROVENANCE_VALUES = {"generator": "0a1b", "method": "bagan_gp", "seed": 3, "index": 2**40}
+SOURCES = {"made_from": ("ISIC_2", "ISIC_1"), "made_from_shards": (4, 0)}
 
 
 def example_of(values: dict, **others) -> Example:
@@ -43,6 +44,11 @@ EXAMPLES = {
         example_of(TRAIN_VALUES, provenance=Provenance(**PROVENANCE_VALUES)),
         {**TRAIN_VALUES, **PROVENANCE_VALUES},
     ),
+    "masked": (example_of(TRAIN_VALUES, mask=b"\x89PNG"), {**TRAIN_VALUES, "mask": b"\x89PNG"}),
+    "translated": (
+        example_of(TRAIN_VALUES, provenance=Provenance(**PROVENANCE_VALUES, **SOURCES)),
+        {**TRAIN_VALUES, **PROVENANCE_VALUES, "made_from": [b"ISIC_2", b"ISIC_1"], "made_from_shards": [4, 0]},
+    ),
 }
 
 
@@ -50,12 +56,9 @@ def tensorflow_example(values: dict) -> tf.train.Example:
     message = tf.train.Example()
     for name, value in values.items():
         feature = message.features.feature[name]
-        if isinstance(value, int):
-            feature.int64_list.value.append(value)
-        elif isinstance(value, list):
-            feature.float_list.value.extend(value)
-        else:
-            feature.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
+        values = value if isinstance(value, list) else [value.encode() if isinstance(value, str) else value]
+        kind = {int: "int64_list", float: "float_list", bytes: "bytes_list"}[type(values[0])]
+        getattr(feature, kind).value.extend(values)
     return message
 
 
@@ -75,7 +78,7 @@ def test_parse_returns_what_was_serialized(kind):
     assert parse(serialize(ours)) == as_lists
 
 
-@pytest.mark.parametrize("kind", ["train", "boxed"])
+@pytest.mark.parametrize("kind", ["train", "boxed", "masked"])
 def test_the_public_notebooks_read_our_examples(kind):
     schema = {
         name: tf.io.FixedLenFeature([], tf.int64 if isinstance(value, int) else tf.string)
@@ -115,9 +118,10 @@ def test_a_row_names_its_data_set_and_a_test_row_does_not():
     assert "source" not in parse(serialize(Example(image=b"", image_name="a", source=2)))
 
 
-def test_an_image_without_boxes_and_a_test_image_have_no_such_feature():
-    assert serialize(example_of(TRAIN_VALUES, boxes=())) == serialize(example_of(TRAIN_VALUES))
-    assert "boxes" not in parse(serialize(example_of({**TRAIN_VALUES, "target": -1}, boxes=BOXES)))
+def test_an_image_without_boxes_or_mask_and_a_test_image_have_no_such_features():
+    assert serialize(example_of(TRAIN_VALUES, boxes=(), mask=b"")) == serialize(example_of(TRAIN_VALUES))
+    unlabelled = example_of({**TRAIN_VALUES, "target": -1}, boxes=BOXES, mask=b"\x89PNG")
+    assert not {"boxes", "mask"} & parse(serialize(unlabelled)).keys()
 
 
 def test_workers_stay_free_of_tensorflow():

@@ -18,7 +18,7 @@ from tfrecords_tools.manifest import (
     shard_file_name,
     write_manifest,
 )
-from tfrecords_tools.provenance import BoxesOrigin, ShardsUsed, SyntheticProvenance
+from tfrecords_tools.provenance import LesionsOrigin, ShardsUsed, SyntheticProvenance
 
 
 def entry(split: str, index: int, class_counts: tuple[int, ...]) -> ShardEntry:
@@ -49,13 +49,13 @@ MANIFEST = Manifest(
         {"shard": 1, "rows": 8, "benign": 7, "malignant": 1},
     ),
     duplicates=DuplicateCounts(groups=1, images=2, dropped=0, groups_of_several_classes=0, groups_of_both_splits=0),
-    boxes=BoxesOrigin(origin="boxes.csv", sha256="0c"),
+    boxes=LesionsOrigin(origin="boxes.csv", sha256="0c"),
     provenance=SyntheticProvenance(
         generator="0d",
         gan="runs/gan",
         method="bagan_gp",
         seed=3,
-        boxes=BoxesOrigin(origin="generator"),
+        boxes=LesionsOrigin(origin="generator"),
         trained_on=ShardsUsed(folds_fingerprint="0b", shards=("train00-9.tfrec",), indices=(0,)),
     ),
 )
@@ -95,6 +95,20 @@ def test_images_with_boxes_are_counted_over_the_training_shards_that_have_any():
     with_boxes = (replace(MANIFEST.shards[0], boxed_counts=(3, 1)), *MANIFEST.shards[1:])
     assert replace(MANIFEST, shards=with_boxes).boxed_counts() == (3, 1)
     assert MANIFEST.boxed_counts() == (0, 0)
+
+
+def test_images_with_masks_are_counted_and_the_file_has_nothing_of_masks_where_there_are_none(tmp_path):
+    first = replace(MANIFEST.shards[0], masked_counts=(3, 1), made_from=(4, 7))
+    masked = replace(MANIFEST, shards=(first, *MANIFEST.shards[1:]), masks=LesionsOrigin(origin="auto"))
+    assert (masked.masked_counts(), MANIFEST.masked_counts()) == ((3, 1), (0, 0))
+    write_manifest(tmp_path, masked)
+    assert read_manifest(tmp_path) == masked
+    values = json.loads((tmp_path / MANIFEST_FILE).read_text())
+    assert values["masks"] == {"from": "auto"}
+    told = [(shard.get("masked_counts"), shard.get("made_from")) for shard in values["shards"]]
+    assert told == [([3, 1], [4, 7]), (None, None), (None, None)]
+    write_manifest(tmp_path, MANIFEST)
+    assert "masks" not in json.loads((tmp_path / MANIFEST_FILE).read_text())
 
 
 def test_a_manifest_from_before_there_were_boxes_is_read(tmp_path):

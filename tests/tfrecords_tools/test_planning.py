@@ -20,7 +20,7 @@ from tfrecords_tools.foundation.files import AnyPath, as_path, crc32c, list_file
 from tfrecords_tools.foundation.metadata import CATEGORIES
 from tfrecords_tools.images import Encoding
 from tfrecords_tools.planning import Plan, plan_shards, write_plan
-from tfrecords_tools.rows import read_rows
+from tfrecords_tools.rows import MaskFile, read_rows
 from tfrecords_tools.shards import ShardJob, rows_path, write_shard
 from tfrecords_tools.sources.merging import MergedTable
 from tfrecords_tools.sources.table import image_table
@@ -292,6 +292,26 @@ def test_boxes_may_be_corrected_until_their_shard_is_finished(begun):
     assert plan_with_boxes(output, read(), {**BOXES, "3.png": [[1, 2, 3, 5]]})
     with pytest.raises(DataError, match=r"train0\d-\d\.tfrec .*3\.png .*--boxes"):
         plan_with_boxes(output, read(), BOXES)
+
+
+def plan_with_masks(output: AnyPath, table: MergedTable, **checksums: str) -> object:
+    masks = {f"{name[1:]}.png": MaskFile(f"{name[1:]}.png", 7, checksum) for name, checksum in checksums.items()}
+    return write_plan(output, replace(planned(table, num_shards=2), masks=masks), table.roots)
+
+
+def test_masks_are_with_the_rows_and_may_be_corrected_until_their_shard_is_finished(begun):
+    output, _, read = begun
+    assert plan_with_masks(output, read(), _3="0a", _5="0b") == plan_again(output, read())
+    plan_with_masks(output, read(), _3="0a", _5="0b")
+    rows = [row for index in range(2) for row in read_rows(rows_path(output, "train", index))]
+    assert {row.file: row.mask for row in rows if row.mask} == {
+        "3.png": MaskFile("3.png", 7, "0a"),
+        "5.png": MaskFile("5.png", 7, "0b"),
+    }
+    plan_again(output, read())
+    finish_shards(output, read())
+    with pytest.raises(DataError, match=r"train0\d-\d\.tfrec .*3\.png .*--masks"):
+        plan_with_masks(output, read(), _3="0c")
 
 
 def doubled(train: pd.DataFrame) -> pd.DataFrame:

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from tfrecords_tools.foundation.files import as_path, read_text
-from tfrecords_tools.rows import Row, read_rows, write_rows
+from tfrecords_tools.rows import MaskFile, Row, read_rows, write_rows
 
 ROWS = [
     Row(source=0, file="jpeg/a.jpg", size=12, version=2**60, crc32c="e3069283", fields={"image_name": "a", "sex": -1}),
     Row(source=0, file="b.jpg", size=9, version=1, crc32c=None, fields={}, boxes=[[0.1, 2.0, 3.5, 4.0], [0, 0, 1, 1]]),
+    Row(source=0, file="c.jpg", size=9, version=1, crc32c=None, fields={}, mask=MaskFile("c.png", 7, "e3069283")),
     Row(source=1, file="jpeg/näevus 病\u2028変\n.PNG", size=-1, version=0, crc32c=None, fields={"image_name": "é\x85"}),
 ]
 

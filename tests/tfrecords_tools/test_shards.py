@@ -1,5 +1,6 @@
 """Shards: whole or not there at all, whatever ends the job; finished ones are used again only if intact."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -14,14 +15,15 @@ import pytest
 from tests.tfrecords_tools.made_up_tables import drawn_lesion
 from tests.tfrecords_tools.tiny_shards import decoded, encoded, plain, row, shard_job, shard_jobs
 from tfrecords_tools.engines import ENGINES, EngineOptions
-from tfrecords_tools.example import Example, parse
+from tfrecords_tools.example import Example, Provenance, parse
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import is_unfinished
+from tfrecords_tools.foundation.files import crc32c, is_unfinished
 from tfrecords_tools.images import Encoding
 from tfrecords_tools.lesion_box import find_lesion
 from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.masks import decode_mask, encode_mask
 from tfrecords_tools.records import read_records
-from tfrecords_tools.rows import Row, write_rows
+from tfrecords_tools.rows import MaskFile, Row, write_rows
 from tfrecords_tools.shards import (
     ShardJob,
     ShardResult,
@@ -133,8 +135,103 @@ def test_boxes_are_stored_as_fractions_of_the_sides_and_counted_by_class(root, o
     assert read_part(output, "train", 0) == result
 
 
+def masked(root: Path, row: Row, mask: np.ndarray) -> Row:
+    """A row with a mask, which lies beside its image."""
+    data = encode_mask(mask)
+    (root / f"{row.file}.png").write_bytes(data)
+    return replace(row, mask=MaskFile(f"{row.file}.png", len(data), crc32c(data)))
+
+
+LEFT_AND_CORNER = np.zeros((16, 16), bool)
+LEFT_AND_CORNER[:, :4] = LEFT_AND_CORNER[14:, 14:] = True
+
+
+def test_masks_are_stored_in_the_size_of_the_image_and_boxes_follow_from_them(root, output, job):
+    rows = [masked(root, row(root, "0.jpg"), LEFT_AND_CORNER), row(root, "1.jpg", 1)]
+    small = replace(job, masks=str(root), boxes_of_masks=True, encoding=Encoding(image_size=8))
+    result = write_shard(with_rows(small, *rows))
+    first, second = (parse(record) for record in read_records(output / result.entry.file))
+    np.testing.assert_array_equal(decode_mask(first["mask"][0]), LEFT_AND_CORNER[::2, ::2])
+    assert first["boxes"] == [0, 0, 0.25, 1, 0.875, 0.875, 1, 1]
+    assert not {"mask", "boxes"} & second.keys()
+    assert (result.entry.masked_counts, result.entry.boxed_counts) == ((1, 0), (1, 0))
+    assert read_part(output, "train", 0) == result
+
+
+def test_boxes_of_a_table_stay_beside_masks(root, output, job):
+    rows = [boxed(masked(root, row(root, "0.jpg"), LEFT_AND_CORNER), [4, 0, 8, 16])]
+    result = write_shard(with_rows(replace(job, masks=str(root)), *rows))
+    assert stored_boxes(output, result) == [[0.25, 0, 0.5, 1]]
+
+
+def test_masks_are_looked_for_in_the_pictures_of_training_images(root, output, job):
+    (root / "0.jpg").write_bytes(encoded(drawn_lesion(0), quality=95))
+    for side in (16, 128, 200):  # made smaller, copied, made larger
+        looking = replace(job, find_masks=True, index=side, encoding=Encoding(image_size=side))
+        result = write_shard(with_rows(looking, row(root, "0.jpg"), row(root, "1.jpg", 1)))
+        first, second = (parse(record) for record in read_records(output / result.entry.file))
+        mask = decode_mask(first["mask"][0])
+        assert mask.shape == (side, side)
+        assert 0.1 < mask.mean() < 0.6
+        assert "mask" not in second
+    test_rows = with_rows(replace(looking, split="test"), row(root, "0.jpg", -1))
+    assert "mask" not in parse(next(read_records(output / write_shard(test_rows).entry.file)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: encode_mask(~LEFT_AND_CORNER), "changed"),
+        (lambda data: data, r"12 x 16 .* 16 x 16 "),
+    ],
+)
+def test_a_mask_that_does_not_fit_its_image_or_has_changed_stops_the_job(root, output, job, change, message):
+    own = masked(root, row(root, "0.jpg"), LEFT_AND_CORNER[:, :12])
+    (root / own.mask.file).write_bytes(change((root / own.mask.file).read_bytes()))
+    with pytest.raises(DataError, match=rf"{root}/0\.jpg\.png: .*{message}"):
+        write_shard(with_rows(replace(job, masks=str(root)), own))
+    assert names(output) == ["parts"]
+
+
 def test_without_boxes_nothing_of_them_is_counted(output, job):
     assert write_shard(job).entry.boxed_counts == ()
+
+
+def drawn(number: int, **sources) -> Example:
+    provenance = Provenance(generator="0a", method="dcgan", seed=3, index=number, **sources)
+    return Example(image=b"jpeg", image_name="drawn", target=0, width=8, height=8, boxes=(BOX,), provenance=provenance)
+
+
+BOX = (0.25, 0.5, 0.75, 1.0)
+
+
+def test_shards_have_the_bytes_that_they_had_before_there_were_masks_and_images_made_from_others(tmp_path):
+    """The digest is of the version before."""
+    real = Example(
+        image=b"jpeg",
+        image_name="real",
+        metadata={"age_approx": 45},
+        target=1,
+        width=8,
+        height=8,
+        source=0,
+        boxes=(BOX, (0, 0, 1, 1)),
+    )
+    unlabelled = Example(image=b"jpeg", image_name="test", metadata={"age_approx": 45})
+    entry = write_examples(tmp_path, "train", 0, [real, unlabelled, drawn(2**40)], 2)
+    digest = hashlib.sha256((tmp_path / entry.file).read_bytes()).hexdigest()
+    assert digest == "f562aef84fe1a898a9f7882b6a97ac239c1448d1f279bec36be566d02aa8f2f6"
+    assert (entry.boxed_counts, entry.masked_counts, entry.made_from) == ((1, 1), (), ())
+
+
+def test_masks_are_counted_by_class_and_the_shards_that_images_were_made_from_are_told(tmp_path):
+    masked = Example(image=b"jpeg", image_name="real", target=1, mask=b"png")
+    translated = [
+        drawn(0, made_from=("a", "b"), made_from_shards=(7, 2)),
+        drawn(1, made_from=("c",), made_from_shards=(2,)),
+    ]
+    entry = write_examples(tmp_path, "synthetic", 0, [masked, *translated], 2)
+    assert (entry.class_counts, entry.masked_counts, entry.made_from) == ((2, 1), (0, 1), (2, 7))
 
 
 def test_a_box_that_leaves_its_image_stops_the_job_and_leaves_no_shard(root, output, job):

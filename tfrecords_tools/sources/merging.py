@@ -21,6 +21,7 @@ class MergedTable:
     test: pd.DataFrame | None
     sample_submission: AnyPath | None
     not_understood: tuple[UnknownValue, ...] = ()
+    masks: AnyPath | None = None
 
 
 def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> MergedTable:
@@ -41,6 +42,7 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
     if len(with_test) > 1:
         folders = ", ".join(str(tables[code].root) for code in with_test)
         raise DataError(f"{folders}: each has a test split; remove test.csv from all but one")
+    masks = [table.masks for table in tables if table.masks is not None]
     train = pd.concat([table.train.astype({"target": int}).assign(source=code) for code, table in enumerate(tables)])
     test = tables[with_test[0]].test.assign(source=with_test[0]) if with_test else None
     samples = [table.sample_submission for table in tables if table.sample_submission is not None]
@@ -52,6 +54,7 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
         test=test,
         sample_submission=samples[0] if samples else None,
         not_understood=tuple(value for table in tables for value in table.not_understood),
+        masks=masks[0] if len(masks) == 1 else None,
     )
 
 

@@ -8,7 +8,7 @@ measured on these images says anything about patients.
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_remote
 from tfrecords_tools.foundation.metadata import CATEGORIES
 from tfrecords_tools.images import JPEG_QUALITY, encode_jpeg
+from tfrecords_tools.masks import encode_mask
 from tfrecords_tools.sources import box_table, siim_isic
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
 
@@ -29,6 +30,7 @@ TEST_SHARE = 0.25
 TRAIT_SHIFT = 1.15
 
 BOXES_FILE = "boxes.csv"  # the true boxes of the lesions, for --boxes
+MASKS_FOLDER = "masks"  # their true masks, for --masks
 _DRAWN_FILE = "drawn.json"
 
 _SKIN_TONES = np.array([[238, 207, 190], [224, 182, 156], [198, 146, 112], [150, 104, 78]], dtype=float)
@@ -64,11 +66,12 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
         write_data_set(folder, options)
     elif (found := json.loads(drawn.read_text())) != wanted:
         raise DataError(f"{folder}: drawn with {found}, but {wanted} is wanted; choose another --input")
-    return siim_isic.load(folder, options)
+    masks = folder / MASKS_FOLDER
+    return replace(siim_isic.load(folder, options), masks=masks if masks.is_dir() else None)
 
 
 def write_data_set(folder: Path, options: SourceOptions) -> None:
-    """Writes tables and images; the folder appears under its name only when it is whole.
+    """Writes tables, images, boxes and masks; the folder appears under its name only when it is whole.
 
     Arguments:
       folder: where to; must not exist, or be empty.
@@ -79,12 +82,14 @@ def write_data_set(folder: Path, options: SourceOptions) -> None:
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     rows, boxes = _draw_patients(options.num_images, np.random.default_rng([seed, 0])), []
+    (unfinished / MASKS_FOLDER).mkdir(parents=True)
     for split, table in _split_patients(rows, seed):
         images_folder = unfinished / "jpeg" / split
         images_folder.mkdir(parents=True)
         for row in table.itertuples():
             image, mask = draw_lesion_and_mask(row.traits, row.tone, np.random.default_rng([seed, 1, row.number]))
             (images_folder / f"{row.image_name}.jpg").write_bytes(encode_jpeg(image, quality=JPEG_QUALITY))
+            (unfinished / MASKS_FOLDER / f"{row.image_name}_Segmentation.png").write_bytes(encode_mask(is_lesion(mask)))
             boxes.append((row.image_name, *box_of(mask)))
         _write_tables(unfinished, split, table)
     pd.DataFrame(boxes, columns=box_table.COLUMNS).to_csv(unfinished / BOXES_FILE, index=False)
@@ -121,9 +126,44 @@ def draw_lesion_and_mask(traits: Traits, tone: float, rng: np.random.Generator) 
     return np.clip(image * rng.uniform(0.9, 1.06), 0, 255).astype(np.uint8), mask[..., 0]
 
 
+@dataclass(frozen=True)
+class Counterfactuals:
+    """One lesion drawn twice, as benign and as malignant, on the same skin with the same hair, light and corners.
+
+    Images are uint8 `[128, 128, 3]`, masks bool `[128, 128]`.
+    """
+
+    benign: np.ndarray
+    benign_mask: np.ndarray
+    malignant: np.ndarray
+    malignant_mask: np.ndarray
+
+
+def draw_counterfactuals(seed: int, number: int) -> Counterfactuals:
+    """Returns a pair; what differs are the means of the traits of the two classes, and nothing else.
+
+    Arguments:
+      seed: of a set of pairs.
+      number: of the pair in it.
+    """
+    rng = np.random.default_rng([seed, 3, number])
+    benign, tone = rng.normal(size=4), _draw_tone(rng)
+    drawn = [
+        draw_lesion_and_mask(Traits(*(benign + shift)), tone, np.random.default_rng([seed, 4, number]))
+        for shift in (0.0, TRAIT_SHIFT)
+    ]
+    (benign_image, benign_mask), (malignant_image, malignant_mask) = drawn
+    return Counterfactuals(benign_image, is_lesion(benign_mask), malignant_image, is_lesion(malignant_mask))
+
+
+def is_lesion(mask: np.ndarray) -> np.ndarray:
+    """Returns which pixels of a mask of shares are at least half lesion, bool `[128, 128]`."""
+    return mask >= 0.5
+
+
 def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
     """Returns the box of the pixels that are at least half lesion, x_min, y_min, x_max, y_max in pixels."""
-    rows, columns = (np.flatnonzero((mask >= 0.5).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(is_lesion(mask).any(axis=axis)) for axis in (1, 0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
@@ -137,7 +177,7 @@ def _draw_patients(num_images: int, rng: np.random.Generator) -> pd.DataFrame:
         patient = {
             "patient_id": f"IP_{len(rows):07d}",
             "sex": rng.choice(["male", "female"]),
-            "tone": float(np.clip(rng.beta(1.5, 2.5), 0, 1)),
+            "tone": _draw_tone(rng),
         }
         age = rng.normal(50, 14)
         for _ in range(min(int(rng.integers(1, 9)), num_images - len(rows))):
@@ -146,6 +186,10 @@ def _draw_patients(num_images: int, rng: np.random.Generator) -> pd.DataFrame:
     for column, missing in (("sex", 0.03), ("age_approx", 0.04), ("anatom_site_general_challenge", 0.06)):
         table[column] = table[column].mask(rng.random(num_images) < missing)
     return table
+
+
+def _draw_tone(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.beta(1.5, 2.5), 0, 1))
 
 
 def _draw_row(number: int, malignant: bool, age: float, rng: np.random.Generator) -> dict:

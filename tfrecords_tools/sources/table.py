@@ -38,7 +38,8 @@ class SourceTable:
     `train` and `test` hold the columns `COLUMNS`, with missing values as None or NaN; `train` also `target`, the
     index into `classes`. `file` is a path from `root`, `size` its bytes (`MISSING_SIZE` if there is none) and
     `version` as in `ListedFile`. Rows of one `patient_id` or one `lesion_id` belong together. `test` is None where
-    the source has no such split. `not_understood` are the values of its tables that count as missing.
+    the source has no such split. `not_understood` are the values of its tables that count as missing, `masks` is the
+    folder of the true masks of a source that has any.
     """
 
     root: AnyPath
@@ -47,6 +48,7 @@ class SourceTable:
     test: pd.DataFrame | None = None
     sample_submission: AnyPath | None = None
     not_understood: tuple[UnknownValue, ...] = ()
+    masks: AnyPath | None = None
 
 
 def image_table(files: Sequence[ListedFile], names: Sequence[str], targets: Sequence[int]) -> pd.DataFrame:

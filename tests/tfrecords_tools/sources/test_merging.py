@@ -1,5 +1,6 @@
 """Merging: rows of several data sets follow each other, each with the code of where it comes from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,13 @@ def test_other_classes_are_refused_and_both_sets_named():
     tables = [source("a", ["x"]), source("b", ["u"], classes=("nevus", "melanoma"))]
     with pytest.raises(DataError, match="--source=old: .*nevus, melanoma, .* new .*benign, malignant"):
         merge_sources(["new", "old"], tables)
+
+
+def test_the_masks_of_the_one_source_that_brings_any_are_kept():
+    one, other = source("one", ["a"]), replace(source("other", ["b"]), masks=Path("masks"))
+    assert merge_sources(("x", "y"), (one, other)).masks == Path("masks")
+    assert merge_sources(("x", "y"), (replace(one, masks=Path("more")), other)).masks is None
+    assert merge_sources(("x",), (one,)).masks is None
 
 
 def test_two_test_splits_are_refused_and_both_folders_named():
