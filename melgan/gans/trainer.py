@@ -47,7 +47,7 @@ from melgan.training.precision import (
 from melgan.training.randomness import Draws, draws_of_step
 from melgan.training.replica import dense_gradients, part_of_mean
 from melgan.training.schedules import Schedules
-from melgan.training.stepping import Metrics, Program, make_program, mean_metrics
+from melgan.training.stepping import Metrics, Program, make_program, mean_metrics, with_roots
 
 _GENERATOR_STEP, _FIRST_DISCRIMINATOR_STEP = 0, 1  # uses of the random numbers of a step
 _NORMS = ("discriminator_gradient", "generator_gradient")
@@ -279,7 +279,7 @@ class GanTrainer:
                 batches_per_step=self.batches_per_step,
                 before_step=self._before_step,
                 after_step=partial(self._after_step, number),
-                after_steps=_with_roots,
+                after_steps=partial(with_roots, names=_NORMS),
             ),
         )
 
@@ -385,11 +385,6 @@ class GanTrainer:
 
 def _images_and_labels(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     return batch["image"], batch["label"]
-
-
-def _with_roots(metrics: Metrics) -> Metrics:
-    """Returns metrics with norms where squares were summed over replicas."""
-    return metrics | {name: tf.sqrt(metrics[name]) for name in _NORMS}
 
 
 def _counter(value: float, dtype: tf.DType | str) -> tf.Variable:

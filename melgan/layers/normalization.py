@@ -1,4 +1,4 @@
-"""Batch normalisation under any strategy, alone or conditional on the class."""
+"""Batch normalisation under any strategy, alone or conditional on the class; and normalisation of single images."""
 
 import keras
 import tensorflow as tf
@@ -18,6 +18,11 @@ def batch_normalization(name: str, *, affine: bool = True, epsilon: float = 1e-3
     return keras.layers.BatchNormalization(
         center=affine, scale=affine, epsilon=epsilon, synchronized=replicas > 1, name=name
     )
+
+
+def instance_normalization(name: str) -> keras.layers.GroupNormalization:
+    """Returns a normalisation of every channel of every image by itself. Ulyanov et al. 2016, eq. 2."""
+    return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, name=name)
 
 
 class ConditionalBatchNormalization(keras.layers.Layer):

@@ -1,6 +1,6 @@
-"""Settings that change over the first images of a training, its burn-in.
+"""Settings that change over the first images of a training, its burn-in, or over its last steps.
 
-Their form, half a cosine over the images seen, comes from the authors' code of Huang et al. 2024
+The form of the former, half a cosine over the images seen, comes from the authors' code of Huang et al. 2024
 (github.com/brownvc/R3GAN, training/training_loop.py).
 """
 
@@ -20,6 +20,20 @@ def progress(fraction: tf.Tensor) -> tf.Tensor:
 def decay_of_half_life(decay: float, progress: tf.Tensor) -> tf.Tensor:
     """Returns the decay `[]` of an average whose half-life is `progress` `[]` times the half-life of `decay`."""
     return tf.cast(decay, progress.dtype) ** (1.0 / tf.maximum(progress, 1e-8))
+
+
+def linear_decay(step: tf.Tensor | int, total_steps: int, decay_from: float) -> tf.Tensor:
+    """Returns the factor `[]` of a learning rate at a step: 1 up to a fraction of all steps, then linearly towards 0.
+
+    Zhu et al. 2017, "Unpaired image-to-image translation", section 7.1. The last step has still a rate.
+
+    Arguments:
+      step: its number, from 0 on.
+      total_steps: how many there are.
+      decay_from: the fraction of them; 1: no decay.
+    """
+    left = (total_steps - tf.cast(step, keras.config.floatx())) / total_steps
+    return tf.minimum(left / max(1.0 - decay_from, 1.0 / total_steps), 1.0)
 
 
 class Schedules:

@@ -66,3 +66,8 @@ def mean_metrics(parts: Sequence[Metrics]) -> Metrics:
     """Returns the mean of each metric over several parts of a step, which all have the same ones."""
     means = tf.add_n([tf.stack(list(part.values())) for part in parts]) / len(parts)
     return dict(zip(parts[0], tf.unstack(means), strict=True))
+
+
+def with_roots(metrics: Metrics, names: Sequence[str]) -> Metrics:
+    """Returns metrics with norms, by their names, where squares were summed over replicas."""
+    return metrics | {name: tf.sqrt(metrics[name]) for name in names}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melgan.training.schedules import Schedules, decay_of_half_life, progress
+from melgan.training.schedules import Schedules, decay_of_half_life, linear_decay, progress
 
 # A quarter of the way, half a cosine has come this far.
 QUARTER = 0.5 - 0.5 * 0.5**0.5
@@ -60,3 +60,13 @@ def test_published_burn_in_is_never_bounded():
     for step in (1_000, 10_000, 78_125, 200_000):
         half_life = -np.log(2) / np.log(float(schedules.average_decay(decay, tf.constant(step, tf.int64))))
         assert half_life == pytest.approx(1953.125 * np.sin(np.pi / 2 * min(1, step / 78_125)) ** 2, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("decay_from", "factors"),
+    [(0.5, [1, 1, 1, 1, 0.8, 0.4, 0.2]), (0.0, [1, 0.9, 0.8, 0.5, 0.4, 0.2, 0.1]), (1.0, [1] * 7)],
+)
+def test_rate_falls_linearly_from_a_fraction_of_the_steps_on(decay_from, factors):
+    """Of ten steps, the last of which still has a rate."""
+    found = [float(linear_decay(tf.constant(step, tf.int64), 10, decay_from)) for step in (0, 1, 2, 5, 6, 8, 9)]
+    np.testing.assert_allclose(found, factors, rtol=1e-6)
