@@ -1,0 +1,1 @@
+"""Translation of images into others: of one class into another, and of masks into images."""
