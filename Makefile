@@ -70,7 +70,7 @@ $(READY): setup.py constraints.txt
 
 ##@ Commands
 .PHONY: shards
-shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= BOXES= ENGINE= ...]
+shards: $(READY) ## images -> TFRecord shards: SOURCE= INPUT= OUTPUT= [IMAGE_SIZE= FIT= NUM_SHARDS= BOXES= MASKS= ENGINE= ...]
 	@$(call command,make_shards) $(flags)
 
 .PHONY: inspect
@@ -84,8 +84,18 @@ gan: ALIASES = STEPS=total_steps BATCH=global_batch_size
 gan: $(READY) ## shards -> generator: SHARDS= WORKDIR= [METHOD= IMAGE_SIZE= STEPS= BATCH= NUM_FOLDS= FOLD= INIT_FROM= WORKERS= ...]
 	@$(if $(WORKERS),$(call command,local_workers) --workers=$(WORKERS) --,$(call command,train_gan)) $(flags)
 
+.PHONY: translator
+translator: OWN += WORKERS
+translator: ALIASES = STEPS=total_steps BATCH=global_batch_size
+translator: $(READY) ## shards -> translator of images or masks: SHARDS= WORKDIR= [METHOD=auggan|cyclegan|cut|fastcut|pix2pix TARGET_CLASS= STEPS= NUM_FOLDS= FOLD= ...]
+	@$(if $(WORKERS),$(call command,local_workers) --command=train_translator --workers=$(WORKERS) --,$(call command,train_translator)) $(flags)
+
+.PHONY: singan
+singan: $(READY) ## shards -> generators of single images: SHARDS= WORKDIR= [LABEL= WORKERS= STEPS_PER_SCALE= WIDTH= ...]
+	@$(call command,train_singan) $(flags)
+
 .PHONY: synthetic
-synthetic: $(READY) ## generator -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED= REJECT_COPIES=true ...]
+synthetic: $(READY) ## generator, translator or SinGAN -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED= REJECT_COPIES=true ...]
 	@$(call command,synthesize) $(flags)
 
 .PHONY: evaluation

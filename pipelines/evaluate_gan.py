@@ -40,7 +40,8 @@ from pipelines.contract.workdir import Workdir, digest, folder_input, local_fold
 from pipelines.pages import evaluation_pictures as pictures
 from pipelines.pages.evaluation_section import evaluation_section
 from pipelines.pages.page import render
-from pipelines.synthesis.samplers import OpenedSampler, open_sampler
+from pipelines.synthesis.opened import OpenedSampler
+from pipelines.synthesis.samplers import open_sampler
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
 from tfrecords_tools.foundation.files import as_path, is_remote, write_atomically
@@ -97,7 +98,7 @@ def run(config: EvaluateGanConfig) -> None:
         real = split_seen(subject.seen, shards, "shards")
         require_large_images(shards, subject.image_size)
         extractor = make_extractor(config.features, config.weights, shards, real.held_out)
-        workdir.begin(_inputs(config))
+        workdir.begin(_inputs(config) | (subject.generator.inputs if subject.generator else {}))
         sides = _gather(config, subject, real, FeatureStore(feature_dir, extractor))
         rows = _evaluate(config, workdir.path, sides, shards.classes)
         report = EvaluationReport(
@@ -200,7 +201,7 @@ def _synthetic_images(config: EvaluateGanConfig, subject: Subject, reference: Im
     capacities = [sampler.capacity(label) for label in range(num_classes)]
     counts = [int(n) if most is None else min(int(n), most) for n, most in zip(wanted, capacities, strict=True)]
     labels = np.repeat(np.arange(num_classes), counts)
-    images = SyntheticImages(sampler, (subject.sha256, config.seed), config.quality)
+    images = SyntheticImages(sampler, (subject.generator.identity, config.seed), config.quality)
     return images.draw(Requests(index=np.arange(len(labels)), label=labels))
 
 

@@ -28,7 +28,9 @@ class LocalWorkersConfig(Settings):
     """Settings of local_workers."""
 
     workers: int = setting(2, "processes to start")
-    command: str = setting("train_gan", "command that they run", choices=("train_gan", "train_classifier"))
+    command: str = setting(
+        "train_gan", "command that they run", choices=("train_gan", "train_translator", "train_classifier")
+    )
     settings: tuple[str, ...] = setting((), "settings of the command; simpler: all that stands after --")
 
     def __post_init__(self) -> None:

@@ -13,14 +13,25 @@ from dataclasses import dataclass
 
 from absl import logging
 
-from pipelines.artefacts import classifier_run, evaluation, generator_run, predicted, study, synthetic_run
+from pipelines.artefacts import (
+    classifier_run,
+    evaluation,
+    generator_run,
+    predicted,
+    singan_run,
+    study,
+    synthetic_run,
+    translator_run,
+)
 from pipelines.artefacts.classifier_run import read_classifier_run
 from pipelines.artefacts.comparisons import ReportReport, compare
 from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.generator_run import read_gan_run
 from pipelines.artefacts.predicted import PredictReport
+from pipelines.artefacts.singan_run import SinganReport
 from pipelines.artefacts.submission import SubmissionReport
 from pipelines.artefacts.synthetic_run import SyntheticReport
+from pipelines.artefacts.translator_run import read_translator_run
 from pipelines.contract.main import main
 from pipelines.contract.workdir import (
     digest,
@@ -42,6 +53,7 @@ from pipelines.pages.shards_section import shards_section
 from pipelines.pages.study_section import study_section
 from pipelines.pages.submission_section import submission_section
 from pipelines.pages.synthetic_section import synthetic_section
+from pipelines.pages.translator_section import singan_section, translator_section
 from tfrecords_tools.foundation.files import AnyPath, write_atomically
 from tfrecords_tools.foundation.settings import Settings, setting
 from tfrecords_tools.manifest import read_manifest
@@ -52,6 +64,8 @@ REPORT_PAGE = "report.html"
 SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
     "make_shards": lambda folder: shards_section(folder, read_manifest(folder)),
     generator_run.COMMAND: lambda folder: generator_section(read_gan_run(folder)),
+    translator_run.COMMAND: lambda folder: translator_section(read_translator_run(folder)),
+    singan_run.COMMAND: lambda folder: singan_section(folder, read_report(folder, SinganReport)),
     synthetic_run.COMMAND: lambda folder: synthetic_section(folder, read_report(folder, SyntheticReport)),
     evaluation.COMMAND: lambda folder: evaluation_section(folder, read_report(folder, EvaluationReport)),
     classifier_run.COMMAND: lambda folder: classifier_section(read_classifier_run(folder)),

@@ -30,11 +30,14 @@ from pipelines.contract.workdir import folder_input, open_workdir
 from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, write_grid
 from pipelines.synthesis.boxes import Placement, place
 from pipelines.synthesis.copies import Drawn, copy_finder, draw_without_copies, require_comparable
-from pipelines.synthesis.samplers import OpenedSampler, open_sampler
+from pipelines.synthesis.nearness import fraction_near_source
+from pipelines.synthesis.opened import OpenedSampler
+from pipelines.synthesis.samplers import open_sampler
 from pipelines.synthesis.writing import SPLIT, synthetic_manifest, write_synthetic_shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path
 from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
+from tfrecords_tools.provenance import SyntheticProvenance
 from tfrecords_tools.shards import remove_parts
 from tfrecords_tools.verifying import require_sizes
 
@@ -50,7 +53,7 @@ def run(config: SynthesizeConfig) -> None:
         placement = place(generator, config.boxes)
         labels = plan_labels(config, generator)
         copies = _open_real_images(config, generator, labels) if config.reject_copies else None
-        workdir.begin(_inputs(config, copies))
+        workdir.begin(_inputs(config, copies) | generator.inputs)
         drawn = _choose_images(config, generator, labels, copies)
         manifest = _write_set(config, workdir.path, generator, placement, drawn)
         _write_grid(workdir.path, generator, placement.placed(drawn.requests))
@@ -65,7 +68,20 @@ def run(config: SynthesizeConfig) -> None:
         )
     if config.reject_copies:
         logging.info("%d images were rejected as suspected copies of training images", drawn.rejected.sum())
+    _log_nearness(manifest.provenance)
     logging.info("%d synthetic images in %d shards: %s", len(labels), len(manifest.shards), workdir.path)
+
+
+def _log_nearness(provenance: SyntheticProvenance) -> None:
+    """Says, of images that were made from real ones, how many lie near to theirs."""
+    if not provenance.made_from:
+        return
+    logging.info("each image was made from real ones, of which it shows something: the set is not anonymous")
+    if provenance.near_source is not None:
+        logging.info(
+            "%.0f %% of the images lie nearer to theirs than nineteen in twenty of the real ones lie to any other",
+            100 * provenance.near_source,
+        )
 
 
 def _inputs(config: SynthesizeConfig, copies: tuple[RealShards, Extractor] | None) -> dict[str, Input]:
@@ -122,7 +138,7 @@ def _choose_images(
     if copies is None:
         requests = Requests(index=np.arange(len(labels)), label=labels)
         return Drawn(requests, np.zeros(len(generator.classes), int))
-    images = SyntheticImages(generator.sampler, (generator.sha256, config.seed), config.quality)
+    images = SyntheticImages(generator.sampler, (generator.identity, config.seed), config.quality)
     real, extractor = copies
     with tempfile.TemporaryDirectory() as feature_dir:
         find_copies = copy_finder(real, generator.sampler.image_size, FeatureStore(Path(feature_dir), extractor))
@@ -137,8 +153,15 @@ def _write_set(
     entries = write_synthetic_shards(
         folder, generator, requests, placement, shard_size=config.shard_size, quality=quality
     )
-    rejected = int(drawn.rejected.sum()) if config.reject_copies else None
-    manifest = synthetic_manifest(generator, config.gan, placement, entries, quality=quality, rejected_copies=rejected)
+    manifest = synthetic_manifest(
+        generator,
+        config.gan,
+        placement,
+        entries,
+        quality=quality,
+        rejected_copies=int(drawn.rejected.sum()) if config.reject_copies else None,
+        near_source=fraction_near_source(folder, entries, generator.sources),
+    )
     write_manifest(folder, manifest)
     remove_parts(folder)
     return manifest

@@ -12,8 +12,7 @@ with --workdir=gs://... --scratch_dir=LOCAL also on another machine. To train on
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -28,16 +27,7 @@ from melgan.gans.sampler import LabelSampler
 from melgan.gans.trainer import GanTrainer
 from melgan.metrics.extractors import Extractor
 from melgan.training.checkpoints import Checkpoints, Model
-from melgan.training.determinism import make_deterministic
-from melgan.training.distribution import (
-    is_chief,
-    make_strategy,
-    on_any_worker,
-    own_folder,
-    per_replica_batch_size,
-    require_same_on_workers,
-    watched_workers,
-)
+from melgan.training.distribution import per_replica_batch_size, require_same_on_workers
 from melgan.training.loop import LoopConfig, Trainer, run_loop
 from pipelines.artefacts.feature_store import FeatureStore, extractor_inputs, make_extractor
 from pipelines.artefacts.generator_run import (
@@ -45,7 +35,6 @@ from pipelines.artefacts.generator_run import (
     BEST_GENERATOR_FILE,
     COMMAND,
     GENERATOR_FILE,
-    MAX_ROLLBACKS,
     GanReport,
     TrainGanConfig,
     needed_to_go_on,
@@ -56,17 +45,17 @@ from pipelines.artefacts.generator_run import (
 )
 from pipelines.artefacts.image_sets import SyntheticImages, read_images, require_large_images
 from pipelines.artefacts.metrics_file import METRICS_FILE, read_metrics
-from pipelines.artefacts.shards import Shards, first_images, open_shards, split_fold
+from pipelines.artefacts.shards import first_images, open_shards, split_fold
 from pipelines.contract.inputs import Input
-from pipelines.contract.main import main, sigterm_as_request
-from pipelines.contract.workdir import Workdir, folder_input, is_completed, open_workdir
+from pipelines.contract.main import main
+from pipelines.contract.workdir import folder_input, is_completed
 from pipelines.training import transfer
-from pipelines.training.agreement import require_same_work
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
-from pipelines.training.driver import Driver, Surroundings
+from pipelines.training.driver import Driver
+from pipelines.training.opening import Opened, opened_training
+from pipelines.training.training_data import TrainingData
 from pipelines.watches.diversity import IMAGES_PER_CLASS, DiversityWatch
 from pipelines.watches.evaluation import FEATURES_FOLDER, EvaluationWatch
-from pipelines.watches.mirroring import Mirror
 from pipelines.watches.samples import CheckpointWatch
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path
@@ -74,60 +63,23 @@ from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches, training_batches
-from tfrecords_tools.streams import ShardSet, Stream
+from tfrecords_tools.streams import Stream
 
 _SERIES = "gan"
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """The shards that a GAN is trained on, and the shards of its fold, which it never reads."""
-
-    shards: Shards
-    training: tuple[ShardEntry, ...]
-    held_out: tuple[ShardEntry, ...]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes."""
-        return self.shards.classes
-
-    @cached_property
-    def class_counts(self) -> tuple[int, ...]:
-        """Training images of each class."""
-        return self.shards.class_counts(self.training)
-
-    @cached_property
-    def images(self) -> ShardSet:
-        """The training images, to read."""
-        return self.shards.read(self.training)
-
-
 def run(config: TrainGanConfig) -> None:
     """Trains a GAN, among other workers if there are any."""
-    if config.deterministic:
-        make_deterministic()
     config = resolve(config)
-    with watched_workers(config.strategy, config.heartbeat_seconds):
-        strategy = make_strategy(config.strategy)
-        mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
-        workdir = open_workdir(as_path(config.workdir), COMMAND, config, writable=is_chief(strategy))
-        require_same_work(strategy, config, [workdir is None])
-        if workdir is None:
+    with opened_training(config, COMMAND, needed_to_go_on) as opened:
+        if opened is None:
             return
-        with workdir, sigterm_as_request() as stop_requested:
-            surroundings = Surroundings(
-                strategy=strategy,
-                folder=mirror.folder,
-                writable=workdir.writable,
-                stop_requested=on_any_worker(strategy, stop_requested),
-            )
-            training = GanTraining(config, _open_data(config, strategy), workdir, mirror, surroundings)
-            workdir.begin(_inputs(config))
-            mirror.fetch()
-            driver = training.start()
-            run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
-            training.complete()
+        training = GanTraining(config, _open_data(config, opened.surroundings.strategy), opened)
+        opened.workdir.begin(_inputs(config))
+        opened.mirror.fetch()
+        driver = training.start()
+        run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
+        training.complete()
 
 
 def _inputs(config: TrainGanConfig) -> dict[str, Input]:
@@ -142,20 +94,13 @@ def _inputs(config: TrainGanConfig) -> dict[str, Input]:
 class GanTraining:
     """The surroundings of the loop of a GAN: first weights, watch at the checkpoints, generator and report."""
 
-    def __init__(
-        self,
-        config: TrainGanConfig,
-        data: TrainingData,
-        workdir: Workdir,
-        mirror: Mirror,
-        surroundings: Surroundings,
-    ) -> None:
-        self._config, self._data, self._workdir, self._mirror = config, data, workdir, mirror
-        self._folder, self._surroundings = mirror.folder, surroundings
-        self._trainer = GanTrainer(config, data.class_counts, surroundings.strategy)
+    def __init__(self, config: TrainGanConfig, data: TrainingData, opened: Opened) -> None:
+        self._config, self._data, self._workdir, self._mirror = config, data, opened.workdir, opened.mirror
+        self._folder, self._surroundings = opened.mirror.folder, opened.surroundings
+        self._trainer = GanTrainer(config, data.class_counts, opened.surroundings.strategy)
         self._reference = _held_out_or_training(config, data)
         self._extractor: Extractor | None = None
-        if workdir.writable and config.eval_interval:
+        if opened.workdir.writable and config.eval_interval:
             self._extractor = make_extractor(
                 config.eval_features, config.eval_weights, data.shards, self._reference, "eval_features"
             )
@@ -166,7 +111,7 @@ class GanTraining:
         """Returns the driver of the GAN, once the networks have the weights that training starts or resumes from."""
         config = self._config
         class_counts = self._data.class_counts if config.has_balanced_batches else None
-        loop = _loop_config(config, config.total_steps, MAX_ROLLBACKS if config.on_nonfinite == "rollback" else 0)
+        loop = _loop_config(config, config.total_steps, config.max_rollbacks)
         driver = self._driver(self._trainer, loop, _SERIES, class_counts, on_checkpoint=self._on_checkpoint)
         require_same_on_workers(self._surroundings.strategy, driver.start_step, "the step of the newest checkpoint")
         if self._workdir.writable:

@@ -9,12 +9,12 @@ from pathlib import Path
 from benchmarks.faults.line import command_of
 from benchmarks.faults.trial import Trial, not_made, run
 
-_KILLED = ("shards", "gan", "synthetic", "classifier")
-_ARTEFACTS = ("*.tfrec", "manifest.json", "*.csv", "*.weights.h5")
+_KILLED = ("shards", "gan", "translator", "singan", "synthetic", "classifier")
+_ARTEFACTS = ("*.tfrec", "manifest.json", "*.csv", "*.weights.h5", "*.npz")
 
 
 def kills(line: Path, count: int) -> Iterator[Trial]:
-    """Yields a trial for each of some kills, a quarter of them of each command."""
+    """Yields a trial for each of some kills, as many of each command."""
     for name in _KILLED:
         for number in range(count // len(_KILLED)):
             yield Trial("kill -9", f"{name}, {number + 1}", lambda folder, n=name, i=number: _kill(line, n, folder, i))

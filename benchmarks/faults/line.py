@@ -10,13 +10,25 @@ _SMALL = {"image_size": 32, "num_folds": 2, "deterministic": True}
 COMMANDS: dict[str, tuple[str, dict]] = {
     "shards": (
         "make_shards",
-        {"source": "phantom", "input": "LINE/images", "image_size": 32, "num_images": 200, "num_shards": 4},
+        {"source": "phantom", "input": "LINE/images", "image_size": 32, "num_images": 200, "num_shards": 4}
+        | {"masks": "true"},
     ),
     "gan": (
         "train_gan",
         _SMALL
         | {"shards": "LINE/shards", "fold": 0, "width": 0.1, "global_batch_size": 8, "disc_steps": 1}
         | {"autoencoder_epochs": 1, "total_steps": 60, "checkpoint_every": 10, "log_every": 5},
+    ),
+    "translator": (
+        "train_translator",
+        _SMALL
+        | {"shards": "LINE/shards", "fold": 0, "method": "pix2pix", "width": 0.1, "global_batch_size": 8}
+        | {"total_steps": 60, "checkpoint_every": 10, "log_every": 5},
+    ),
+    "singan": (
+        "train_singan",
+        {"shards": "LINE/shards", "image_size": 32, "min_size": 24, "width": 0.1, "most": 2, "deterministic": True}
+        | {"steps_per_scale": 40, "checkpoint_every": 10},
     ),
     "synthetic": ("synthesize", {"gan": "LINE/gan", "label": "malignant", "count": 600, "shard_size": 50}),
     "classifier": (
@@ -31,7 +43,7 @@ COMMANDS: dict[str, tuple[str, dict]] = {
     ),
     "submission": ("make_submission", {"runs": "LINE/classifier"}),
 }
-_OUTPUTS = {"train_gan": "workdir", "train_classifier": "workdir"}
+_OUTPUTS = dict.fromkeys(("train_gan", "train_translator", "train_singan", "train_classifier"), "workdir")
 
 
 def command_of(name: str, line: Path, folder: Path) -> tuple[str, dict]:

@@ -25,7 +25,9 @@ _SERVING = ("recall", "coverage", "accuracy_score", "accuracy_reverse")
 class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
     """Settings of evaluate_gan."""
 
-    gan: str = setting("", "folder that train_gan wrote, to draw from; or --synthetic", is_path=True)
+    gan: str = setting(
+        "", "folder that train_gan, train_translator or train_singan wrote, to draw from; or --synthetic", is_path=True
+    )
     synthetic: str = setting("", "folder that synthesize wrote; or --gan", is_path=True)
     shards: str = setting(help="real shards that the generator was trained on, all folds of them", is_path=True)
     output: str = setting(help="folder of the metrics and pictures", changes_result=False)

@@ -17,7 +17,7 @@ from melgan.metrics.extractors import EXTRACTORS
 from melgan.training.weights import load_weights
 from pipelines.artefacts.feature_store import require_known_features
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings
+from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, RollbackSettings, ScratchSettings
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import read_document, stored, write_document
@@ -29,12 +29,11 @@ from tfrecords_tools.provenance import SeenShards, ShardsUsed
 COMMAND = "train_gan"
 GENERATOR_FILE, BEST_GENERATOR_FILE, BEST_FILE = "generator.weights.h5", "best_generator.weights.h5", "best.json"
 ORIGIN_FILE = "resumed_from.json"  # so called before --init_from had its name
-MAX_ROLLBACKS = 3
 _REMEDY = "train again, in a new folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings):
+class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, RollbackSettings, ScratchSettings, StrategySettings):
     """Settings of train_gan: the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)
@@ -49,12 +48,6 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, ScratchSettings, 
     )
     checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
     log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
-    on_nonfinite: str = setting(
-        "stop",
-        f"at a loss that is no number: stop, or go back to the last checkpoint up to {MAX_ROLLBACKS} times",
-        choices=("stop", "rollback"),
-        changes_result=False,
-    )
     eval_interval: int = setting(
         0,
         "steps between evaluations by real images, of which the best generator is kept; 0: none; whole checkpoints",

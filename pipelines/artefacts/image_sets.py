@@ -58,7 +58,7 @@ def require_large_images(shards: Shards, image_size: int) -> None:
     """Raises CommandError if the stored images are smaller than a size in pixels."""
     if shards.manifest.image_size < image_size:
         raise CommandError(
-            f"{shards.folder}: its images are {shards.manifest.image_size} px, those to evaluate {image_size} px; as "
+            f"{shards.folder}: its images are {shards.manifest.image_size} px, those asked for {image_size} px; as "
             f"enlarged images would pass for blurred ones, make shards of {image_size} px or more"
         )
 

@@ -13,6 +13,7 @@ from tfrecords_tools.manifest import Manifest, ShardEntry
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
 _TRAIN_APART = "use one trained with the same --num_folds and --fold"
+_GIVE_OTHERS = "make its images from training images, as synthesize does unless it is told --sources"
 
 
 class Certainty(Enum):
@@ -35,7 +36,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class RealShards:
-    """Real shards: those that something was trained on, and those that it has not seen."""
+    """Real shards: those that something was trained on or given images of, and those that it has not seen."""
 
     shards: Shards
     seen: tuple[ShardEntry, ...]
@@ -59,6 +60,7 @@ def sightings(seen: SeenShards, manifest: Manifest, held_out: Sequence[ShardEntr
     started_from = "started from the weights of another, which was trained on"
     uses += [(started_from, ancestor, _TRAIN_APART) for ancestor in seen.ancestors]
     uses += [("learned, without their labels, from", used, _TRAIN_APART) for used in seen.unlabelled]
+    uses += [("was given images of", used, _GIVE_OTHERS) for used in seen.made_from]
     for how, used, remedy in uses:
         certainty, shards = _compare(used, manifest, held_out)
         if shards:
@@ -92,10 +94,19 @@ def require_unseen(seen: SeenShards, shards: Shards, held_out: Sequence[ShardEnt
         )
 
 
-def require_no_leak(synthetic: Shards, shards: Shards, validation: Sequence[ShardEntry]) -> None:
-    """Raises CommandError if the generator of synthetic images may have seen an image that validates a classifier.
+def without_leaks(synthetic: Shards, shards: Shards, validation: Sequence[ShardEntry]) -> Shards:
+    """Returns the synthetic shards for whose images nothing has seen an image that validates a classifier.
 
-    Its own training must have been on shards of the same folds, or what it has seen is unknown.
+    These are all of a set or none, but where each shard was made from real shards of its own. What made them must have
+    been trained on shards of the same folds, or what it has seen is unknown.
+
+    Arguments:
+      synthetic: a set.
+      shards: the real ones.
+      validation: shards of these that validate.
+
+    Raises:
+      CommandError: if there are none, naming what was seen.
     """
     require_same_classes(f"{synthetic.folder}", synthetic.classes, shards.folder, shards.classes)
     seen = synthetic.manifest.provenance.seen
@@ -104,8 +115,23 @@ def require_no_leak(synthetic: Shards, shards: Shards, validation: Sequence[Shar
             f"{synthetic.folder}: its generator was trained on shards of other folds than {shards.folder}, so it may "
             "have seen the validation images; train it on these shards, or on shards made with the same folds"
         )
+    if synthetic.manifest.provenance.each_from_its_own_shard:
+        return _made_from_others(synthetic, validation)
     names = ", ".join(shard.file for shard in synthetic.manifest.shards)
     require_unseen(seen, shards, validation, f"{synthetic.folder} ({names}) leaks: its generator")
+    return synthetic
+
+
+def _made_from_others(synthetic: Shards, validation: Sequence[ShardEntry]) -> Shards:
+    """Returns the synthetic shards that were made from other real shards than those that validate."""
+    validated = {shard.index for shard in validation}
+    clean = [shard for shard in synthetic.manifest.shards if validated.isdisjoint(shard.made_from)]
+    if not clean:
+        raise CommandError(
+            f"{synthetic.folder} leaks: every shard of it was made from images that this fold holds out; make images "
+            "from those of other shards too"
+        )
+    return synthetic.only(clean)
 
 
 def require_same_classes(subject: str, classes: Sequence[str], folder: AnyPath, wanted: Sequence[str]) -> None:
@@ -118,7 +144,7 @@ def require_same_classes(subject: str, classes: Sequence[str], folder: AnyPath, 
 
 
 def split_seen(seen: SeenShards, shards: Shards, field: str) -> RealShards:
-    """Returns shards as those that a generator was trained on, and those that it was not.
+    """Returns shards as those that a generator was trained on, or given images of, and those that it was not.
 
     Arguments:
       seen: what it has seen.
@@ -135,7 +161,9 @@ def split_seen(seen: SeenShards, shards: Shards, field: str) -> RealShards:
             "it has seen is unknown; give the shards that it was trained on, or others made with the same folds"
         )
     every = shards.manifest.split("train")
-    used = tuple(shard for shard in every if shard.index in trained_on.indices)
+    of_same_folds = [used for used in seen.made_from if used.folds_fingerprint == trained_on.folds_fingerprint]
+    indices = {index for used in (trained_on, *of_same_folds) for index in used.indices}
+    used = tuple(shard for shard in every if shard.index in indices)
     return RealShards(shards, used, tuple(shard for shard in every if shard not in used))
 
 

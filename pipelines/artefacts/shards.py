@@ -1,7 +1,7 @@
 """Folders of shards as inputs of commands: opened, verified, and split into folds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -46,6 +46,10 @@ class Shards:
                 require_room(copy)
             return shard_set(local[0].parent, self.manifest, entries)
         return shard_set(self.folder, self.manifest, entries)
+
+    def only(self, entries: Sequence[ShardEntry]) -> "Shards":
+        """Returns the folder as if it held some of its shards alone."""
+        return replace(self, manifest=replace(self.manifest, shards=tuple(entries)))
 
     def images(self, entries: Sequence[ShardEntry]) -> pd.DataFrame:
         """Returns a row for each image of some of the shards, in stored order, indexed by its name.
@@ -143,6 +147,17 @@ def split_fold(manifest: Manifest, num_folds: int, fold: int) -> tuple[tuple[Sha
         tuple(shard for position, shard in enumerate(shards) if position not in held_out),
         tuple(shards[position] for position in held_out),
     )
+
+
+def class_named(name: str, field: str, classes: Sequence[str]) -> int:
+    """Returns the number of a class that a setting names.
+
+    Raises:
+      CommandError: if there is none of that name.
+    """
+    if name not in classes:
+        raise CommandError(f"--{field}={name!r} is no class of these shards; they have {', '.join(classes)}")
+    return classes.index(name)
 
 
 def first_images(shards: ShardSet, num_classes: int, image_size: int, per_class: int = 1) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from melgan.gans.methods import METHODS
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.studies.arms import AGAINST_IMITATION, SYNTHETIC
 from melgan.studies.differences import Difference
+from melgan.translation.translators import TRANSLATORS
 from pipelines.contract.shared_settings import CacheSettings, EngineSettings, ExtractorSettings
 from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import ConfigError, look_up
@@ -16,6 +17,7 @@ from tfrecords_tools.foundation.settings import require, setting
 COMMAND = "study"
 ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE = "arms.csv", "differences.csv", "variance.csv"
 POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.csv", "generators.csv", "scores.csv"
+GENERATORS = METHODS | TRANSLATORS
 LATEX_TABLE, METHODS_TEXT = "differences.tex", "methods.txt"
 TABLES = (
     *(ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE, POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE),
@@ -36,13 +38,14 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
         "folder of the generators, which several studies may share (default: --workdir with _jobs added)",
         changes_result=False,
     )
-    methods: tuple[str, ...] = setting(("bagan_gp",), f"generators to try, of {', '.join(METHODS)}")
+    methods: tuple[str, ...] = setting(("bagan_gp",), f"generators to try, of {', '.join(GENERATORS)}")
     ratios: tuple[str, ...] = setting(("0.5", "1", "2"), "synthetic images to real ones of the class")
     label: str = setting("", "class that synthetic images are made of (default: the rarest)")
     num_folds: int = setting(5, "folds of whole shards; each has generators and classifiers of its own")
     seeds: int = setting(5, "classifiers of each arm and fold; a second each")
     generator_seeds: int = setting(1, "generators of each method and fold")
     gan_settings: tuple[str, ...] = setting((), "of train_gan, such as total_steps=2000,width=0.25")
+    translator_settings: tuple[str, ...] = setting((), "of train_translator, such as total_steps=2000,width=0.25")
     classifier: str = setting(
         LINEAR,
         "linear: classifiers of --features, under a second each; network: runs of train_classifier, trained end to end",
@@ -83,7 +86,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.methods:
-            look_up(METHODS, name, "methods")
+            look_up(GENERATORS, name, "methods")
         require(
             len(set(self.methods)) == len(self.methods) > 0,
             "methods",
@@ -105,7 +108,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
         require(0 < self.specificity < 1, "specificity", self.specificity, "between 0 and 1")
         require(self.margin > 0, "margin", self.margin, "greater than 0")
         require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
-        for name in ("gan_settings", "classifier_settings", "worker_resources"):
+        for name in ("gan_settings", "translator_settings", "classifier_settings", "worker_resources"):
             for each in getattr(self, name):
                 require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
         if self.classifier_settings and self.classifier != NETWORK:

@@ -17,7 +17,7 @@ GRID_FILE = "grid.png"
 class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
     """Settings of synthesize."""
 
-    gan: str = setting(help="folder that train_gan wrote", is_path=True)
+    gan: str = setting(help="folder that train_gan, train_translator or train_singan wrote", is_path=True)
     output: str = setting(help="folder of the synthetic shards", changes_result=False)
     label: str = setting("", "name of the class to draw")
     count: int = setting(0, "how many images of --label")

@@ -7,6 +7,7 @@ from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import JPEG_QUALITY
 
 CHECKPOINTS = ("last", "best")
+MAX_ROLLBACKS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +36,27 @@ class JpegSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingSettings(Settings):
-    """The generator of a run that draws images, and its seed."""
+class SamplingSettings(CacheSettings):
+    """The generator of a run that draws images, its seed, and what it makes images from, if not from noise."""
 
-    checkpoint: str = setting("last", "which generator of the run", choices=CHECKPOINTS)
+    checkpoint: str = setting("last", "which generator of a GAN run", choices=CHECKPOINTS)
     seed: int = setting(0, "seed of the images")
+    sources: str = setting(
+        "", "shards whose images a translator makes others from (default: those of its training)", is_path=True
+    )
+    edits: tuple[str, ...] = setting(
+        (), "changes of masks that pix2pix draws from: mirror, turn, scale, deform, shift, transplant"
+    )
+    edit_strength: float = setting(1.0, "how far edits go; 0: nowhere")
+    start_scale: int = setting(
+        0, "scale from which on SinGAN draws anew; 0: all of the image, and the larger the nearer to its real image"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require(self.edit_strength >= 0, "edit_strength", self.edit_strength, "0 or greater")
+        require(self.start_scale >= 0, "start_scale", self.start_scale, "0 or greater")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +87,23 @@ class EngineSettings(Settings):
             self.scheduler_security,
             "given with --scheduler=tls://HOST:PORT",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackSettings(Settings):
+    """What follows a loss that is no number."""
+
+    on_nonfinite: str = setting(
+        "stop",
+        f"at a loss that is no number: stop, or go back to the last checkpoint up to {MAX_ROLLBACKS} times",
+        choices=("stop", "rollback"),
+        changes_result=False,
+    )
+
+    @property
+    def max_rollbacks(self) -> int:
+        """How often the training may go back to the last checkpoint."""
+        return MAX_ROLLBACKS if self.on_nonfinite == "rollback" else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,19 +13,21 @@ from tfrecords_tools.boxes import Box
 TILE = 128
 _GAP, _MARGIN, _CAPTION, _TITLE = 8, 16, 20, 30
 _FEWEST_COLUMNS, _MOST_COLUMNS = 4, 16
-_BACKGROUND, _INK, _FAINT, _DAMAGED, _BOX = "white", "black", "#666666", "#f4d6d6", "#0050ff"
+_BACKGROUND, _INK, _FAINT, _DAMAGED, _BOX, _OUTLINE = "white", "black", "#666666", "#f4d6d6", "#0050ff", "#00c040"
 
 
 @dataclass(frozen=True)
 class Tile:
     """An image, uint8 `[H, W, 3]`, with its caption; None stands for one that does not decode.
 
-    `boxes` are drawn on it: x_min, y_min, x_max, y_max as fractions of its sides.
+    `boxes` are drawn on it: x_min, y_min, x_max, y_max as fractions of its sides, and so is the outline of `mask`, bool
+    `[H, W]`.
     """
 
     image: np.ndarray | None
     caption: str
     boxes: tuple[Box, ...] = ()
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,19 @@ def _draw_section(canvas: Image.Image, section: Section, top: int, columns: int)
             draw.text((left + TILE / 2, upper + TILE / 2), "does not decode", _INK, letters, anchor="mm")
         else:
             fitted = _fit(Image.fromarray(tile.image))
+            if tile.mask is not None:
+                _draw_outline(fitted, tile.mask)
             _draw_boxes(fitted, tile.boxes)
             canvas.paste(fitted, (left + (TILE - fitted.width) // 2, upper + (TILE - fitted.height) // 2))
         caption = shorten(tile.caption, TILE, draw, letters)
         draw.text((left + TILE / 2, upper + TILE + 3), caption, _FAINT, letters, anchor="ma")
+
+
+def _draw_outline(image: Image.Image, mask: np.ndarray) -> None:
+    lesion = np.pad(np.asarray(Image.fromarray(mask).resize(image.size, Image.Resampling.NEAREST)), 1)
+    neighbours = np.stack([np.roll(lesion, shift, axis) for axis in (0, 1) for shift in (-1, 1)])
+    for edge, colour in ((lesion & ~neighbours.all(axis=0), _OUTLINE), (~lesion & neighbours.any(axis=0), _BACKGROUND)):
+        image.paste(colour, mask=Image.fromarray(edge[1:-1, 1:-1]))
 
 
 def _draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:

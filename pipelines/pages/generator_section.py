@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 
 from melgan.metrics.diversity import COLLAPSED_BELOW
-from pipelines.artefacts import diversity_history, evaluation_curves
 from pipelines.artefacts.diversity_history import Diversity, read_diversity
 from pipelines.artefacts.evaluation_curves import read_curves
 from pipelines.artefacts.generator_run import GanRun
-from pipelines.artefacts.metrics_file import MetricsLine, read_metrics
 from pipelines.artefacts.seen import describe_ancestors
 from pipelines.pages import charts
 from pipelines.pages.evaluation_section import NAMES
 from pipelines.pages.page import Picture, Section, sentences
-
-_MAX_CURVE_POINTS = 400
+from pipelines.pages.training_pictures import last_samples, losses
 
 
 def generator_section(run: GanRun) -> Section:
@@ -27,35 +24,13 @@ def generator_section(run: GanRun) -> Section:
     return Section(
         f"Generator: {run.folder.name}",
         sentences(text, describe_ancestors(report.seen()), _collapse(history)),
-        (*_last_samples(run), *_losses(run), *_diversity_curves(history), *_evaluation_curves(run)),
+        (
+            *last_samples(run.folder, "each column a class; first row real, below it synthetic"),
+            *losses(run.folder),
+            *_diversity_curves(history),
+            *_evaluation_curves(run),
+        ),
     )
-
-
-def _last_samples(run: GanRun) -> list[Picture]:
-    grids = sorted((run.folder / "samples").glob("*.png"))
-    if not grids:
-        return []
-    caption = f"Step {int(grids[-1].stem)}: each column a class; first row real, below it synthetic"
-    return [Picture(charts.png_data_uri(grids[-1]), caption)]
-
-
-def _losses(run: GanRun) -> list[Picture]:
-    """Returns the curves of each training: of the autoencoder, if there was one, and of the GAN."""
-    of_series: dict[str, list[MetricsLine]] = {}
-    for line in read_metrics(run.folder):
-        of_series.setdefault(line.series, []).append(line)
-    return [
-        Picture(_metric_curves(lines), f"Training of the {series}")
-        for series, lines in of_series.items()
-        if series not in (diversity_history.SERIES, evaluation_curves.SERIES)
-    ]
-
-
-def _metric_curves(lines: Sequence[MetricsLine]) -> str:
-    own = lines[:: -(-len(lines) // _MAX_CURVE_POINTS)]
-    steps = [line.step for line in own]
-    panels = {name.replace("_", " "): {name: (steps, [line.metrics[name] for line in own])} for name in own[0].metrics}
-    return charts.curves(panels, "step")
 
 
 def _diversity_curves(history: Sequence[Diversity]) -> list[Picture]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from melgan.translation.translators import TRANSLATORS
 from pipelines.artefacts.study import NETWORK, StudyConfig, StudyReport
 from pipelines.pages.page import sentences
 
@@ -15,7 +16,9 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
       shards_digest: of the real shards.
       versions: of packages by name.
     """
-    given = _given(config.gan_settings)
+    given = _given((*config.gan_settings, *config.translator_settings))
+    drawn = [method for method in report.methods if method not in TRANSLATORS]
+    rejected = f"; of {', '.join(drawn)}, those nearer to a training image than held-out real images are were rejected"
     ratios = ", ".join(f"{ratio:g}" for ratio in config.ratio_values)
     group = "patients" if report.has_patients else "images"
     of_patients = f", of {report.patients} patients, whose images stay together" if report.has_patients else ""
@@ -24,8 +27,7 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
         f"We used {report.images} images, {report.positives} of the class {report.label}{of_patients}, in "
         f"{config.num_folds} folds.",
         f"For each fold we trained {config.generator_seeds} generator(s) of each of {', '.join(report.methods)}{given} "
-        f"on the other folds (seeds from {config.seed}), and drew images of the class; those nearer to a training "
-        "image than held-out real images are were rejected.",
+        f"on the other folds (seeds from {config.seed}), and drew images of the class{rejected if drawn else ''}.",
         _classifiers(config),
         f"Synthetic images were added to the real ones of the class at ratios of {ratios}; all arms saw as many "
         "images.",

@@ -6,6 +6,7 @@ from pipelines.artefacts.seen import describe_ancestors
 from pipelines.artefacts.synthetic_run import GRID_FILE, SyntheticReport
 from pipelines.pages import charts
 from pipelines.pages.page import Picture, Section, Table, sentences
+from tfrecords_tools.provenance import SyntheticProvenance
 
 
 def synthetic_section(folder: Path, report: SyntheticReport) -> Section:
@@ -16,5 +17,13 @@ def synthetic_section(folder: Path, report: SyntheticReport) -> Section:
         items.append(Picture(charts.png_data_uri(folder / GRID_FILE), "First synthetic images of each class"))
     made_by = report.provenance
     text = f"Drawn with seed {made_by.seed} by generator {made_by.generator[:12]} ({made_by.method})."
-    text = sentences(text, describe_ancestors(made_by.seen))
+    text = sentences(text, describe_ancestors(made_by.seen), _origin(made_by))
     return Section(f"Synthetic images: {folder.name}", text, tuple(items))
+
+
+def _origin(made_by: SyntheticProvenance) -> str:
+    """Returns a sentence on the real images that synthetic ones were made from; empty without any."""
+    if not made_by.made_from:
+        return ""
+    near = "" if made_by.near_source is None else f"; {made_by.near_source:.0%} lie suspiciously near to theirs"
+    return f"Each image was made from real images, of which it shows something: the set is not anonymous{near}."

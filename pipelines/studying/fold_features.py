@@ -11,7 +11,7 @@ from melgan.studies.arms import Selection, TrainingImages
 from pipelines.artefacts.feature_store import FeatureStore
 from pipelines.artefacts.image_sets import read_images
 from pipelines.artefacts.mixing import require_stored_alike
-from pipelines.artefacts.seen import require_no_leak
+from pipelines.artefacts.seen import without_leaks
 from pipelines.artefacts.shards import open_synthetic, split_fold
 from pipelines.studying.design import Design
 from pipelines.studying.generator_jobs import PlannedGenerator
@@ -106,8 +106,8 @@ def fold_features(design: Design, real: RealFeatures, fold: int, store: FeatureS
 def _synthetic(
     design: Design, generator: PlannedGenerator, held_out: Sequence[ShardEntry], store: FeatureStore
 ) -> Samples:
-    opened = open_synthetic(str(generator.synthetic), "jobs_dir", design.config.cache_dir)
-    require_no_leak(opened, design.shards, held_out)
+    found = open_synthetic(str(generator.synthetic), "jobs_dir", design.config.cache_dir)
+    opened = without_leaks(found, design.shards, held_out)
     require_stored_alike(design.shards, [opened], 0, "jobs_dir")
     images = read_images(opened, opened.manifest.shards, design.shards.manifest.image_size)
     return store.samples(images, f"synthetic images ({generator.name})")

@@ -6,17 +6,20 @@ from pathlib import Path
 
 from melgan.gans.combinations import require_trainable
 from melgan.studies.arms import count_added
-from pipelines.artefacts import evaluation, generator_run, synthetic_run
+from melgan.translation.mask_edits import EDITS, TRANSPLANT
+from melgan.translation.translators import TRANSLATORS, takes_masks
+from pipelines.artefacts import evaluation, generator_run, synthetic_run, translator_run
 from pipelines.artefacts.mixing import quality_of, require_stored_as_encoded
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.inputs import absolute, absolute_or_none
 from pipelines.contract.workdir import is_completed, local_folder
 from pipelines.studying.jobs import Command, Job, pairs_of
+from pipelines.training.translation_data import classes_of, open_fold
+from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.texts import as_file_name
 
 METRICS = "kid,prdc,accuracy_score,accuracy_reverse,memorisation_pixels"
-_GIVEN_BY = "gan_settings"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class PlannedGenerator:
     """A generator of a study: its training, images and evaluation.
 
     Attributes:
-      method: in METHODS.
+      method: in GENERATORS.
       seed: of its training and images.
       fold: that it does not see.
       label: the class of its images.
@@ -52,8 +55,18 @@ class PlannedGenerator:
         return f"{self.method}, seed {self.seed}, fold {self.fold}"
 
     @property
+    def is_translator(self) -> bool:
+        """Whether it makes images of the class from others, and not from noise."""
+        return self.method in TRANSLATORS
+
+    @property
+    def draws_from_masks(self) -> bool:
+        """Whether it draws from masks, which can be edited."""
+        return self.is_translator and TRANSLATORS[self.method].is_paired
+
+    @property
     def gan(self) -> Path:
-        """The run of train_gan."""
+        """The run of train_gan or train_translator."""
         return self.folder / "gan"
 
     @property
@@ -81,7 +94,7 @@ def plan_generators(config: StudyConfig, shards: Shards, label: int) -> list[Pla
     """Returns the generators of a study.
 
     Raises:
-      CommandError: for shards that synthetic images cannot be mixed with.
+      CommandError: for shards that synthetic images cannot be mixed with, or that a translator cannot learn from.
     """
     require_stored_as_encoded(shards)
     seeds = range(config.seed, config.seed + config.generator_seeds)
@@ -102,7 +115,24 @@ def plan_generators(config: StudyConfig, shards: Shards, label: int) -> list[Pla
                 quality=quality_of(shards),
             )
         )
+    for generator in found:
+        if generator.is_translator:
+            _require_sources(config, shards, generator)
     return found
+
+
+def _require_sources(config: StudyConfig, shards: Shards, generator: PlannedGenerator) -> None:
+    """Raises CommandError if a translator has too few images to learn from, or to make others from."""
+    training = job_of(config, generator).commands[0].config
+    data = open_fold(training, shards)
+    sources, _ = classes_of(training, data)
+    counts = data.images.masked_counts if takes_masks(training) else data.images.class_counts
+    available = sum(counts[label] for label in sources)
+    if generator.count > available and not generator.draws_from_masks:
+        raise CommandError(
+            f"--ratios: {generator.count} images of {generator.label} are wanted of {generator.name}, which makes one "
+            f"of each of its {available} sources; give smaller ratios"
+        )
 
 
 def jobs_folder(config: StudyConfig) -> Path:
@@ -118,11 +148,15 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
       ConfigError: for a training that is not possible, as one that is too short.
     """
     shared = {"seed": generator.seed, "cache_dir": absolute_or_none(config.cache_dir)}
-    drawing = shared | {"quality": generator.quality, "gan": generator.gan}
+    edits = [*EDITS, TRANSPLANT] if generator.draws_from_masks else []
+    drawing = shared | {"quality": generator.quality, "gan": generator.gan, "edits": ",".join(edits)}
+    training, given_by = _training(generator)
+    drawn = {"output": generator.synthetic, "label": generator.label, "count": generator.count}
+    # An image made from a real one lies near to it: how near is recorded, and none is drawn in its place.
+    drawn |= {"reject_copies": not generator.is_translator}
     settings = {
-        generator_run.COMMAND: _gan_settings(config, generator) | shared,
-        synthetic_run.COMMAND: drawing
-        | {"output": generator.synthetic, "label": generator.label, "count": generator.count, "reject_copies": True},
+        training: _training_settings(config, generator, training, given_by) | shared,
+        synthetic_run.COMMAND: drawing | drawn,
         evaluation.COMMAND: drawing
         | {
             "shards": absolute(config.shards),
@@ -133,13 +167,25 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
             "feature_dir": jobs_folder(config) / "features",
         },
     }
-    commands = tuple(Command(name, own, _GIVEN_BY) for name, own in settings.items())
-    training, *_ = (command.config for command in commands)  # raises for what is refused
-    require_trainable(training, generator.class_counts, training.total_steps)
+    commands = tuple(Command(name, own, given_by) for name, own in settings.items())
+    own, *_ = (command.config for command in commands)  # raises for what is refused
+    if not generator.is_translator:
+        require_trainable(own, generator.class_counts, own.total_steps)
     return Job(generator.name, commands, generator.log)
 
 
-def _gan_settings(config: StudyConfig, generator: PlannedGenerator) -> dict[str, object]:
+def _training(generator: PlannedGenerator) -> tuple[str, str]:
+    """Returns the command that trains a generator, and the setting of the study that its settings come from."""
+    if generator.is_translator:
+        return translator_run.COMMAND, "translator_settings"
+    return generator_run.COMMAND, "gan_settings"
+
+
+def _training_settings(
+    config: StudyConfig, generator: PlannedGenerator, command: str, given_by: str
+) -> dict[str, object]:
     own = {"shards": absolute(config.shards), "workdir": generator.gan, "method": generator.method}
     own |= {"num_folds": config.num_folds, "fold": generator.fold, "image_size": generator.image_size}
-    return own | pairs_of(config.gan_settings, _GIVEN_BY, generator_run.COMMAND, [*own, "seed", "cache_dir"])
+    if generator.is_translator:
+        own |= {"target_class": generator.label}
+    return own | pairs_of(getattr(config, given_by), given_by, command, [*own, "seed", "cache_dir"])

@@ -34,9 +34,15 @@ def _read(job: PlannedGenerator) -> Generator:
         rejected=sum(drawn.rejected_copies),
         served=serves.value,
         served_by=serves.metric,
-        diversity=read_diversity(job.gan)[-1].of_class.get(job.label, math.nan),
+        diversity=_diversity(job),
         **{name: _of_synthetic(evaluation, name, job.label) for name in ("kid", "recall", "coverage")},
     )
+
+
+def _diversity(job: PlannedGenerator) -> float:
+    """Returns the diversity of the class at the last checkpoint, NaN for what is trained without looking at it."""
+    history = read_diversity(job.gan)
+    return history[-1].of_class.get(job.label, math.nan) if history else math.nan
 
 
 def _of_synthetic(evaluation: EvaluationReport, name: str, label: str) -> float:

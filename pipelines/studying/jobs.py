@@ -11,12 +11,14 @@ from threading import Event
 from types import MappingProxyType
 from typing import Any
 
-from melgan.gans.methods import resolve
-from pipelines.artefacts import classifier_run, evaluation, generator_run, synthetic_run
+from melgan.gans import methods
+from melgan.translation import translators
+from pipelines.artefacts import classifier_run, evaluation, generator_run, synthetic_run, translator_run
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.evaluation import EvaluateGanConfig
 from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
+from pipelines.artefacts.translator_run import TrainTranslatorConfig
 from pipelines.contract.flags import config_of
 from pipelines.contract.launching import run_command
 from pipelines.contract.workdir import is_completed, is_made, read_config
@@ -25,13 +27,15 @@ from tfrecords_tools.foundation.locking import is_held
 
 CONFIGS: dict[str, type] = {
     generator_run.COMMAND: TrainGanConfig,
+    translator_run.COMMAND: TrainTranslatorConfig,
     synthetic_run.COMMAND: SynthesizeConfig,
     evaluation.COMMAND: EvaluateGanConfig,
     classifier_run.COMMAND: TrainClassifierConfig,
 }
 # How commands record settings of which some follow from others.
 _AS_RECORDED: dict[str, Callable[[Any], Any]] = {
-    generator_run.COMMAND: resolve,
+    generator_run.COMMAND: methods.resolve,
+    translator_run.COMMAND: translators.resolve,
     classifier_run.COMMAND: lambda config: replace(config, weights=config.first_weights),
 }
 _TRIES = 2

@@ -11,8 +11,10 @@ import numpy as np
 
 from melgan.classifiers.linear import LinearTraining, train_linear
 from melgan.metrics.dihedral import NUM_VIEWS
+from pipelines.artefacts import translator_run
 from pipelines.artefacts.epochs import series_of_fold
 from pipelines.artefacts.feature_store import FeatureStore
+from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.image_sets import read_images
 from pipelines.artefacts.shards import split_fold
 from pipelines.artefacts.speed import seconds_per_step
@@ -77,8 +79,12 @@ def _seconds_of_method(design: Design, method: str) -> float:
     short = _short_generator(job, _folder_of(design, job))
     _run(short)
     asked, taken = job.commands[0].config, short.commands[0].config
-    steps = {_GAN: asked.total_steps - taken.total_steps}
-    steps[_AUTOENCODER] = (asked.autoencoder_epochs - taken.autoencoder_epochs) * _steps_of_a_pass(design, asked)
+    left = asked.total_steps - taken.total_steps
+    if isinstance(asked, TrainGanConfig):
+        passes = asked.autoencoder_epochs - taken.autoencoder_epochs
+        steps = {_GAN: left, _AUTOENCODER: passes * _steps_of_a_pass(design, asked)}
+    else:
+        steps = {translator_run.SERIES: left}
     return sum(read_facts(command.folder).seconds for command in short.commands) + sum(
         count * (seconds_per_step(short.commands[0].folder, series) or 0.0) for series, count in steps.items() if count
     )
@@ -99,10 +105,10 @@ def _short_generator(job: Job, folder: Path) -> Job:
         "total_steps": steps,
         "log_every": max(1, steps // 2),
         "checkpoint_every": steps,
-        "eval_interval": 0,
-        "autoencoder_epochs": min(1, asked.autoencoder_epochs),
-        **{name: 0 for name in _PHASES if getattr(asked, name)},
     }
+    if isinstance(asked, TrainGanConfig):
+        shorter |= {"eval_interval": 0, "autoencoder_epochs": min(1, asked.autoencoder_epochs)}
+        shorter |= {name: 0 for name in _PHASES if getattr(asked, name)}
     # What a generator draws after so few steps looks like nothing else, or all alike.
     drawn = {"gan": folder / "gan", "output": folder / "synthetic", "reject_copies": False}
     evaluated = {"gan": folder / "gan", "output": folder / "evaluation", "feature_dir": folder / "features"}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from melgan.metrics.memorisation import FEATURES, PIXELS, CopyDetector
-from melgan.sampling import Requests
+from melgan.sampling import Requests, Sampler
 from pipelines.artefacts.feature_store import FeatureStore
 from pipelines.artefacts.image_sets import ImageSet, SyntheticImages, read_images, require_large_images
 from pipelines.artefacts.seen import RealShards, split_seen
 from pipelines.artefacts.shards import Shards
 from pipelines.contract.progress import Progress
-from pipelines.synthesis.samplers import OpenedSampler
+from pipelines.synthesis.opened import OpenedSampler
 from tfrecords_tools.foundation.errors import CommandError
 
 # Which of some images are suspected to be copies, bool `[N]`.
@@ -37,7 +37,8 @@ def draw_without_copies(images: SyntheticImages, labels: np.ndarray, find_copies
       CommandError: if hardly any image is accepted.
     """
     indices, missing = np.arange(len(labels)), np.arange(len(labels))
-    rejected, drawn = np.zeros(len(images.sampler.classes), int), 0
+    rejected, of_class = (np.zeros(len(images.sampler.classes), int) for _ in range(2))
+    drawn = 0
     progress = Progress("images without copies", len(labels), "images")
     while len(missing):
         if drawn >= _MOST_DRAWN * len(labels):
@@ -46,6 +47,8 @@ def draw_without_copies(images: SyntheticImages, labels: np.ndarray, find_copies
                 "or it draws images so smooth that they lie near to everything; evaluate_gan shows which"
             )
         rows, candidates = missing[:_CHUNK], np.arange(drawn, drawn + len(missing[:_CHUNK]))
+        of_class += np.bincount(labels[rows], minlength=len(rejected))
+        _require_so_many(images.sampler, of_class, rejected)
         copies = find_copies(images.draw(Requests(index=candidates, label=labels[rows])))
         indices[rows] = candidates
         rejected += np.bincount(labels[rows][copies], minlength=len(rejected))
@@ -53,6 +56,17 @@ def draw_without_copies(images: SyntheticImages, labels: np.ndarray, find_copies
         missing = np.concatenate([missing[_CHUNK:], rows[copies]])
         progress.update(len(labels) - len(missing))
     return Drawn(Requests(index=indices, label=labels), rejected)
+
+
+def _require_so_many(sampler: Sampler, counts: np.ndarray, rejected: np.ndarray) -> None:
+    """Raises CommandError if a sampler has not so many different images of each class."""
+    for label, count in enumerate(counts.tolist()):
+        capacity = sampler.capacity(label)
+        if capacity is not None and count > capacity:
+            raise CommandError(
+                f"{rejected[label]} of the {capacity} images of {sampler.classes[label]} that this generator has are "
+                "suspected copies, so there are not as many others as are asked for; ask for fewer with --count"
+            )
 
 
 def require_comparable(generator: OpenedSampler, shards: Shards, labels: np.ndarray) -> RealShards:
@@ -68,6 +82,11 @@ def require_comparable(generator: OpenedSampler, shards: Shards, labels: np.ndar
     """
     real = split_seen(generator.seen, shards, "shards")
     require_large_images(shards, generator.sampler.image_size)
+    if generator.own_shard_of is not None:
+        raise CommandError(
+            "--reject_copies: images of METHOD=singan are variations of one real image each, so that all are near to "
+            "one; leave it out, and see near_source in the manifest"
+        )
     if not real.held_out:
         raise CommandError(
             "--reject_copies compares with real images that the generator has not seen, and it was trained on all; "

@@ -1,42 +1,34 @@
 """Samplers by the command that trained them: SAMPLERS table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from melgan.sampling import Sampler
-from pipelines.artefacts import generator_run
+from pipelines.artefacts import generator_run, singan_run, translator_run
 from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.contract.workdir import read_facts, require_completed
+from pipelines.synthesis.gan_sampler import open_gan
+from pipelines.synthesis.opened import OpenedSampler
+from pipelines.synthesis.singan_sampler import open_singan
+from pipelines.synthesis.translator_sampler import open_translator
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.provenance import SeenShards
+
+# Settings that only some samplers have a use for.
+_SPECIAL = ("checkpoint", "sources", "edits", "edit_strength", "start_scale")
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenedSampler:
-    """The sampler of a completed run, and what is recorded of its images.
+@dataclass(frozen=True)
+class SamplerKind:
+    """The samplers of a command: how one is opened, and those of the special settings that it takes."""
 
-    Attributes:
-      sampler: draws them.
-      sha256: of its weights.
-      method: that trained it.
-      seed: of its images.
-      seen: the real shards that it has seen.
-      class_counts: training images of each class.
-      shards: the folder of the shards of its training, as its run names it.
-    """
+    open: Callable[[str, str, SamplingSettings], OpenedSampler]
+    settings: tuple[str, ...]
 
-    sampler: Sampler
-    sha256: str
-    method: str
-    seed: int
-    seen: SeenShards
-    class_counts: tuple[int, ...]
-    shards: str
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of its classes."""
-        return self.sampler.classes
+SAMPLERS: dict[str, SamplerKind] = {
+    generator_run.COMMAND: SamplerKind(open_gan, ("checkpoint",)),
+    translator_run.COMMAND: SamplerKind(open_translator, ("sources", "edits", "edit_strength")),
+    singan_run.COMMAND: SamplerKind(open_singan, ("start_scale",)),
+}
 
 
 def open_sampler(path: str, field: str, settings: SamplingSettings) -> OpenedSampler:
@@ -45,32 +37,21 @@ def open_sampler(path: str, field: str, settings: SamplingSettings) -> OpenedSam
     Arguments:
       path: of the run.
       field: the setting that names it.
-      settings: which checkpoint of the run, and the seed.
+      settings: which checkpoint of the run, the seed, and what images are made from.
 
     Raises:
-      CommandError: if the run is not complete, was made by a command that trains no sampler, or is damaged.
+      CommandError: if the run is not complete, was made by a command that trains no sampler, or is damaged, or for a
+        setting that such a sampler has no use for.
     """
     command = read_facts(require_completed(path, field)).command
     if command not in SAMPLERS:
-        raise CommandError(f"--{field}={path}: made by {command}, which trains no generator; give a run of {_known()}")
-    return SAMPLERS[command](path, field, settings)
-
-
-def _open_gan(path: str, field: str, settings: SamplingSettings) -> OpenedSampler:
-    generator = generator_run.load_generator(path, field, settings.checkpoint)
-    return OpenedSampler(
-        sampler=generator.sampler(settings.seed),
-        sha256=generator.sha256,
-        method=generator.run.config.method,
-        seed=settings.seed,
-        seen=generator.seen,
-        class_counts=generator.run.report.class_counts,
-        shards=generator.run.config.shards,
-    )
-
-
-def _known() -> str:
-    return ", ".join(SAMPLERS)
-
-
-SAMPLERS: dict[str, Callable[[str, str, SamplingSettings], OpenedSampler]] = {generator_run.COMMAND: _open_gan}
+        known = ", ".join(SAMPLERS)
+        raise CommandError(f"--{field}={path}: made by {command}, which trains no generator; give a run of {known}")
+    kind = SAMPLERS[command]
+    defaults = {each.name: each.default for each in fields(SamplingSettings)}
+    for name in _SPECIAL:
+        if name not in kind.settings and getattr(settings, name) != defaults[name]:
+            raise CommandError(
+                f"--{name}={getattr(settings, name)}: means nothing to a run of {command}, such as {path}; leave it out"
+            )
+    return kind.open(path, field, settings)

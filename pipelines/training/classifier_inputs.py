@@ -20,7 +20,7 @@ from pipelines.artefacts.classifier_run import (
 )
 from pipelines.artefacts.generator_run import GanRun
 from pipelines.artefacts.mixing import require_stored_alike
-from pipelines.artefacts.seen import require_no_leak, require_same_classes, require_unseen
+from pipelines.artefacts.seen import require_same_classes, require_unseen, without_leaks
 from pipelines.artefacts.shards import Shards, open_any_shards, open_shards, open_synthetic, split_fold
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.workdir import folder_input, is_completed
@@ -157,10 +157,10 @@ def _open_gans(config: TrainClassifierConfig) -> dict[int, GanRun]:
 
 
 def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[Shards]:
-    """Returns the synthetic shards of a fold, stored like the real ones, whose generators saw no validation image."""
-    opened = [open_synthetic(_of_fold(path, fold), "synthetic", config.cache_dir) for path in config.synthetic]
-    for synthetic in opened:
-        require_no_leak(synthetic, shards, _held_out(config, shards, fold))
+    """Returns the synthetic shards of a fold, stored like the real ones, that nothing of a validation image is in."""
+    held_out = _held_out(config, shards, fold)
+    found = [open_synthetic(_of_fold(path, fold), "synthetic", config.cache_dir) for path in config.synthetic]
+    opened = [without_leaks(synthetic, shards, held_out) for synthetic in found]
     require_stored_alike(shards, opened, config.match_resolution)
     return opened
 
@@ -184,7 +184,7 @@ def _open_other(path: str, config: TrainClassifierConfig, shards: Shards, fold: 
             f"--unlabelled={path}: its generator learned from labels that --labelled_fraction hides; leave one out"
         )
     else:
-        require_no_leak(opened, shards, held_out)
+        opened = without_leaks(opened, shards, held_out)
     require_stored_alike(shards, [opened], config.match_resolution, "unlabelled")
     return opened
 

@@ -5,7 +5,9 @@ import fcntl
 import io
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +161,22 @@ def start_command(stage: str, log: Path, **settings: object) -> subprocess.Popen
         )
 
 
+def kill_and_resume(command: str, workdir: Path, checkpoints: str, **settings: object) -> Path:
+    """Kills a training once it has a checkpoint, and lets it finish; returns its folder."""
+    run = start_command(command, workdir.with_suffix(".log"), workdir=workdir, **settings)
+    end = time.monotonic() + 300
+    while not list((workdir / checkpoints).glob("ckpt-*.index")):
+        assert run.poll() is None, workdir.with_suffix(".log").read_text()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert not (workdir / "COMPLETED").exists()
+    run = start_command(command, workdir.with_suffix(".log"), workdir=workdir, **settings)
+    assert run.wait(300) == 0, workdir.with_suffix(".log").read_text()
+    return workdir
+
+
 @pytest.fixture(scope="session")
 def shards(line: Line, launch: Callable) -> Path:
     return made(line.shards, "make_shards", launch, **PHANTOM)
@@ -170,6 +188,13 @@ def boxed_shards(line: Line, shards: Path, launch: Callable) -> Path:
     images = shards.with_name("shards_images")
     settings = {**PHANTOM, "input": images, "boxes": images / "boxes.csv"}
     return made(line.boxed_shards, "make_shards", launch, **settings)
+
+
+@pytest.fixture(scope="session")
+def masked_shards(line: Line, launch: Callable) -> Path:
+    """Few images, with the true masks of their lesions."""
+    images = {"input": line.root / "masked_images", "num_images": 120, "num_shards": 4, "masks": "true"}
+    return made(line.masked_shards, "make_shards", launch, **{**PHANTOM, **images})
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.evaluation_curves import read_curves
 from pipelines.artefacts.generator_run import GanReport, load_generator, read_best
 from pipelines.artefacts.image_sets import SyntheticImages, read_images
-from pipelines.artefacts.seen import require_no_leak, split_seen
+from pipelines.artefacts.seen import split_seen, without_leaks
 from pipelines.artefacts.shards import open_shards, open_synthetic
 from pipelines.contract.workdir import read_report
 from pipelines.evaluate_gan import EvaluateGanConfig
@@ -203,7 +203,7 @@ def test_a_generator_selected_by_held_out_images_must_not_be_validated_by_them(
     files = tuple(shard.file for shard in held_out)
     assert synthetic.manifest.provenance.selected_on.shards == files
     with pytest.raises(CommandError, match=f"{held_out[0].file}.*--checkpoint=last.*--eval_by=training"):
-        require_no_leak(synthetic, opened, held_out)
+        without_leaks(synthetic, opened, held_out)
     caplog.set_level("WARNING", logger="absl")
     evaluate(gan=gan, shards=shards, checkpoint="best", metrics=("kid",), output=tmp_path / "out")
     assert held_out[0].file in caplog.text

@@ -10,6 +10,7 @@ import tensorflow as tf
 from melgan.gans.objectives import OBJECTIVES, Objective
 from pipelines import train_gan
 from pipelines.artefacts.generator_run import TrainGanConfig
+from pipelines.training import opening
 from tests.conftest import ROOT
 
 MOST_CALLS = 8
@@ -38,7 +39,7 @@ def test_at_most_eight_calls_lead_from_the_command_to_the_formula(shards, tmp_pa
         return -fake_logits
 
     monkeypatch.setitem(OBJECTIVES, "traced", Objective(discriminator=discriminator, generator=generator))
-    monkeypatch.setattr(train_gan, "sigterm_as_request", lambda: contextlib.nullcontext(lambda: False))
+    monkeypatch.setattr(opening, "sigterm_as_request", lambda: contextlib.nullcontext(lambda: False))
     settings = {"method": "gan", "objective": "traced", "image_size": 32, "width": 0.02, "global_batch_size": 4}
     run = {"total_steps": 1, "strategy": "one_device", "xla": "off"}
     train_gan.run(TrainGanConfig(shards=str(shards), workdir=str(tmp_path / "gan"), **settings, **run))

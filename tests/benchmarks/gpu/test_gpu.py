@@ -34,12 +34,10 @@ def test_it_runs(tmp_path):
 
 @pytest.mark.slow
 def test_how_fast(tmp_path):
-    measurements = run("how_fast", tmp_path, "ceilings", "equal")
-    rates = [line["flops_per_second"] for line in measurements if "flops_per_second" in line]
+    """That ours equals the published step, another part, is a test of the benchmark `gan_step`."""
+    rates = [line["flops_per_second"] for line in run("how_fast", tmp_path, "ceilings") if "flops_per_second" in line]
     assert len(rates) == 4
     assert min(rates) > 0
-    (single, *_) = (line for line in measurements if line["part"] == "equal" and line["precision"] == "float32")
-    assert max(single["relative_differences"]) < 1e-5
 
 
 @pytest.mark.slow

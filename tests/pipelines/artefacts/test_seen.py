@@ -9,12 +9,12 @@ import pytest
 from pipelines.artefacts.seen import (
     Certainty,
     describe_ancestors,
-    require_no_leak,
     require_same_classes,
     require_unseen,
     selected_by,
     sightings,
     split_seen,
+    without_leaks,
 )
 from pipelines.artefacts.shards import Shards
 from tests.pipelines.artefacts.made_up_shards import OTHER_FOLDS, OTHER_IMAGES, SHARDS, shards_of, used
@@ -99,18 +99,18 @@ def synthetic(*ancestors: ShardsUsed, **other: object) -> Shards:
 
 
 def test_what_an_earlier_generator_saw_of_the_same_folds_is_refused_by_name():
-    require_no_leak(synthetic(used(SHARDS, 0), used(SHARDS, 1)), SHARDS, HELD_OUT)
+    without_leaks(synthetic(used(SHARDS, 0), used(SHARDS, 1)), SHARDS, HELD_OUT)
     with pytest.raises(CommandError, match="train00-9.tfrec, .* train03-9.tfrec"):
-        require_no_leak(synthetic(used(SHARDS, 0), used(SHARDS, 1, 3)), SHARDS, HELD_OUT)
+        without_leaks(synthetic(used(SHARDS, 0), used(SHARDS, 1, 3)), SHARDS, HELD_OUT)
 
 
 def test_what_an_earlier_generator_saw_of_the_same_images_in_other_folds_is_refused():
     with pytest.raises(CommandError, match="/data/one"):
-        require_no_leak(synthetic(used(OTHER_FOLDS, 0)), SHARDS, HELD_OUT)
+        without_leaks(synthetic(used(OTHER_FOLDS, 0)), SHARDS, HELD_OUT)
 
 
 def test_what_an_earlier_generator_saw_of_other_images_is_warned_about(caplog):
-    require_no_leak(synthetic(used(OTHER_IMAGES, 2, 3)), SHARDS, HELD_OUT)
+    without_leaks(synthetic(used(OTHER_IMAGES, 2, 3)), SHARDS, HELD_OUT)
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "/data/one" in warning
 
@@ -118,7 +118,7 @@ def test_what_an_earlier_generator_saw_of_other_images_is_warned_about(caplog):
 @pytest.mark.parametrize("other", [OTHER_FOLDS, OTHER_IMAGES], ids=["other folds", "other images"])
 def test_a_generator_of_other_folds_is_refused_whatever_its_ancestors(other):
     with pytest.raises(CommandError, match=f"/data: .*{other.folder}"):
-        require_no_leak(synthetic(used(SHARDS, 0)), other, HELD_OUT)
+        without_leaks(synthetic(used(SHARDS, 0)), other, HELD_OUT)
 
 
 def test_a_set_of_other_classes_is_refused_by_both_lists():
@@ -128,7 +128,7 @@ def test_a_set_of_other_classes_is_refused_by_both_lists():
             require_same_classes("it", classes, SHARDS.folder, SHARDS.classes)
     renamed = replace(synthetic(), manifest=replace(synthetic().manifest, classes=("a", "c")))
     with pytest.raises(CommandError, match="a, c.*a, b"):
-        require_no_leak(renamed, SHARDS, HELD_OUT)
+        without_leaks(renamed, SHARDS, HELD_OUT)
 
 
 def test_shards_are_split_into_those_that_were_trained_on_and_those_held_out():
@@ -156,3 +156,23 @@ def test_what_earlier_generators_saw_is_told_by_folds():
     assert "(three)" not in describe_ancestors(same)
     both = replace(same, ancestors=(*same.ancestors, used(OTHER_IMAGES, 0, 1)))
     assert re.search(r"1, 3 .*2 shards .*\(three\)", describe_ancestors(both))
+
+
+def test_images_that_were_made_from_held_out_ones_are_refused_by_name():
+    without_leaks(synthetic(made_from=(used(SHARDS, 0, 1),)), SHARDS, HELD_OUT)
+    with pytest.raises(CommandError, match="train03-9.tfrec.*--sources"):
+        without_leaks(synthetic(made_from=(used(SHARDS, 0, 3),)), SHARDS, HELD_OUT)
+
+
+def test_of_shards_made_each_from_its_own_those_of_other_folds_are_taken():
+    """The generator has seen all four real shards, but each synthetic shard holds something of one alone."""
+    whole = synthetic(trained_on=used(SHARDS, 0, 1, 2, 3), each_from_its_own_shard=True)
+    entries = tuple(replace(shard, made_from=(shard.index,)) for shard in whole.manifest.shards)
+    every = whole.only(entries)
+    assert [shard.index for shard in without_leaks(every, SHARDS, HELD_OUT).manifest.shards] == [0, 1]
+    assert without_leaks(every, SHARDS, ()).manifest.shards == entries
+    with pytest.raises(CommandError, match="/data"):
+        without_leaks(every.only(entries[2:]), SHARDS, HELD_OUT)
+    unknown = synthetic(trained_on=used(SHARDS, 0, 1, 2, 3))
+    with pytest.raises(CommandError, match="train02-9.tfrec, train03-9.tfrec"):
+        without_leaks(unknown, SHARDS, HELD_OUT)

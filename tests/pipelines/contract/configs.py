@@ -30,6 +30,8 @@ COMMANDS = {
 FOLDERS = {
     "make_shards": "output",
     "train_gan": "workdir",
+    "train_translator": "workdir",
+    "train_singan": "workdir",
     "train_classifier": "workdir",
     "synthesize": "output",
     "evaluate_gan": "output",

@@ -10,6 +10,8 @@ import pytest
 
 from melgan.gans.config import GanConfig
 from melgan.gans.methods import resolve
+from melgan.translation import translators
+from melgan.translation.config import TranslatorConfig
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.contract.workdir import open_workdir
 from tests.pipelines.contract.configs import COMMANDS, FOLDERS
@@ -22,6 +24,8 @@ INPUT = "no_such_folder"
 SETTINGS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "make_shards": ({"source": ("siim_isic",), "input": (INPUT,), "image_size": 32}, "image_size", 64),
     "train_gan": ({"shards": INPUT}, "seed", 7),
+    "train_translator": ({"shards": INPUT}, "seed", 7),
+    "train_singan": ({"shards": INPUT}, "seed", 7),
     "train_classifier": ({"shards": INPUT, "backbone": "small_cnn"}, "epochs", 7),
     "synthesize": ({"gan": INPUT, "label": "malignant", "count": 3}, "quality", 7),
     "evaluate_gan": ({"gan": INPUT, "shards": INPUT, "features": "pixels"}, "quality", 7),
@@ -54,6 +58,8 @@ def config_of(command: str, folder: Path, **others: Any) -> Any:
     config = COMMANDS[command](**{**SETTINGS[command][0], FOLDERS[command]: str(folder), **others})
     if isinstance(config, TrainClassifierConfig):
         return replace(config, weights=config.first_weights)
+    if isinstance(config, TranslatorConfig):
+        return translators.resolve(config)
     return resolve(config) if isinstance(config, GanConfig) else config
 
 

@@ -104,6 +104,26 @@ def test_every_setting_that_changes_no_result_is_known():
     }
     assert free == {
         "make_shards": {"output", "max_rejected", "engine", "workers", "scheduler", "scheduler_security"},
+        "train_translator": {
+            "workdir",
+            "on_nonfinite",
+            "scratch_dir",
+            "cache_dir",
+            "steps_per_call",
+            "checkpoint_every",
+            "log_every",
+            "heartbeat_seconds",
+        },
+        "train_singan": {
+            "workdir",
+            "cache_dir",
+            "steps_per_call",
+            "checkpoint_every",
+            "engine",
+            "workers",
+            "scheduler",
+            "scheduler_security",
+        },
         "train_gan": {
             "workdir",
             "scratch_dir",

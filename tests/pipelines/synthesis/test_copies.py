@@ -104,8 +104,9 @@ class Noise:
 def test_copies_are_looked_for_in_the_images_as_they_are_stored(gan, tmp_path, monkeypatch):
     """At the quality that is asked for: what is rejected or not is the file, not a better version of it."""
     looked_at: dict[int, np.ndarray] = {}
-    open_gan = SAMPLERS["train_gan"]
-    monkeypatch.setitem(SAMPLERS, "train_gan", lambda *arguments: replace(open_gan(*arguments), sampler=Noise()))
+    kind = SAMPLERS["train_gan"]
+    noise = replace(kind, open=lambda *arguments: replace(kind.open(*arguments), sampler=Noise()))
+    monkeypatch.setitem(SAMPLERS, "train_gan", noise)
 
     def find_every_fifth(images: ImageSet) -> np.ndarray:
         indices = [int(name.rpartition(" ")[2]) for name in images.names]

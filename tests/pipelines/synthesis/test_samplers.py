@@ -11,7 +11,8 @@ from pipelines.artefacts.generator_run import COMMAND
 from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.contract.workdir import open_workdir
 from pipelines.synthesis import samplers
-from pipelines.synthesis.samplers import SAMPLERS, OpenedSampler, open_sampler
+from pipelines.synthesis.opened import OpenedSampler
+from pipelines.synthesis.samplers import SAMPLERS, SamplerKind, open_sampler
 from pipelines.synthesize import SynthesizeConfig, plan_labels
 from tests.pipelines.conftest import records_of
 from tests.pipelines.contract.small_run import SmallConfig
@@ -85,7 +86,7 @@ def test_a_command_in_the_table_opens_its_own_runs(finished, monkeypatch):
         asked.append((path, field, settings))
         return opened(None, None)
 
-    monkeypatch.setitem(SAMPLERS, "paste_album", open_album)
+    monkeypatch.setitem(SAMPLERS, "paste_album", SamplerKind(open_album, ("checkpoint",)))
     path, settings = finished("paste_album"), SamplingSettings(seed=3, checkpoint="best")
     assert open_sampler(path, "gan", settings).method == "album"
     assert asked == [(path, "gan", settings)]
@@ -118,7 +119,8 @@ def test_classes_are_planned_one_after_the_other():
 
 
 def test_synthetic_shards_of_any_sampler_hold_its_images(finished, tmp_path, monkeypatch):
-    monkeypatch.setitem(samplers.SAMPLERS, "paste_album", lambda path, field, settings: opened(None, 5))
+    kind = SamplerKind(lambda path, field, settings: opened(None, 5), ())
+    monkeypatch.setitem(samplers.SAMPLERS, "paste_album", kind)
     settings = {"gan": finished("paste_album"), "output": str(tmp_path / "out"), "label": "b", "count": 5}
     synthesize.run(SynthesizeConfig(**settings))
     rows = records_of(tmp_path / "out", "synthetic")
