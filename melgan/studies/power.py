@@ -4,6 +4,7 @@ import numpy as np
 import scipy.stats
 
 POWER, SIGNIFICANCE = 0.80, 0.05
+_MANY_DEGREES = 1e6  # as good as infinitely many
 
 
 def area_standard_error(area: float, positives: int, negatives: int) -> float:
@@ -45,8 +46,17 @@ def quantile_of_power() -> float:
     return float(scipy.stats.norm.ppf(POWER))
 
 
-def power_of(difference: float, standard_error: float) -> float:
-    """Returns the probability that a difference is found at 5 %, two-sided."""
-    critical = scipy.stats.norm.ppf(1 - SIGNIFICANCE / 2)
-    shift = difference / standard_error
-    return float(scipy.stats.norm.sf(critical - shift) + scipy.stats.norm.cdf(-critical - shift))
+def power_of(difference: float, standard_error: float, degrees_of_freedom: float = np.inf) -> float:
+    """Returns the probability that a difference is found at 5 %, two-sided, by Student's t.
+
+    Arguments:
+      difference: the true one.
+      standard_error: of its estimate.
+      degrees_of_freedom: of that error; infinite where it is known.
+    """
+    degrees = min(degrees_of_freedom, _MANY_DEGREES)
+    critical, found = (
+        scipy.stats.t.ppf(1 - SIGNIFICANCE / 2, degrees),
+        scipy.stats.nct(degrees, difference / standard_error),
+    )
+    return float(found.sf(critical) + found.cdf(-critical))

@@ -114,15 +114,16 @@ def _of_runs(runs: Runs) -> tuple[float, float, int]:
 
 def _power(each: Comparison, margin: float) -> dict:
     difference = each.difference
-    has_margin = each.metric == AUC and difference.standard_error > 0
+    error, degrees = difference.standard_error, difference.spread.degrees_of_freedom
+    has_margin = each.metric == AUC and error > 0
     return {
         "arm": each.arm,
         "baseline": each.baseline,
         "metric": each.metric,
-        "standard_error": difference.standard_error,
+        "standard_error": error,
         "detectable_alone": difference.detectable_alone,
         "detectable_in_family": difference.detectable,
-        "power_at_margin_alone": power_of(margin, difference.standard_error) if has_margin else np.nan,
+        "power_at_margin_alone": power_of(margin, error, degrees) if has_margin else np.nan,
     }
 
 

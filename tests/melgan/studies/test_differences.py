@@ -129,7 +129,7 @@ def test_a_planted_difference_is_found_as_often_as_computed():
     assert 0.02 < planted < 0.06
     studies = [MadeUp(np.random.default_rng(1000 + seed), seeds=5).compare(shift)[0] for seed in range(200)]
     found = np.mean([each.alone.low > 0 for each in studies])
-    computed = np.mean([power_of(planted, each.standard_error) for each in studies])
+    computed = np.mean([power_of(planted, each.standard_error, each.spread.degrees_of_freedom) for each in studies])
     assert abs(found - computed) < 0.1
 
 
