@@ -50,3 +50,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         """Returns features of the shape of the inputs `[N, H, W, C]`, whose classes are the labels `[N]`."""
         factors, offsets = self.factors(labels), self.offsets(labels)
         return self.norm(inputs, training=training) * factors[:, None, None] + offsets[:, None, None]
+
+    def compute_output_shape(self, inputs_shape: tuple, labels_shape: tuple) -> tuple:
+        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        del labels_shape
+        return inputs_shape

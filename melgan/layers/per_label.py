@@ -35,3 +35,7 @@ class PerLabel(keras.layers.Layer):
         """Returns the outputs `[N, C]` for labels `[N]`."""
         table = self.activation(self.dense(self.embedding(tf.range(self.embedding.input_dim))))
         return tf.gather(table, labels)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        return *input_shape, self.dense.units

@@ -41,6 +41,10 @@ class ReparametrisedDense(ReparametrisedLayer):
         """Returns `[N, units]` for inputs `[N, C]`."""
         return tf.matmul(inputs, self.effective_kernel()) + self.bias.value
 
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        return *input_shape[:-1], self._units
+
 
 class ReparametrisedConv2D(ReparametrisedLayer):
     """A convolution that keeps the size of images: `[N, H, W, C]` to `[N, H, W, filters]`."""
@@ -61,6 +65,10 @@ class ReparametrisedConv2D(ReparametrisedLayer):
         outputs = tf.nn.conv2d(inputs, self.effective_kernel(), strides=1, padding="SAME")
         return outputs if self.bias is None else outputs + self.bias.value
 
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        return *input_shape[:-1], self._filters
+
 
 class ReparametrisedEmbedding(ReparametrisedLayer):
     """One row a class: labels `[N]` to `[N, units]`."""
@@ -77,3 +85,7 @@ class ReparametrisedEmbedding(ReparametrisedLayer):
     def call(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns `[N, units]` for labels `[N]`."""
         return tf.gather(self.effective_kernel(), labels)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        return *input_shape, self._units
