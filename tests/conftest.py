@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+import pipelines  # noqa: F401 (sets what TensorFlow reads at its start)
 from tests.bucket_server import BUCKET, BucketServer, environment
+from tests.command_server import command_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
@@ -60,11 +61,13 @@ def bucket(bucket_server: BucketServer, request: pytest.FixtureRequest) -> Itera
 
 
 @pytest.fixture(scope="session")
-def launch() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs a command as a user does; settings are given as keywords."""
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command as a process of its own; settings are given as keywords."""
 
     def run(command: str, **settings: object) -> subprocess.CompletedProcess:
-        return subprocess.run(command_line(command, **settings), cwd=ROOT, capture_output=True, text=True, check=False)
+        outputs = [tmp_path_factory.mktemp("output") / name for name in ("stdout", "stderr")]
+        code = command_server().start(command, settings, stdout=outputs[0], stderr=outputs[1]).wait()
+        return subprocess.CompletedProcess(command, code, *(path.read_text() for path in outputs))
 
     return run
 

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pipelines.studying import generator_jobs, jobs
-from tests.conftest import ROOT, command_line
+from tests.command_server import Command, command_server
 from tests.pipelines.study_runs import run_study
 from tfrecords_tools import example
 from tfrecords_tools.manifest import read_manifest
@@ -153,12 +152,11 @@ def finished_shards(folder: Path) -> list[str]:
     return [part["entry"]["file"] for part in parts]
 
 
-def start_command(stage: str, log: Path, **settings: object) -> subprocess.Popen:
+def start_command(
+    stage: str, log: Path, *, environment: Mapping[str, str] | None = None, **settings: object
+) -> Command:
     """Starts a command as the leader of a session of its own; its messages go to a file."""
-    with open(log, "ab") as messages:
-        return subprocess.Popen(
-            command_line(stage, **settings), cwd=ROOT, stderr=messages, stdout=messages, start_new_session=True
-        )
+    return command_server().start(stage, settings, stdout=log, stderr=log, environment=environment)
 
 
 def kill_and_resume(command: str, workdir: Path, checkpoints: str, **settings: object) -> Path:

@@ -19,8 +19,18 @@ from sklearn.metrics import roc_auc_score
 from pipelines import synthesize
 from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
+from tests.command_server import Command
 from tests.conftest import ROOT, command_line
-from tests.pipelines.conftest import CLASSIFIER, EVALUATED_GAN, GAN, PHANTOM, only_error, records_of, succeed
+from tests.pipelines.conftest import (
+    CLASSIFIER,
+    EVALUATED_GAN,
+    GAN,
+    PHANTOM,
+    only_error,
+    records_of,
+    start_command,
+    succeed,
+)
 from tfrecords_tools import example
 from tfrecords_tools.foundation.errors import UserError
 from tfrecords_tools.foundation.files import file_sha256
@@ -30,9 +40,8 @@ from tfrecords_tools.records import read_records
 pytestmark = pytest.mark.slow
 
 
-def _kill_when(command: list[str], condition: Callable[[], bool], number: signal.Signals) -> int:
-    """Starts a command, sends it a signal as soon as the condition holds, and returns its exit code."""
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+def _end_when(process: Command, condition: Callable[[], bool], number: signal.Signals) -> int:
+    """Sends a command a signal as soon as the condition holds, and returns its exit code."""
     deadline = time.monotonic() + 240
     while process.poll() is None and not condition():
         assert time.monotonic() < deadline, "the condition for the kill never held"
@@ -63,7 +72,8 @@ def test_a_gan_run_that_was_asked_to_stop_ends_as_an_undisturbed_one(gan: Path, 
     settings = {**EVALUATED_GAN, "shards": shards}
     killed = tmp_path / "killed"
     first_checkpoint = killed / "samples" / "0000004.png"
-    code = _kill_when(command_line("train_gan", workdir=killed, **settings), first_checkpoint.exists, signal.SIGTERM)
+    run = start_command("train_gan", tmp_path / "log", workdir=killed, **settings)
+    code = _end_when(run, first_checkpoint.exists, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
     assert not (killed / "COMPLETED").exists()
     succeed(launch("train_gan", workdir=killed, **settings))
@@ -151,8 +161,8 @@ def test_a_classifier_run_killed_in_the_middle_ends_as_an_undisturbed_one(
     def first_epoch_of_second_fold_is_evaluated() -> bool:
         return any("validation_auc" in line.metrics for line in read_metrics(killed, "fold1"))
 
-    command = command_line("train_classifier", workdir=killed, **settings)
-    _kill_when(command, first_epoch_of_second_fold_is_evaluated, signal.SIGKILL)
+    run = start_command("train_classifier", tmp_path / "log", workdir=killed, **settings)
+    _end_when(run, first_epoch_of_second_fold_is_evaluated, signal.SIGKILL)
     assert not (killed / "COMPLETED").exists()
     first_written = first_fold.stat().st_mtime_ns
     succeed(launch("train_classifier", workdir=killed, **settings))

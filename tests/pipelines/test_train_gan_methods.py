@@ -20,6 +20,7 @@ from melgan.gans.methods import METHODS
 from melgan.training.checkpoints import whole_steps
 from pipelines import train_gan
 from pipelines.artefacts.generator_run import TrainGanConfig
+from pipelines.training import opening
 from tests.melgan.without_tracing import without_tracing
 from tests.pipelines.conftest import GAN, start_command, succeed
 from tests.pipelines.test_train_gan_resume import assert_equal, before_the_last_checkpoint, wait_while_running
@@ -57,7 +58,7 @@ def test_a_run_that_ends_anywhere_is_finished_as_the_undisturbed_one(method, box
 @pytest.fixture
 def in_this_process(monkeypatch) -> Iterator[None]:
     """Untraced, operations run one after the other, which a process that has run some cannot be asked for any more."""
-    monkeypatch.setattr(train_gan, "make_deterministic", tf.config.experimental.enable_op_determinism)
+    monkeypatch.setattr(opening, "make_deterministic", tf.config.experimental.enable_op_determinism)
     with without_tracing():
         yield
     disable_op_determinism()

@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from melgan.training.checkpoints import whole_steps
-from tests.conftest import ROOT, command_line
-from tests.pipelines.conftest import GAN
+from tests.pipelines.conftest import GAN, start_command
 from tests.pipelines.test_train_gan_resume import assert_equal
 from tests.ports import free_ports
 
@@ -30,17 +28,19 @@ SETTINGS = {
 class Workers:
     """Two processes of train_gan."""
 
-    def __init__(self, shards: Path, workdir: Path, **settings: object) -> None:
+    def __init__(self, shards: Path, workdir: Path, logs: Path, **settings: object) -> None:
         self.addresses = [f"localhost:{port}" for port in free_ports(2)]
         self.workdir = workdir
-        command = command_line("train_gan", shards=shards, workdir=workdir, **{**SETTINGS, **settings})
-        self.processes = [self._start(command, place) for place in range(2)]
+        self.logs = [logs / f"worker{place}" for place in range(2)]
+        own = {**SETTINGS, **settings, "shards": shards, "workdir": workdir}
+        self.processes = [
+            start_command("train_gan", log, environment=self._environment(place), **own)
+            for place, log in enumerate(self.logs)
+        ]
 
-    def _start(self, command: list[str], place: int) -> subprocess.Popen:
+    def _environment(self, place: int) -> dict[str, str]:
         task = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": place}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+        return {**os.environ, "TF_CONFIG": json.dumps(task)}
 
     def wait_for_a_checkpoint(self) -> None:
         folder = self.workdir / "checkpoints" / "gan"
@@ -52,13 +52,13 @@ class Workers:
 
     def end(self, place: int) -> tuple[int, str]:
         """Returns a worker's exit code and its last line; a traceback would stand before it."""
-        output, _ = self.processes[place].communicate(timeout=300)
+        code, output = self.processes[place].wait(timeout=300), self.logs[place].read_text()
         assert "Traceback" not in output, output
-        return self.processes[place].returncode, output.strip().splitlines()[-1]
+        return code, output.strip().splitlines()[-1]
 
     def messages(self) -> str:
         self.kill()
-        return "\n".join(process.communicate()[0][-3000:] for process in self.processes)
+        return "\n".join(log.read_text()[-3000:] for log in self.logs)
 
     def kill(self) -> None:
         for process in self.processes:
@@ -69,11 +69,11 @@ class Workers:
 
 
 @pytest.fixture
-def start(shards: Path):
+def start(shards: Path, tmp_path_factory: pytest.TempPathFactory):
     started = []
 
     def start(workdir: Path, **settings: object) -> Workers:
-        started.append(Workers(shards, workdir, **settings))
+        started.append(Workers(shards, workdir, tmp_path_factory.mktemp("logs"), **settings))
         return started[-1]
 
     yield start
@@ -86,7 +86,7 @@ def kill_one(workers: Workers, place: int) -> None:
     code, message = workers.end(1 - place)
     assert code == 1
     assert message.startswith(f"error: {workers.name(place)} ")
-    workers.processes[place].communicate()
+    workers.processes[place].wait()
 
 
 def stop_one(workers: Workers, place: int) -> None:

@@ -1,6 +1,5 @@
 """Two workers whose run lies in a bucket: the chief alone writes there, and all resume from it on other machines."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,8 @@ from melgan.training.checkpoints import whole_steps
 from pipelines.artefacts.metrics_file import read_metrics
 from pipelines.local_workers import _environments
 from tests.bucket_server import BucketServer
-from tests.conftest import ROOT, command_line
-from tests.pipelines.conftest import CLASSIFIER
+from tests.command_server import Command
+from tests.pipelines.conftest import CLASSIFIER, start_command
 from tests.pipelines.test_make_shards_bucket import FaultWhen
 from tests.pipelines.test_train_gan_resume import kill, wait_while_running
 from tfrecords_tools.foundation.files import as_path, is_file, list_files
@@ -18,14 +17,12 @@ from tfrecords_tools.foundation.files import as_path, is_file, list_files
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-def start_workers(command: str, log: Path, **settings: object) -> list[subprocess.Popen]:
+def start_workers(command: str, log: Path, **settings: object) -> list[Command]:
     """Starts the chief and another; their messages go to a file."""
-    line = command_line(command, strategy="multi_worker", **settings)
-    with open(log, "ab") as messages:
-        return [
-            subprocess.Popen(line, cwd=ROOT, env=environment, stdout=messages, stderr=messages, start_new_session=True)
-            for environment in _environments(2)
-        ]
+    return [
+        start_command(command, log, environment=environment, strategy="multi_worker", **settings)
+        for environment in _environments(2)
+    ]
 
 
 def test_workers_killed_in_an_upload_resume_elsewhere(
