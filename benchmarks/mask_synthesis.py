@@ -27,11 +27,11 @@ from melgan.metrics.intervals import Interval, jackknife_interval
 from melgan.metrics.memorisation import pixel_views
 from melgan.metrics.translation import dice, source_ranks
 from melgan.sampling import Requests, SampledImages, Sampler
+from melgan.sources import Sources
 from melgan.training.distribution import make_strategy
 from melgan.translation.config import TranslatorConfig
 from melgan.translation.mask_edits import EDITS, TRANSPLANT
 from melgan.translation.mask_sampler import MaskSampler
-from melgan.translation.sources import Sources
 from melgan.translation.trainer import TranslationTrainer
 from melgan.translation.translators import resolve
 from pipelines.contract.workdir import require_same_settings

@@ -57,7 +57,7 @@ class SampledImages:
 
     Attributes:
       images: uint8 `[N, H, W, 3]`.
-      boxes: `[N, M, 4]`, where their lesions were placed; None for a sampler that does not place them.
+      boxes: `[N, M, 4]`, where their lesions were placed; None for a sampler that does not place them in boxes.
       made_from: names of the real images that each was made from, `[N]`; none where it was made from noise.
       masks: uint8 `[N, H, W]`, 255 where a lesion is, elsewhere 0; None for a sampler that does not draw them.
     """

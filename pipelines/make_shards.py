@@ -28,7 +28,7 @@ from pipelines.conversion.writing import write_all
 from tfrecords_tools.balance import balance_table, format_balance
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
-from tfrecords_tools.engines import ENGINES, EngineOptions
+from tfrecords_tools.engines import ENGINES
 from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
@@ -208,17 +208,11 @@ def _run_jobs(config: MakeShardsConfig, jobs: Sequence, work: Callable, *, title
     """Runs jobs that look into files."""
     progress = Progress(title, sum(len(job.files) for job in jobs), unit)
     results, done = [], 0
-    for result in ENGINES[config.engine](jobs, work, _engine_options(config)):
+    for result in ENGINES[config.engine](jobs, work, config.engine_options(config.workers)):
         results.append(result)
         done += len(result.scanned)
         progress.update(done)
     return results
-
-
-def _engine_options(config: MakeShardsConfig) -> EngineOptions:
-    return EngineOptions(
-        workers=config.workers, scheduler=config.scheduler, scheduler_security=config.scheduler_security
-    )
 
 
 def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, plan: Plan) -> list[ShardResult]:
@@ -239,7 +233,7 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
         for shard in plan.shards
     ]
     num_images = sum(len(shard.positions) for shard in plan.shards)
-    engine = partial(ENGINES[config.engine], work=write_shard, options=_engine_options(config))
+    engine = partial(ENGINES[config.engine], work=write_shard, options=config.engine_options(config.workers))
     return write_all(output, jobs, num_images, engine=engine, max_rejected=config.max_rejected)
 
 

@@ -48,15 +48,15 @@ from pipelines.artefacts.metrics_file import METRICS_FILE, read_metrics
 from pipelines.artefacts.shards import first_images, open_shards, split_fold
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
-from pipelines.contract.workdir import folder_input, is_completed
 from pipelines.training import transfer
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
 from pipelines.training.driver import Driver
-from pipelines.training.opening import Opened, opened_training
+from pipelines.training.opening import Opened, inputs_of, opened_training
 from pipelines.training.training_data import TrainingData
 from pipelines.watches.diversity import IMAGES_PER_CLASS, DiversityWatch
 from pipelines.watches.evaluation import FEATURES_FOLDER, EvaluationWatch
 from pipelines.watches.samples import CheckpointWatch
+from pipelines.watches.scheduled import ScheduledWatch
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path
 from tfrecords_tools.foundation.settings import inherited
@@ -75,20 +75,14 @@ def run(config: TrainGanConfig) -> None:
         if opened is None:
             return
         training = GanTraining(config, _open_data(config, opened.surroundings.strategy), opened)
-        opened.workdir.begin(_inputs(config))
-        opened.mirror.fetch()
+        opened.begin(inputs_of(config) | _inputs_of_evaluation(config))
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
         training.complete()
 
 
-def _inputs(config: TrainGanConfig) -> dict[str, Input]:
-    inputs = {"shards": folder_input(config.shards)}
-    if config.init_from and is_completed(as_path(config.init_from)):  # a run that has begun needs it no more
-        inputs["init_from"] = folder_input(config.init_from)
-    if config.eval_interval:
-        inputs |= extractor_inputs(config.eval_features, config.eval_weights, "eval_")
-    return inputs
+def _inputs_of_evaluation(config: TrainGanConfig) -> dict[str, Input]:
+    return extractor_inputs(config.eval_features, config.eval_weights, "eval_") if config.eval_interval else {}
 
 
 class GanTraining:
@@ -105,21 +99,26 @@ class GanTraining:
                 config.eval_features, config.eval_weights, data.shards, self._reference, "eval_features"
             )
             require_large_images(data.shards, config.image_size)
-        self._watch: CheckpointWatch | None = None
+        self._watch: Callable[[int], None] = lambda step: None
 
     def start(self) -> Driver:
         """Returns the driver of the GAN, once the networks have the weights that training starts or resumes from."""
         config = self._config
         class_counts = self._data.class_counts if config.has_balanced_batches else None
         loop = _loop_config(config, config.total_steps, config.max_rollbacks)
-        driver = self._driver(self._trainer, loop, _SERIES, class_counts, on_checkpoint=self._on_checkpoint)
+        driver = self._driver(self._trainer, loop, _SERIES, class_counts, on_checkpoint=lambda step: self._watch(step))
         require_same_on_workers(self._surroundings.strategy, driver.start_step, "the step of the newest checkpoint")
         if self._workdir.writable:
-            self._watch = self._make_watch(driver.start_step)
+            self._watch = ScheduledWatch(
+                self._make_watch(driver.start_step),
+                self._mirror,
+                checkpoint_every=config.checkpoint_every,
+                total_steps=config.total_steps,
+            )
         if driver.start_step == 0:
             self._initialise()
         else:
-            self._on_checkpoint(driver.start_step)  # what a kill right after the checkpoint left out
+            self._watch(driver.start_step)  # what a kill right after the checkpoint left out
         return driver
 
     def complete(self) -> None:
@@ -206,15 +205,6 @@ class GanTraining:
             surroundings=self._surroundings,
             on_checkpoint=on_checkpoint,
         )
-
-    def _on_checkpoint(self, step: int) -> None:
-        if self._watch is None:
-            return
-        # An undisturbed run has no other checkpoints; SIGTERM may ask for some.
-        is_scheduled = step % self._config.checkpoint_every == 0 or step == self._config.total_steps
-        if is_scheduled and not self._watch.is_written(step):
-            self._watch.write(step)
-        self._mirror.send()
 
     def _make_watch(self, start_step: int) -> CheckpointWatch:
         config, folder, average = self._config, self._folder, self._trainer.average

@@ -19,7 +19,7 @@ from absl import logging
 from melgan.sampling import Requests
 from melgan.single_image.config import SinganConfig
 from melgan.single_image.pyramid import pyramid_sizes
-from melgan.translation.sources import Sources
+from melgan.sources import Sources
 from pipelines.artefacts.image_sets import require_large_images
 from pipelines.artefacts.shards import Shards, class_named, open_shards
 from pipelines.artefacts.singan_run import (
@@ -40,7 +40,7 @@ from pipelines.pages.grids import GRID_ROWS, Column, write_grid
 from pipelines.synthesis.singan_sampler import sampler_of
 from pipelines.synthesis.sources import read_sources
 from pipelines.training.single_images import SingleImageJob, finished, train_single_image
-from tfrecords_tools.engines import ENGINES, EngineOptions
+from tfrecords_tools.engines import ENGINES
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.settings import inherited
 
@@ -128,11 +128,8 @@ def _train(config: TrainSinganConfig, jobs: Sequence[SingleImageJob]) -> list[Si
     steps = config.steps_per_scale * len(pyramid_sizes(config.image_size, config.min_size, config.scale_factor))
     logging.info("%d images, %d steps each; %d are finished", len(jobs), steps, len(found))
     progress = Progress("single images", len(jobs), "images", start=len(found))
-    options = EngineOptions(
-        workers=config.workers, scheduler=config.scheduler, scheduler_security=config.scheduler_security
-    )
     left = [job for job in jobs if job.image_name not in found]
-    for image in ENGINES[config.engine](left, train_single_image, options):
+    for image in ENGINES[config.engine](left, train_single_image, config.engine_options(config.workers)):
         found[image.name] = image
         progress.update(len(found), f"{image.name}: reconstruction {image.reconstruction_error:.3f}")
     return [found[job.image_name] for job in jobs]

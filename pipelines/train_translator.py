@@ -11,6 +11,8 @@ read. Stopped by anything, it resumes from the last checkpoint when the same com
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
+from collections.abc import Callable
+
 import tensorflow as tf
 from absl import logging
 
@@ -18,8 +20,7 @@ from melgan.training.checkpoints import Checkpoints, Model
 from melgan.training.distribution import per_replica_batch_size, require_same_on_workers
 from melgan.training.loop import LoopConfig, run_loop
 from melgan.translation.config import TranslatorConfig
-from melgan.translation.mask_sampler import MaskSampler
-from melgan.translation.sampler import TranslationSampler
+from melgan.translation.samplers import make_sampler
 from melgan.translation.trainer import TranslationTrainer
 from melgan.translation.translators import resolve, takes_masks, translator_of
 from pipelines.artefacts.generator_run import GENERATOR_FILE, read_origin, write_generator, write_origin
@@ -32,18 +33,16 @@ from pipelines.artefacts.translator_run import (
     TranslatorReport,
     needed_to_go_on,
 )
-from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
-from pipelines.contract.workdir import folder_input, is_completed
 from pipelines.pages.grids import GRID_ROWS
 from pipelines.synthesis.sources import read_sources
 from pipelines.training.driver import Driver
-from pipelines.training.opening import Opened, opened_training
+from pipelines.training.opening import Opened, inputs_of, opened_training
 from pipelines.training.training_data import TrainingData
 from pipelines.training.translation_data import classes_of, make_batches, open_fold
 from pipelines.training.translation_transfer import require_transferable, transfer
+from pipelines.watches.scheduled import ScheduledWatch
 from pipelines.watches.translations import TranslationWatch
-from tfrecords_tools.foundation.files import as_path
 from tfrecords_tools.foundation.settings import inherited
 
 
@@ -58,18 +57,10 @@ def run(config: TrainTranslatorConfig) -> None:
         if config.init_from and read_origin(opened.workdir.path).initialised_from is None:
             require_transferable(config, data)
         training = TranslatorTraining(config, data, opened)
-        opened.workdir.begin(_inputs(config))
-        opened.mirror.fetch()
+        opened.begin(inputs_of(config))
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
         training.complete()
-
-
-def _inputs(config: TrainTranslatorConfig) -> dict[str, Input]:
-    inputs = {"shards": folder_input(config.shards)}
-    if config.init_from and is_completed(as_path(config.init_from)):  # a run that has begun needs it no more
-        inputs["init_from"] = folder_input(config.init_from)
-    return inputs
 
 
 class TranslatorTraining:
@@ -82,7 +73,7 @@ class TranslatorTraining:
         self._trainer = TranslationTrainer(
             config, opened.surroundings.strategy, num_classes=len(data.classes), total_steps=config.total_steps
         )
-        self._watch: TranslationWatch | None = None
+        self._watch: Callable[[int], None] = lambda step: None
 
     def start(self) -> Driver:
         """Returns the driver of the training, once the networks have the weights that it starts or resumes from."""
@@ -101,13 +92,18 @@ class TranslatorTraining:
             make_batches(config, self._data),
             series=SERIES,
             surroundings=self._surroundings,
-            on_checkpoint=self._on_checkpoint,
+            on_checkpoint=lambda step: self._watch(step),
         )
         require_same_on_workers(strategy, driver.start_step, "the step of the newest checkpoint")
         if self._workdir.writable:
-            self._watch = self._make_watch()
+            self._watch = ScheduledWatch(
+                self._make_watch(),
+                self._mirror,
+                checkpoint_every=config.checkpoint_every,
+                total_steps=config.total_steps,
+            )
         if driver.start_step:
-            self._on_checkpoint(driver.start_step)  # what a kill right after the checkpoint left out
+            self._watch(driver.start_step)  # what a kill right after the checkpoint left out
         elif config.init_from:
             origin = transfer(config.init_from, self._trainer)
             if self._workdir.writable:
@@ -136,15 +132,6 @@ class TranslatorTraining:
         self._workdir.complete(report, [GENERATOR_FILE, METRICS_FILE])
         logging.info("translator: %s", self._workdir.path)
 
-    def _on_checkpoint(self, step: int) -> None:
-        if self._watch is None:
-            return
-        # An undisturbed run has no other checkpoints; SIGTERM may ask for some.
-        is_scheduled = step % self._config.checkpoint_every == 0 or step == self._config.total_steps
-        if is_scheduled and not self._watch.is_written(step):
-            self._watch.write(step)
-        self._mirror.send()
-
     def _make_watch(self) -> TranslationWatch:
         config, data, trainer = self._config, self._data, self._trainer
         is_paired = translator_of(config).is_paired
@@ -157,18 +144,9 @@ class TranslatorTraining:
             with_masks=takes_masks(config),
             at_most=GRID_ROWS,
         )
-        if is_paired:
-            sampler = MaskSampler(
-                trainer.average_generator,
-                sources,
-                data.classes,
-                seed=config.seed,
-                skin_colour=config.skin_colour,
-            )
-        else:
-            sampler = TranslationSampler(
-                trainer.average_generator, sources, data.classes, self._target, seed=config.seed
-            )
+        sampler = make_sampler(
+            config, trainer.average_generator, sources, data.classes, target=self._target, seed=config.seed
+        )
         return TranslationWatch(self._folder, sampler, sources, labels if is_paired else (self._target,))
 
 

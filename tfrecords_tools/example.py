@@ -110,19 +110,18 @@ def parse(record: bytes) -> dict[str, list]:
     return features
 
 
-def generator_of(record: bytes) -> str:
-    """Returns the SHA-256 of the generator that a serialized example names, "" if it names none."""
-    return _text_of(record, "generator")
+def origin_of(record: bytes) -> tuple[str, tuple[int, ...]]:
+    """Returns the SHA-256 of the generator that a serialized example names, "" if it names none, and the real shards.
 
-
-def shards_of_sources(record: bytes) -> tuple[int, ...]:
-    """Returns the indices of the real shards of the images that a serialized example says it was made from."""
-    return tuple(_EXAMPLE.FromString(record).features.feature["made_from_shards"].int64_list.value)
+    These are the indices of the shards of the real images that it says it was made from.
+    """
+    features = _EXAMPLE.FromString(record).features.feature
+    return _first_text(features, "generator"), tuple(features["made_from_shards"].int64_list.value)
 
 
 def image_name_of(record: bytes) -> str:
     """Returns the name of the image of a serialized example, "" if it has none."""
-    return _text_of(record, "image_name")
+    return _first_text(_EXAMPLE.FromString(record).features.feature, "image_name")
 
 
 def facts_of(record: bytes) -> dict[str, str | int]:
@@ -133,10 +132,6 @@ def facts_of(record: bytes) -> dict[str, str | int]:
         values = features[name].int64_list.value
         facts[name] = values[0] if values else MISSING
     return facts
-
-
-def _text_of(record: bytes, feature: str) -> str:
-    return _first_text(_EXAMPLE.FromString(record).features.feature, feature)
 
 
 def _first_text(features: Mapping[str, Any], feature: str) -> str:

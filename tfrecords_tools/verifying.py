@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from tfrecords_tools.example import generator_of, shards_of_sources
+from tfrecords_tools.example import origin_of
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, file_crc32c, file_size, is_file, is_remote, open_bytes
 from tfrecords_tools.manifest import ShardEntry
@@ -50,17 +50,16 @@ def require_one_generator(folder: AnyPath, shards: Iterable[ShardEntry], generat
     """
     for shard in shards:
         for number, record in enumerate(read_records(folder / shard.file)):
-            named, real_shards = generator_of(record), set(shards_of_sources(record))
+            named, real_shards = origin_of(record)
             if named != generator:
                 raise DataError(
                     f"{folder / shard.file}: record {number} is of the generator {named[:8] or 'unknown'}, the "
                     f"manifest names {generator[:8]}; make these shards again, in a new folder"
                 )
-            if not real_shards <= set(shard.made_from):
+            if not set(real_shards) <= set(shard.made_from):
                 raise DataError(
-                    f"{folder / shard.file}: record {number} was made from real images of the shards "
-                    f"{sorted(real_shards)}, the manifest names {list(shard.made_from)}; make these shards again, in a "
-                    "new folder"
+                    f"{folder / shard.file}: record {number} was made from real images of shards {list(real_shards)}, "
+                    f"the manifest names {list(shard.made_from)}; make these shards again, in a new folder"
                 )
 
 

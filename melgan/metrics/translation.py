@@ -156,21 +156,43 @@ def source_ranks(views: np.ndarray, real: np.ndarray, sources: np.ndarray) -> np
     return ranks
 
 
-def near_source(views: np.ndarray, sources: np.ndarray, held_out_distances: np.ndarray, groups: np.ndarray) -> Interval:
-    """Returns the fraction of images of a class that lie suspiciously near to their own source.
-
-    That is nearer than one in twenty further real images of the class would lie to the nearest training image, see
-    `melgan.metrics.memorisation`. Of turned and mirrored views, the nearest counts.
+def source_distances(views: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Returns how far images lie from their own source, `[N]`; of turned and mirrored views, the nearest counts.
 
     Arguments:
       views: features of every view of the images `[N, V, F]`.
       sources: features of each image's own source `[N, F]`.
-      held_out_distances: of real images of the class from the nearest training image each, `[M]`
-        (`nearest_training_image`).
+    """
+    return np.linalg.norm(views - sources[:, None], axis=2).min(axis=1)
+
+
+def distances_apart(views: np.ndarray, real: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns how far some real images lie from the nearest other one, `[M]`, whichever of their views is the nearest.
+
+    Arguments:
+      views: features of every view of these images `[M, V, F]`.
+      real: features of all real images `[N, F]`, at least 2.
+      rows: of these images among all `[M]`.
+    """
+    flat = views.reshape(-1, views.shape[-1])
+    squared = squared_distances(flat @ real.T, squared_norms(flat), squared_norms(real))
+    squared = squared.reshape(*views.shape[:2], -1).min(axis=1)
+    squared[np.arange(len(rows)), rows] = np.inf
+    return np.sqrt(squared.min(axis=1))
+
+
+def near_source(distances: np.ndarray, real_distances: np.ndarray, groups: np.ndarray) -> Interval:
+    """Returns the fraction of images that lie suspiciously near to their own source.
+
+    That is nearer than one in twenty real images would lie to another one, see `melgan.metrics.memorisation`.
+
+    Arguments:
+      distances: of the images from their source, `[N]` (`source_distances`).
+      real_distances: of real images from the nearest other one, `[M]` (`distances_apart`), or from the nearest training
+        image.
       groups: of the images, such as those of one source `[N]`.
     """
-    distances = np.linalg.norm(views - sources[:, None], axis=2).min(axis=1)
-    return fraction_interval(distances < threshold(held_out_distances), groups)
+    return fraction_interval(distances < threshold(real_distances), groups)
 
 
 def _rim_features(images: np.ndarray) -> np.ndarray:

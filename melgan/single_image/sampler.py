@@ -22,13 +22,11 @@ class TrainedImage:
       name: of the image.
       label: its class.
       weights: returns what `GeneratorStack.get_weights` gave after the training.
-      shard: the index of the shard that it lies in, where it lies in one.
     """
 
     name: str
     label: int
     weights: Callable[[], Sequence[np.ndarray]]
-    shard: int | None = None
 
 
 class SingleImageSampler:

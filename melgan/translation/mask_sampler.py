@@ -13,10 +13,9 @@ import tensorflow as tf
 from melgan.images import to_signed_float, to_uint8
 from melgan.layers.dropout import apply_network
 from melgan.sampling import Requests, SampledImages, require_known_conditions
+from melgan.sources import Sources
 from melgan.translation.conditions import condition_map, skin_colours
-from melgan.translation.mask_boxes import boxes_of_masks
 from melgan.translation.mask_edits import TRANSPLANT, edited, require_known_edits
-from melgan.translation.sources import Sources
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.settings import require
 
@@ -47,7 +46,8 @@ class MaskSampler:
       seed: of everything random.
       edits: names of `EDITS`, or `transplant`; none: images are drawn from the masks as they are.
       edit_strength: of the edits; 0 or greater.
-      dropout: whether features are dropped as in training: the noise of pix2pix, Isola et al. 2017, section 3.
+      dropout: whether features are dropped as in training, if the generator drops any: the noise of pix2pix, Isola et
+        al. 2017, section 3.
       skin_colour: whether the generator was told of the colour of the skin; if not, no skin is given.
 
     Raises:
@@ -103,9 +103,8 @@ class MaskSampler:
             masks.append(self._edited(batch.index) if batch.mask is None else self._given(batch.mask))
             images.append(self._draw(batch, masks[-1]))
             names += self._made_from(batch)
-        drawn = np.concatenate(masks)
         return SampledImages(
-            images=np.concatenate(images), boxes=boxes_of_masks(drawn), made_from=tuple(names), masks=drawn
+            images=np.concatenate(images), boxes=None, made_from=tuple(names), masks=np.concatenate(masks)
         )
 
     def interpolate(self, label: int, steps: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from melgan.images import to_signed_float, to_uint8
 from melgan.sampling import BATCH_SIZE, Requests, SampledImages, require_known_conditions
-from melgan.translation.sources import Sources
+from melgan.sources import Sources
 
 
 class TranslationSampler:

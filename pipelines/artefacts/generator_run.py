@@ -16,13 +16,21 @@ from melgan.layers.box_table import BoxTable
 from melgan.metrics.extractors import EXTRACTORS
 from melgan.training.weights import load_weights
 from pipelines.artefacts.feature_store import require_known_features
+from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, RollbackSettings, ScratchSettings
+from pipelines.contract.shared_settings import (
+    CacheSettings,
+    CheckpointSettings,
+    DeviceSettings,
+    FoldSettings,
+    RollbackSettings,
+    ScratchSettings,
+)
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import read_document, stored, write_document
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath, file_sha256, is_file, local_copy, written_whole
+from tfrecords_tools.foundation.files import AnyPath, file_sha256, is_file, written_whole
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
@@ -33,7 +41,16 @@ _REMEDY = "train again, in a new folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, RollbackSettings, ScratchSettings, StrategySettings):
+class TrainGanConfig(
+    GanConfig,
+    FoldSettings,
+    CheckpointSettings,
+    RollbackSettings,
+    CacheSettings,
+    DeviceSettings,
+    ScratchSettings,
+    StrategySettings,
+):
     """Settings of train_gan: the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)
@@ -41,13 +58,9 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, RollbackSettings,
         help="folder for checkpoints, metrics, samples and the generator, local or gs://", changes_result=False
     )
     total_steps: int = setting(20000, "generator steps; may be changed before they are done", changes_result=False)
-    num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
-    fold: int = setting(0, "fold that is held out, with --num_folds")
     init_from: str = setting(
         "", "finished GAN run, of any classes, whose weights training starts from", formerly="resume_from", is_path=True
     )
-    checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
-    log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
     eval_interval: int = setting(
         0,
         "steps between evaluations by real images, of which the best generator is kept; 0: none; whole checkpoints",
@@ -68,8 +81,7 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, RollbackSettings,
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("total_steps", "checkpoint_every", "log_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.total_steps >= 1, "total_steps", self.total_steps, "at least 1")
         require(
             self.eval_interval >= 0 and self.eval_interval % self.checkpoint_every == 0,
             "eval_interval",
@@ -77,10 +89,6 @@ class TrainGanConfig(GanConfig, CacheSettings, DeviceSettings, RollbackSettings,
             f"0 or a multiple of checkpoint_every, {self.checkpoint_every}",
         )
         require_known_features(self.eval_features, "eval_features")
-        if self.fold and not self.num_folds:
-            raise CommandError(
-                f"--fold={self.fold} without --num_folds: all shards would be trained on; give --num_folds as well"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,9 +214,7 @@ def load_generator(path: str, field: str, checkpoint: str = "last") -> LoadedGen
     file = run.folder / (BEST_GENERATOR_FILE if checkpoint == "best" else GENERATOR_FILE)
     sha256 = best.sha256 if checkpoint == "best" else run.report.generator_sha256
     networks = build_networks(run.config, len(run.report.classes))
-    with local_copy(file) as weights:
-        if file_sha256(weights) != sha256:
-            raise CommandError(f"{file}: not the file of the report (SHA-256 differs); train again")
+    with file_of_report(file, sha256) as weights:
         load_weights(networks.generator, weights)
     return LoadedGenerator(networks.generator, networks.box_table, sha256, run, checkpoint)
 

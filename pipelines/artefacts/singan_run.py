@@ -5,17 +5,18 @@ generators/<n>.npz holds the weights of one image, which are read without runnin
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from melgan.single_image.config import SinganConfig
-from melgan.translation.sources import Sources
+from melgan.sources import Sources
+from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, EngineSettings
 from pipelines.contract.workdir import read_config, read_report, require_run
-from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath, read_bytes, write_atomically
+from tfrecords_tools.foundation.files import AnyPath, write_atomically
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
@@ -127,7 +128,7 @@ def read_weights(folder: AnyPath, image: SingleImage) -> list[np.ndarray]:
       CommandError: if the file is not that of the report.
     """
     with _arrays(folder, image) as arrays:
-        return [arrays[f"arr_{number}"] for number in range(len(arrays.files) - 1)]
+        return [arrays[f"arr_{number}"] for number in range(len(arrays) - 1)]
 
 
 def read_real_images(run: SinganRun) -> Sources:
@@ -144,9 +145,8 @@ def read_real_images(run: SinganRun) -> Sources:
     )
 
 
-def _arrays(folder: AnyPath, image: SingleImage) -> np.lib.npyio.NpzFile:
-    """Returns the open file of an image, once it was seen to be that of the report."""
-    data = read_bytes(folder / image.file)
-    if hashlib.sha256(data).hexdigest() != image.sha256:
-        raise CommandError(f"{folder / image.file}: not the file of the report (SHA-256 differs); train again")
-    return np.load(io.BytesIO(data), allow_pickle=False)
+@contextmanager
+def _arrays(folder: AnyPath, image: SingleImage) -> Iterator[Mapping[str, np.ndarray]]:
+    """Gives what the file of an image holds, once it was seen to be that of the report."""
+    with file_of_report(folder / image.file, image.sha256) as file, np.load(file, allow_pickle=False) as arrays:
+        yield arrays

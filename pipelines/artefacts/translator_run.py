@@ -11,14 +11,21 @@ import keras
 from melgan.training.weights import load_weights
 from melgan.translation.config import TranslatorConfig
 from melgan.translation.translators import build_generator
+from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.artefacts.generator_run import GENERATOR_FILE
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, RollbackSettings, ScratchSettings
+from pipelines.contract.shared_settings import (
+    CacheSettings,
+    CheckpointSettings,
+    DeviceSettings,
+    FoldSettings,
+    RollbackSettings,
+    ScratchSettings,
+)
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
-from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath, file_sha256, local_copy
+from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
 
@@ -29,7 +36,14 @@ REST = "rest"  # all other classes
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTranslatorConfig(
-    TranslatorConfig, CacheSettings, DeviceSettings, RollbackSettings, ScratchSettings, StrategySettings
+    TranslatorConfig,
+    FoldSettings,
+    CheckpointSettings,
+    RollbackSettings,
+    CacheSettings,
+    DeviceSettings,
+    ScratchSettings,
+    StrategySettings,
 ):
     """Settings of train_translator: the translator, and where, how long and on what to train it."""
 
@@ -41,30 +55,21 @@ class TrainTranslatorConfig(
         REST, f"class that is translated, {REST}: all but --target_class; pix2pix draws from masks of all"
     )
     target_class: str = setting("", "class that it is translated to; none: the one with the fewest training images")
-    num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
-    fold: int = setting(0, "fold that is held out, with --num_folds")
     init_from: str = setting(
         "", "finished run of the same method and size whose weights training starts from", is_path=True
     )
     dihedral: bool = setting(True, "flip and turn real images, and their masks, by the eight ways of a square")
     total_steps: int = setting(20000, "steps; the learning rate falls towards the last")
-    checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
-    log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("total_steps", "checkpoint_every", "log_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.total_steps >= 1, "total_steps", self.total_steps, "at least 1")
         require(
             self.source_class != self.target_class or not self.source_class,
             "source_class",
             self.source_class,
             "another than --target_class",
         )
-        if self.fold and not self.num_folds:
-            raise CommandError(
-                f"--fold={self.fold} without --num_folds: all shards would be trained on; give --num_folds as well"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +123,8 @@ def load_translator(run: TranslatorRun) -> keras.Model:
     Raises:
       CommandError: if its weights are not those of its report.
     """
-    file, generator = run.folder / GENERATOR_FILE, build_generator(run.config, len(run.report.classes))
-    with local_copy(file) as weights:
-        if file_sha256(weights) != run.report.generator_sha256:
-            raise CommandError(f"{file}: not the file of the report (SHA-256 differs); train again")
+    generator = build_generator(run.config, len(run.report.classes))
+    with file_of_report(run.folder / GENERATOR_FILE, run.report.generator_sha256) as weights:
         load_weights(generator, weights)
     return generator
 

@@ -8,8 +8,9 @@ import numpy as np
 from melgan.studies.arms import Arm, all_arms, count_added
 from pipelines.artefacts.shards import Shards, open_shards, split_fold
 from pipelines.artefacts.study import NETWORK, StudyConfig
-from pipelines.studying.generator_jobs import PlannedGenerator, job_of, plan_generators
+from pipelines.studying.generator_jobs import job_of, plan_generators
 from pipelines.studying.jobs import Job
+from pipelines.studying.planned_generator import PlannedGenerator
 from tfrecords_tools.foundation.errors import CommandError
 
 _LEAST_OF_CLASS = 5  # images of the class in a fold

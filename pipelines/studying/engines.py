@@ -11,7 +11,7 @@ from absl import logging
 from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.progress import Progress
 from pipelines.studying.jobs import Job, Outcome, run_job
-from tfrecords_tools.engines import ENGINES, LOCAL, EngineOptions
+from tfrecords_tools.engines import ENGINES, LOCAL
 from tfrecords_tools.foundation.texts import first_names
 
 WAIT_SECONDS = 20.0  # before jobs are looked at again at which another study is at work
@@ -65,12 +65,7 @@ def _run(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
     """Runs jobs where the config says, and yields how they ended."""
     if config.engine == LOCAL:  # threads can pass Ctrl-C on to what they wait for, and share out GPUs
         return _run_here(jobs, config)
-    options = EngineOptions(
-        workers=config.jobs,
-        scheduler=config.scheduler,
-        scheduler_security=config.scheduler_security,
-        resources=config.resources_of_a_job,
-    )
+    options = config.engine_options(config.jobs, config.resources_of_a_job)
     return ENGINES[config.engine](jobs, run_job, options)
 
 

@@ -14,7 +14,7 @@ from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import without_leaks
 from pipelines.artefacts.shards import open_synthetic, split_fold
 from pipelines.studying.design import Design
-from pipelines.studying.generator_jobs import PlannedGenerator
+from pipelines.studying.planned_generator import PlannedGenerator
 from pipelines.studying.real_images import RealImages
 from tfrecords_tools.manifest import ShardEntry
 

@@ -8,7 +8,7 @@ from pipelines.artefacts.evaluation import EvaluationReport, served, value_of
 from pipelines.artefacts.study import Generator
 from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import read_report, require_completed
-from pipelines.studying.generator_jobs import PlannedGenerator
+from pipelines.studying.planned_generator import PlannedGenerator
 
 
 def read_generators(jobs: Sequence[PlannedGenerator]) -> tuple[Generator, ...]:

@@ -11,10 +11,8 @@ import numpy as np
 
 from melgan.classifiers.linear import LinearTraining, train_linear
 from melgan.metrics.dihedral import NUM_VIEWS
-from pipelines.artefacts import translator_run
 from pipelines.artefacts.epochs import series_of_fold
 from pipelines.artefacts.feature_store import FeatureStore
-from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.image_sets import read_images
 from pipelines.artefacts.shards import split_fold
 from pipelines.artefacts.speed import seconds_per_step
@@ -24,6 +22,7 @@ from pipelines.contract.workdir import digest, is_completed, read_facts
 from pipelines.studying.classifier_jobs import classifier_job, run_folder
 from pipelines.studying.design import Design
 from pipelines.studying.generator_jobs import job_of, jobs_folder
+from pipelines.studying.generator_kinds import kind_of
 from pipelines.studying.jobs import Command, Job, run_job
 from pipelines.studying.real_images import RealImages
 from pipelines.studying.scores import all_trainings
@@ -31,9 +30,6 @@ from tfrecords_tools.foundation.errors import CommandError
 
 _STEPS, _EPOCHS = 20, 2  # of short trainings, and more steps where several are one call
 _TIMED_IMAGES = 64
-# Settings of what comes in over the images, and is there from the start of a short training.
-_PHASES = ("phase_epochs", "conditional_from_epochs", "conditional_until_epochs")
-_AUTOENCODER, _GAN = "autoencoder", "gan"
 
 
 @dataclass(frozen=True)
@@ -78,15 +74,13 @@ def _seconds_of_method(design: Design, method: str) -> float:
     job = job_of(design.config, generators[0])
     short = _short_generator(job, _folder_of(design, job))
     _run(short)
-    asked, taken = job.commands[0].config, short.commands[0].config
-    left = asked.total_steps - taken.total_steps
-    if isinstance(asked, TrainGanConfig):
-        passes = asked.autoencoder_epochs - taken.autoencoder_epochs
-        steps = {_GAN: left, _AUTOENCODER: passes * _steps_of_a_pass(design, asked)}
-    else:
-        steps = {translator_run.SERIES: left}
+    training = job.commands[0].config
+    asked, taken = (
+        kind_of(method).steps(each.commands[0].config, _steps_of_a_pass(design, training)) for each in (job, short)
+    )
+    left = {series: count - taken[series] for series, count in asked.items()}
     return sum(read_facts(command.folder).seconds for command in short.commands) + sum(
-        count * (seconds_per_step(short.commands[0].folder, series) or 0.0) for series, count in steps.items() if count
+        count * (seconds_per_step(short.commands[0].folder, series) or 0.0) for series, count in left.items() if count
     )
 
 
@@ -105,10 +99,8 @@ def _short_generator(job: Job, folder: Path) -> Job:
         "total_steps": steps,
         "log_every": max(1, steps // 2),
         "checkpoint_every": steps,
+        **kind_of(asked.method).shorter(asked),
     }
-    if isinstance(asked, TrainGanConfig):
-        shorter |= {"eval_interval": 0, "autoencoder_epochs": min(1, asked.autoencoder_epochs)}
-        shorter |= {name: 0 for name in _PHASES if getattr(asked, name)}
     # What a generator draws after so few steps looks like nothing else, or all alike.
     drawn = {"gan": folder / "gan", "output": folder / "synthetic", "reject_copies": False}
     evaluated = {"gan": folder / "gan", "output": folder / "evaluation", "feature_dir": folder / "features"}

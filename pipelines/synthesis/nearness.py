@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from melgan.metrics.extractors import pixel_vectors
-from melgan.metrics.memorisation import pixel_views, threshold
-from melgan.metrics.neighbours import squared_distances, squared_norms
-from melgan.translation.sources import Sources
+from melgan.metrics.memorisation import pixel_views
+from melgan.metrics.translation import distances_apart, near_source, source_distances
+from melgan.sources import Sources
 from tfrecords_tools.example import parse
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.records import read_records
 
-_LEAST_SOURCES, _MOST_ASKED = 2, 500
+_LEAST_SOURCES, _MOST_ASKED = 2, 500  # of the latter, spread evenly, it is asked how far they lie apart
 _CHUNK = 256  # images whose eight views are held at a time
 
 
@@ -36,12 +36,14 @@ def fraction_near_source(folder: AnyPath, entries: Sequence[ShardEntry], sources
     if sources is None or len(sources) < _LEAST_SOURCES:
         return None
     vectors = pixel_vectors(sources.images)
+    rows = np.unique(np.linspace(0, len(sources) - 1, min(len(sources), _MOST_ASKED)).astype(int))
+    apart = distances_apart(pixel_views(sources.images[rows]), vectors, rows)
     place_of = {name: place for place, name in enumerate(sources.names.tolist())}
-    distances = [
-        np.linalg.norm(pixel_views(images) - vectors[places][:, None], axis=2).min(axis=1)
-        for images, places in _chunks(folder, entries, place_of)
-    ]
-    return float((np.concatenate(distances) < threshold(_distances_apart(sources.images, vectors))).mean())
+    distances, groups = [], []
+    for images, places in _chunks(folder, entries, place_of):
+        distances.append(source_distances(pixel_views(images), vectors[places]))
+        groups.append(places)
+    return near_source(np.concatenate(distances), apart, np.concatenate(groups)).value
 
 
 def _chunks(
@@ -53,19 +55,3 @@ def _chunks(
         while chunk := [parse(record) for record in islice(records, _CHUNK)]:
             images = [tf.io.decode_jpeg(features["image"][0], channels=3).numpy() for features in chunk]
             yield np.stack(images), np.array([place_of[features["made_from"][0].decode()] for features in chunk])
-
-
-def _distances_apart(images: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Returns how far real images lie from the nearest other one, of some that are spread evenly over them.
-
-    Arguments:
-      images: uint8 `[N, H, W, 3]`.
-      vectors: of these `[N, F]`.
-    """
-    rows = np.unique(np.linspace(0, len(images) - 1, min(len(images), _MOST_ASKED)).astype(int))
-    views = pixel_views(images[rows])
-    flat = views.reshape(-1, views.shape[-1])
-    squared = squared_distances(flat @ vectors.T, squared_norms(flat), squared_norms(vectors))
-    squared = squared.reshape(*views.shape[:2], -1).min(axis=1)
-    squared[np.arange(len(rows)), rows] = np.inf
-    return np.sqrt(squared.min(axis=1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from melgan.sampling import Requests, Sampler
-from melgan.translation.sources import Sources
+from melgan.sources import Sources
 from pipelines.contract.inputs import Input
 from pipelines.contract.workdir import folder_input
 from tfrecords_tools.foundation.files import AnyPath

@@ -12,13 +12,10 @@ from pipelines.synthesis.singan_sampler import open_singan
 from pipelines.synthesis.translator_sampler import open_translator
 from tfrecords_tools.foundation.errors import CommandError
 
-# Settings that only some samplers have a use for.
-_SPECIAL = ("checkpoint", "sources", "edits", "edit_strength", "start_scale")
-
 
 @dataclass(frozen=True)
 class SamplerKind:
-    """The samplers of a command: how one is opened, and those of the special settings that it takes."""
+    """The samplers of a command: how one is opened, and which settings mean something to it, and not to all."""
 
     open: Callable[[str, str, SamplingSettings], OpenedSampler]
     settings: tuple[str, ...]
@@ -49,8 +46,8 @@ def open_sampler(path: str, field: str, settings: SamplingSettings) -> OpenedSam
         raise CommandError(f"--{field}={path}: made by {command}, which trains no generator; give a run of {known}")
     kind = SAMPLERS[command]
     defaults = {each.name: each.default for each in fields(SamplingSettings)}
-    for name in _SPECIAL:
-        if name not in kind.settings and getattr(settings, name) != defaults[name]:
+    for name in sorted({name for each in SAMPLERS.values() for name in each.settings} - set(kind.settings)):
+        if getattr(settings, name) != defaults[name]:
             raise CommandError(
                 f"--{name}={getattr(settings, name)}: means nothing to a run of {command}, such as {path}; leave it out"
             )

@@ -39,9 +39,7 @@ def open_singan(path: str, field: str, settings: SamplingSettings) -> OpenedSamp
 def sampler_of(run: SinganRun, *, seed: int, start_scale: int) -> SingleImageSampler:
     """Returns the sampler of all images of a run; the weights of each are read when it is its turn."""
     images = [
-        TrainedImage(
-            name=each.name, label=each.label, weights=partial(read_weights, run.folder, each), shard=each.shard
-        )
+        TrainedImage(name=each.name, label=each.label, weights=partial(read_weights, run.folder, each))
         for each in run.report.images
     ]
     stack = GeneratorStack(run.config, run.report.channels)

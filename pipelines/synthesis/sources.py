@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from melgan.translation.sources import Sources
+from melgan.sources import Sources
 from pipelines.artefacts.shards import READ_BATCH, Shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.manifest import ShardEntry

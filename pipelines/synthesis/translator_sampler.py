@@ -2,10 +2,7 @@
 
 from dataclasses import replace
 
-from melgan.sampling import Sampler
-from melgan.translation.mask_sampler import MaskSampler
-from melgan.translation.sampler import TranslationSampler
-from melgan.translation.sources import Sources
+from melgan.translation.samplers import make_sampler
 from melgan.translation.translators import takes_masks, translator_of
 from pipelines.artefacts.image_sets import require_large_images
 from pipelines.artefacts.shards import Shards, open_shards
@@ -38,7 +35,16 @@ def open_translator(path: str, field: str, settings: SamplingSettings) -> Opened
     with_masks = takes_masks(run.config) and shards.manifest.masks is not None
     sources, shard_of = read_sources(shards, entries, labels, run.config.image_size, with_masks=with_masks)
     return OpenedSampler(
-        sampler=_sampler(run, sources, settings),
+        sampler=make_sampler(
+            run.config,
+            load_translator(run),
+            sources,
+            run.report.classes,
+            target=run.report.classes.index(run.report.target_class),
+            seed=settings.seed,
+            edits=settings.edits,
+            edit_strength=settings.edit_strength,
+        ),
         sha256=run.report.generator_sha256,
         method=run.config.method,
         seed=settings.seed,
@@ -50,23 +56,6 @@ def open_translator(path: str, field: str, settings: SamplingSettings) -> Opened
         sources_folder=shards.folder,
         shard_of=shard_of,
     )
-
-
-def _sampler(run: TranslatorRun, sources: Sources, settings: SamplingSettings) -> Sampler:
-    generator, classes = load_translator(run), run.report.classes
-    if translator_of(run.config).is_paired:
-        return MaskSampler(
-            generator,
-            sources,
-            classes,
-            seed=settings.seed,
-            edits=settings.edits,
-            edit_strength=settings.edit_strength,
-            dropout=run.config.dropout > 0,
-            skin_colour=run.config.skin_colour,
-        )
-    target = classes.index(run.report.target_class)
-    return TranslationSampler(generator, sources, classes, target, seed=settings.seed)
 
 
 def _source_shards(run: TranslatorRun, settings: SamplingSettings) -> tuple[Shards, tuple[ShardEntry, ...]]:

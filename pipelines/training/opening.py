@@ -1,14 +1,15 @@
 """A training among other workers if there are any: its strategy, folder, mirror and surroundings."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from melgan.training.determinism import make_deterministic
 from melgan.training.distribution import is_chief, make_strategy, on_any_worker, own_folder, watched_workers
+from pipelines.contract.inputs import Input
 from pipelines.contract.main import sigterm_as_request
-from pipelines.contract.workdir import Workdir, open_workdir
+from pipelines.contract.workdir import Workdir, folder_input, is_completed, open_workdir
 from pipelines.training.agreement import require_same_work
 from pipelines.training.driver import Surroundings
 from pipelines.watches.mirroring import Mirror
@@ -22,6 +23,19 @@ class Opened:
     workdir: Workdir
     mirror: Mirror
     surroundings: Surroundings
+
+    def begin(self, inputs: Mapping[str, Input]) -> None:
+        """Begins the folder, and fetches what a run that resumes needs."""
+        self.workdir.begin(inputs)
+        self.mirror.fetch()
+
+
+def inputs_of(config: Any) -> dict[str, Input]:
+    """Returns the inputs of the training of a generator: its shards, and the run whose weights it starts from."""
+    inputs = {"shards": folder_input(config.shards)}
+    if config.init_from and is_completed(as_path(config.init_from)):  # a run that has begun needs it no more
+        inputs["init_from"] = folder_input(config.init_from)
+    return inputs
 
 
 @contextmanager

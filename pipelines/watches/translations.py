@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from melgan.sampling import Sampler, first_requests
-from melgan.translation.sources import Sources
+from melgan.sources import Sources
 from pipelines.pages.grids import GRID_ROWS, Column, write_grid
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -221,10 +222,10 @@ def test_a_tile_keeps_its_shape_and_small_images_their_pixels(tmp_path):
 BOX = (0.25, 0.5, 0.75, 1.0)
 
 
-def write_boxed(folder, *boxes: tuple) -> None:
-    """Writes a shard of one record for each of some images' boxes, and a manifest that tells of boxes."""
+def write_marked(folder, items: Iterable[dict], **origins: LesionsOrigin) -> None:
+    """Writes a shard of one record for each of some images' boxes or masks, and a manifest that tells of them."""
     image = encode_jpeg(np.full((16, 16, 3), 128, np.uint8), 95)
-    items = (example.Example(image=image, image_name="", target=0, boxes=own) for own in boxes)
+    examples = (example.Example(image=image, image_name="", target=0, **own) for own in items)
     manifest = Manifest(
         source="test",
         source_fingerprint="",
@@ -232,10 +233,14 @@ def write_boxed(folder, *boxes: tuple) -> None:
         classes=("benign",),
         image_size=16,
         encoder={},
-        shards=(write_examples(folder, "train", 0, items, 1),),
-        boxes=LesionsOrigin(origin="boxes.csv"),
+        shards=(write_examples(folder, "train", 0, examples, 1),),
+        **origins,
     )
     write_manifest(folder, manifest)
+
+
+def write_boxed(folder, *boxes: tuple) -> None:
+    write_marked(folder, ({"boxes": own} for own in boxes), boxes=LesionsOrigin(origin="boxes.csv"))
 
 
 def test_boxes_are_described_verified_and_drawn(tmp_path):
@@ -253,20 +258,7 @@ def test_boxes_are_described_verified_and_drawn(tmp_path):
 
 
 def write_masked(folder, *masks: bytes) -> None:
-    """Writes a shard of one record for each of some masks, and a manifest that tells of masks."""
-    image = encode_jpeg(np.full((16, 16, 3), 128, np.uint8), 95)
-    items = (example.Example(image=image, image_name="", target=0, mask=mask) for mask in masks)
-    manifest = Manifest(
-        source="test",
-        source_fingerprint="",
-        folds_fingerprint="",
-        classes=("benign",),
-        image_size=16,
-        encoder={},
-        shards=(write_examples(folder, "train", 0, items, 1),),
-        masks=LesionsOrigin(origin="auto"),
-    )
-    write_manifest(folder, manifest)
+    write_marked(folder, ({"mask": mask} for mask in masks), masks=LesionsOrigin(origin="auto"))
 
 
 def square(side: int = 16) -> np.ndarray:

@@ -150,3 +150,14 @@ def test_the_boxes_of_a_mask_lie_around_its_connected_parts_the_largest_first():
     mask[2:6, 4:8] = True
     mask[6, 3] = True  # touches the square at a corner
     assert boxes_of_mask(mask) == ((3 / 8, 2 / 8, 1, 7 / 8), (0, 0, 1 / 8, 1 / 8))
+    assert boxes_of_mask(np.zeros((8, 8), bool)) == ()
+    assert boxes_of_mask(np.ones((8, 8), bool)) == ((0, 0, 1, 1),)
+
+
+def test_of_many_spots_the_largest_comes_first():
+    mask = np.zeros((32, 32), bool)
+    mask[::2, ::2] = True
+    mask[20:24, 20:24] = True
+    first, *others = boxes_of_mask(mask)
+    np.testing.assert_array_equal(first, np.array([20, 20, 25, 25]) / 32)
+    assert len(others) == 16 * 16 - 9  # less those that the square holds or touches

@@ -5,10 +5,12 @@ from melgan.metrics.translation import (
     CycleErrors,
     cycle_errors,
     dice,
+    distances_apart,
     grey_level_errors,
     near_source,
     outside_changes,
     rim_auc,
+    source_distances,
     source_ranks,
     through_jpeg,
 )
@@ -149,10 +151,18 @@ def test_images_near_to_their_own_source_by_hand():
     """Of 19 held-out images the nearest lies at 1; an image may be nearer to another source than its own."""
     held_out = np.arange(1.0, 20.0)
     sources = np.array([[0.0], [0.0], [5.0], [5.0]])
-    found = near_source(on_a_line(0.5, 1.5, 5.5, 0.5), sources, held_out, np.arange(4))
+    distances = source_distances(on_a_line(0.5, 1.5, 5.5, 0.5), sources)
+    np.testing.assert_allclose(distances, [0.5, 1.5, 0.5, 4.5])
+    found = near_source(distances, held_out, np.arange(4))
     assert found.value == 0.5
     assert found.low < 0.5 < found.high
-    same_source = near_source(on_a_line(0.5, 1.5, 5.5, 0.5), sources, held_out, np.array([0, 0, 1, 1]))
+    same_source = near_source(distances, held_out, np.array([0, 0, 1, 1]))
     assert same_source.low < found.low
     turned = np.array([[[9.0], [0.5]]])
-    assert near_source(turned, sources[:1], held_out, np.arange(1)).value == 1
+    assert near_source(source_distances(turned, sources[:1]), held_out, np.arange(1)).value == 1
+
+
+def test_real_images_lie_apart_by_their_nearest_view_and_not_from_themselves():
+    real = np.array([[0.0], [3.0], [7.0]])
+    views = np.array([[[3.0], [10.0]], [[7.0], [4.0]]])  # of the second and the third, and each turned
+    np.testing.assert_allclose(distances_apart(views, real, np.array([1, 2])), [3, 1])

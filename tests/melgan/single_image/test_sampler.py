@@ -21,7 +21,7 @@ def trained(channels=3):
     for name, label in zip(NAMES, LABELS, strict=True):
         enlarge_weights(stack.generators[0], 0.3)
         weights = stack.get_weights()
-        images.append(TrainedImage(name=name, label=label, weights=lambda weights=weights: weights, shard=label))
+        images.append(TrainedImage(name=name, label=label, weights=lambda weights=weights: weights))
     return stack, images
 
 

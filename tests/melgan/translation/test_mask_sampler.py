@@ -5,11 +5,10 @@ import tensorflow as tf
 from melgan.images import to_signed_float, to_uint8
 from melgan.layers.dropout import apply_network
 from melgan.sampling import BATCH_SIZE, Requests, Sampler, first_requests
+from melgan.sources import Sources
 from melgan.translation.conditions import condition_channels, condition_map, skin_colours
-from melgan.translation.mask_boxes import boxes_of_masks
 from melgan.translation.mask_edits import TRANSPLANT
 from melgan.translation.mask_sampler import MaskSampler, noises_at
-from melgan.translation.sources import Sources
 from melgan.translation.unet import build_unet
 from tfrecords_tools.foundation.errors import ConfigError, DataError
 
@@ -71,7 +70,6 @@ def test_an_image_is_the_generators_from_the_mask_and_the_skin_of_its_donor(gene
     assert sorted(rows) == list(range(COUNT))
     assert rows != sorted(rows)
     np.testing.assert_array_equal(drawn.masks, DONORS.masks[rows])
-    np.testing.assert_array_equal(drawn.boxes, boxes_of_masks(DONORS.masks[rows]))
     masks = tf.constant(DONORS.masks[rows][..., None])
     colours = skin_colours(to_signed_float(DONORS.images[rows]), masks)
     np.testing.assert_allclose(colours, to_signed_float(DONORS.images[rows])[:, 0, 0], atol=1e-4)
@@ -114,12 +112,11 @@ def test_requests_that_differ_in_their_class_are_one_mask_in_several_classes(gen
     assert differences(benign.images, malignant.images).min() > 5
 
 
-def test_an_edit_moves_the_lesion_and_its_boxes(generator):
+def test_an_edit_moves_the_lesion(generator):
     plain = MaskSampler(generator, DONORS, CLASSES, seed=SEED).draw(first_requests(0, COUNT))
     moved = MaskSampler(generator, DONORS, CLASSES, seed=SEED, edits=["shift"]).draw(first_requests(0, COUNT))
     assert moved.made_from == plain.made_from
     assert not np.array_equal(moved.masks, plain.masks)
-    np.testing.assert_array_equal(moved.boxes, boxes_of_masks(moved.masks))
     assert differences(moved.images, plain.images).max() > 5
     strong = MaskSampler(generator, DONORS, CLASSES, seed=SEED, edits=["shift"], edit_strength=0.0)
     np.testing.assert_array_equal(strong.draw(first_requests(0, COUNT)).masks, plain.masks)
@@ -139,7 +136,6 @@ def test_masks_may_be_given_and_are_not_edited(generator, given):
     sampler = MaskSampler(generator, DONORS, CLASSES, seed=SEED, edits=["shift", "turn"])
     drawn = sampler.draw(requests([0, 1], [0, 1], mask=masks))
     np.testing.assert_array_equal(drawn.masks, np.where(masks, 255, 0))
-    np.testing.assert_array_equal(drawn.boxes[0, 0], [0.5, 2 / 16, 0.75, 6 / 16])
     assert drawn.made_from == sampler.draw(requests([0, 1], [0, 1])).made_from  # of whose skin they are
 
 
@@ -188,13 +184,13 @@ def test_more_requests_than_a_batch_are_drawn_batch_by_batch(generator):
     whole, end = sampler.draw(many), sampler.draw(many.take(slice(BATCH_SIZE, None)))
     np.testing.assert_array_equal(whole.images[BATCH_SIZE:], end.images)
     assert whole.made_from[BATCH_SIZE:] == end.made_from
-    assert len(whole.masks) == len(whole.boxes) == BATCH_SIZE + 3
+    assert len(whole.masks) == BATCH_SIZE + 3
 
 
 def test_nothing_to_draw(generator):
     drawn = MaskSampler(generator, DONORS, CLASSES, seed=SEED).draw(first_requests(0, 0))
     assert (drawn.images.shape, drawn.masks.shape) == ((0, SIZE, SIZE, 3), (0, SIZE, SIZE))
-    assert (drawn.boxes.shape[0], drawn.made_from) == (0, ())
+    assert drawn.made_from == ()
 
 
 def test_noise_is_uniform_and_each_images_own():

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from melgan.sampling import Requests, Sampler, first_requests
+from melgan.sources import Sources
 from melgan.translation.sampler import TranslationSampler
-from melgan.translation.sources import Sources
 
 SIDE, COUNT = 8, 70
 CLASSES = ("benign", "malignant", "other")

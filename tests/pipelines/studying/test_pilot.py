@@ -8,7 +8,8 @@ from melgan.gans.combinations import require_trainable
 from melgan.gans.methods import METHODS
 from pipelines.artefacts.study import StudyConfig
 from pipelines.studying import pilot
-from pipelines.studying.generator_jobs import PlannedGenerator, job_of
+from pipelines.studying.generator_jobs import job_of
+from pipelines.studying.planned_generator import PlannedGenerator
 
 COUNTS = (400, 30)
 
