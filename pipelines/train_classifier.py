@@ -65,6 +65,7 @@ from pipelines.artefacts.predictions import (
     scores,
 )
 from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.artefacts.twins import count_twins
 from pipelines.contract.inputs import absolute
 from pipelines.contract.main import main, sigterm_as_request
 from pipelines.contract.workdir import Workdir, digest, open_workdir
@@ -316,6 +317,7 @@ def _complete(
             priors={fold: _priors(config, of_fold) for fold, of_fold in streams.items()},
             ancestors={str(fold): seen for fold, seen in inputs.ancestors.items()},
             unlabelled={str(fold): inputs.seen_unlabelled(fold) for fold in folds},
+            twins={str(fold): _count_twins(config, inputs, fold) for fold in folds},
         ),
         files=[
             OOF_FILE,
@@ -327,6 +329,11 @@ def _complete(
     for name, interval in metrics.items():
         logging.info("%s %.3f (95 %% interval %.3f to %.3f)", name, interval.value, interval.low, interval.high)
     logging.info("out-of-fold predictions: %s", workdir.path / OOF_FILE)
+
+
+def _count_twins(config: TrainClassifierConfig, inputs: ClassifierInputs, fold: int) -> int:
+    training, _ = split_fold(inputs.shards.manifest, config.num_folds, fold)
+    return count_twins(inputs.shards, training, inputs.synthetic[fold])
 
 
 def _describe(synthetic: Shards) -> SyntheticSet:

@@ -181,10 +181,11 @@ class Priors:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierReport:
-    """The report of train_classifier; of folds by their number, as text. Earlier versions have no `priors`.
+    """The report of train_classifier; of folds by their number, as text. Earlier versions lack `priors` and `twins`.
 
     `target` is the class that is positive, the last one where it is empty. `transductive` tells that images which are
-    to be predicted, without their labels, were learned from. `ancestors` and `unlabelled` of a fold: see `SeenShards`.
+    to be predicted, without their labels, were learned from. `ancestors` and `unlabelled` of a fold: see `SeenShards`;
+    `twins`: see `count_twins`.
     """
 
     classes: tuple[str, ...]
@@ -203,6 +204,7 @@ class ClassifierReport:
     priors: dict[str, Priors] = field(default_factory=dict)
     ancestors: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
     unlabelled: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
+    twins: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

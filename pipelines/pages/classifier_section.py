@@ -1,6 +1,6 @@
 """The section of a page on a classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,16 @@ def _sources(run: ClassifierRun) -> str:
         found.append(f"{config.semi_supervised} learned from images without labels: {', '.join(config.unlabelled)}.")
     if run.report.transductive:
         found.append("Transductive: the test images, without labels, were among them.")
+    if any(run.report.twins.values()):
+        found.append(
+            f"Twins: {_mean_of(run.report.twins):,.0f} real images a fold were in the training with their own class "
+            "and, in an image made from them, with another."
+        )
     return "".join(f"{sentence} " for sentence in found)
+
+
+def _mean_of(by_fold: Mapping[str, int]) -> float:
+    return sum(by_fold.values()) / len(by_fold)
 
 
 def _on_chance(predictions: pd.DataFrame, classes: Sequence[str]) -> str:

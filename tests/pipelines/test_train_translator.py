@@ -13,6 +13,7 @@ from pipelines.artefacts.seen import Certainty, sightings, without_leaks
 from pipelines.artefacts.shards import open_shards, open_synthetic, split_fold
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
 from pipelines.artefacts.translator_run import TrainTranslatorConfig, load_translator, open_translator_run
+from pipelines.artefacts.twins import count_twins
 from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.synthesis.samplers import open_sampler
 from tests.pipelines.conftest import kill_and_resume, made, records_of
@@ -101,6 +102,21 @@ def test_a_fold_is_not_validated_with_images_of_its_own(translator, masked_shard
     _, others = split_fold(opened.manifest, 2, 1)
     with pytest.raises(CommandError, match=others[0].file):
         without_leaks(synthetic, opened, others)
+
+
+def test_twins_are_sources_that_are_there_with_both_labels(translator, painter, masked_shards, tmp_path):
+    """Of the images that were drawn from masks of both classes, those from benign ones."""
+    opened = open_shards(str(masked_shards), "shards")
+    translated, painted = (
+        open_synthetic(str(drawn(gan, tmp_path / gan.name)), "synthetic") for gan in (translator, painter)
+    )
+    training, held_out = split_fold(opened.manifest, 2, 0)
+    assert count_twins(opened, training, [translated]) == 8
+    assert count_twins(opened, held_out, [translated]) == 0
+    labels = {row["image_name"][0]: row["target"][0] for row in records_of(masked_shards, "train")}
+    sources = [row["made_from"][0] for row in records_of(painted.folder, "synthetic")]
+    benign = sum(labels[name] == 0 for name in set(sources))
+    assert count_twins(opened, training, [painted]) == benign
 
 
 def test_of_shards_of_the_same_folds_those_of_the_training_are_sources_wherever_they_lie(
