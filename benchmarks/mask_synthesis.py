@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
+from benchmarks.phantoms import draw_phantoms
 from benchmarks.segmenter import Pairs, Segmenter
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.intervals import Interval, jackknife_interval
@@ -36,7 +36,6 @@ from melgan.translation.trainer import TranslationTrainer
 from melgan.translation.translators import resolve
 from pipelines.contract.workdir import require_same_settings
 from tfrecords_tools.foundation.files import write_atomically
-from tfrecords_tools.sources.phantom import TRAIT_SHIFT, Traits, draw_lesion_and_mask
 
 CLASSES = ("benign", "malignant")
 ROWS = ("real", "real + synthetic", "synthetic", "synthetic, then 10 % real")
@@ -77,26 +76,6 @@ class Scores:
     edited: float
     other: float
     rank: float
-
-
-def draw_phantoms(count: int, image_size: int, seed: int) -> Sources:
-    """Returns drawn lesions with their true masks, benign and malignant in turns.
-
-    Arguments:
-      count: how many.
-      image_size: a power of two up to 128 pixels.
-      seed: of everything.
-    """
-    images, masks = [], []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        traits = Traits(*rng.normal(TRAIT_SHIFT * (number % 2), 1.0, size=4))
-        image, mask = draw_lesion_and_mask(traits, rng.beta(1.5, 2.5), rng)
-        images.append(_reduced(image, image_size))
-        masks.append(_reduced(np.rint(255 * mask).astype(np.uint8), image_size))
-    names = np.array([f"PHANTOM_{seed}_{number}" for number in range(count)])
-    masks = np.where(np.stack(masks) >= 128, 255, 0).astype(np.uint8)
-    return Sources(names, np.stack(images), masks, np.arange(count, dtype=np.int32) % 2)
 
 
 def train_pix2pix(real: Sources, design: Design, seed: int) -> MaskSampler:
@@ -287,10 +266,6 @@ def _mirrored(example: Mapping[str, tf.Tensor], number: tf.Tensor) -> dict[str, 
     is_odd = number % 2 == 1
     sides = {name: tf.where(is_odd, tf.reverse(example[name], [1]), example[name]) for name in ("image", "mask")}
     return {**example, **sides}
-
-
-def _reduced(image: np.ndarray, image_size: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BOX))
 
 
 def _cell(interval: Interval) -> str:

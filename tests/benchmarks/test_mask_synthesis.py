@@ -10,13 +10,13 @@ from benchmarks.mask_synthesis import (
     ROWS,
     Design,
     Scores,
-    draw_phantoms,
     fidelity,
     mean_interval,
     measure_rows,
     run,
     table,
 )
+from benchmarks.phantoms import draw_phantoms
 from benchmarks.segmenter import Pairs, Segmenter
 from tests.melgan.without_tracing import without_tracing
 from tfrecords_tools.foundation.errors import CommandError
@@ -38,20 +38,6 @@ def scores(real, other, asked=0.9):
     overlaps = dict.fromkeys(ROWS, (other, other + 0.1))
     overlaps["real"] = (real, real)
     return Scores(overlaps=overlaps, asked=asked, edited=0.8, other=0.5, rank=0.4)
-
-
-def test_phantoms_are_pairs_of_their_seed_of_both_classes():
-    drawn = draw_phantoms(6, 32, seed=1)
-    assert (drawn.images.shape, drawn.masks.shape) == ((6, 32, 32, 3), (6, 32, 32))
-    assert set(np.unique(drawn.masks)) == {0, 255}
-    np.testing.assert_array_equal(drawn.labels, [0, 1, 0, 1, 0, 1])
-    np.testing.assert_array_equal(draw_phantoms(4, 32, seed=1).images, drawn.images[:4])
-    others = draw_phantoms(6, 32, seed=2)
-    assert not set(others.names) & set(drawn.names)
-    assert not np.array_equal(others.images, drawn.images)
-    inside = [image[mask > 0].mean() for image, mask in zip(drawn.images, drawn.masks, strict=True)]
-    outside = [image[mask == 0].mean() for image, mask in zip(drawn.images, drawn.masks, strict=True)]
-    assert (np.array(inside) < np.array(outside)).all()
 
 
 def test_the_interval_of_a_mean_is_students():
