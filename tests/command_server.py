@@ -3,8 +3,7 @@
     python -m tests.command_server SOCKET
 
 A process that asks for a command is told its number, and its exit code when it has ended. What differs from
-`python -m pipelines.COMMAND` is the start alone; some tests of
-`tests/pipelines/contract` start commands as users do.
+`python -m pipelines.COMMAND` is the start alone; the tests in `tests/pipelines/contract` start commands as users do.
 """
 
 import atexit
@@ -15,6 +14,7 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -141,6 +141,7 @@ def serve(path: str) -> None:
         while True:
             ready, _, _ = select.select([listening, woken, sys.stdin], [], [])
             if sys.stdin in ready:
+                shutil.rmtree(Path(path).parent)
                 return
             if woken in ready:
                 woken.recv(4096)
