@@ -59,4 +59,4 @@ def power_of(difference: float, standard_error: float, degrees_of_freedom: float
         scipy.stats.t.ppf(1 - SIGNIFICANCE / 2, degrees),
         scipy.stats.nct(degrees, difference / standard_error),
     )
-    return float(found.sf(critical) + found.cdf(-critical))
+    return float(found.sf(critical) + np.nan_to_num(found.cdf(-critical)))  # SciPy has none for the farthest tail
