@@ -18,10 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
+from benchmarks.designs import require_same_design
+from benchmarks.markdown import markdown_table
 from benchmarks.phantoms import draw_phantoms
 from benchmarks.segmenter import Pairs, Segmenter
+from benchmarks.translator_training import mirrored_examples, take_steps
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.intervals import Interval, jackknife_interval
 from melgan.metrics.memorisation import pixel_views
@@ -34,14 +36,12 @@ from melgan.translation.mask_edits import EDITS, TRANSPLANT
 from melgan.translation.mask_sampler import MaskSampler
 from melgan.translation.trainer import TranslationTrainer
 from melgan.translation.translators import resolve
-from pipelines.contract.workdir import require_same_settings
 from tfrecords_tools.foundation.files import write_atomically
 
 CLASSES = ("benign", "malignant")
 ROWS = ("real", "real + synthetic", "synthetic", "synthetic, then 10 % real")
 _SETTINGS_FILE = "mask_synthesis.json"
 _TEST_SEED, _JUDGE_SEED, _FIRST_SEED = 0, 1, 2  # of what is drawn: for all seeds, and for each
-_STEPS_PER_CALL = 50
 _FINE_TUNING = 0.25  # of the steps, those on a tenth of the real pairs
 
 
@@ -91,11 +91,8 @@ def train_pix2pix(real: Sources, design: Design, seed: int) -> MaskSampler:
     )
     strategy = make_strategy("one_device")
     trainer = TranslationTrainer(config, strategy, num_classes=len(CLASSES), total_steps=design.gan_steps)
-    batches = iter(strategy.experimental_distribute_dataset(_batches(real, design.batch_size, seed)))
-    for first in range(0, design.gan_steps, _STEPS_PER_CALL):
-        steps = min(_STEPS_PER_CALL, design.gan_steps - first)
-        program, _ = trainer.program_at(first)
-        program(batches, tf.constant(first, tf.int64), tf.constant(steps, tf.int64))
+    batches = mirrored_examples(real, ("image", "mask", "label"), seed).batch(design.batch_size)
+    take_steps(trainer, iter(batches), 0, design.gan_steps)
     return MaskSampler(trainer.average_generator, real, CLASSES, seed=seed, edits=design.edits)
 
 
@@ -169,18 +166,15 @@ def drawn_as_they_are(sampler: Sampler, real: Sources) -> SampledImages:
 
 def table(scores: Sequence[Scores]) -> str:
     """Returns Shin's table in Markdown: mean Dice, and paired differences from real pairs alone, over the seeds."""
-    lines = [
-        "| trained on | Dice | less real | Dice, augmented | less real, augmented |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     overlaps = {name: np.array([each.overlaps[name] for each in scores]) for name in ROWS}
     for name in ROWS:
         cells = []
         for augmented in (0, 1):
             own, real = overlaps[name][:, augmented], overlaps[ROWS[0]][:, augmented]
             cells += [f"{own.mean():.3f}", "" if name == ROWS[0] else _cell(mean_interval(own - real))]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([name, *cells])
+    return markdown_table(["trained on", "Dice", "less real", "Dice, augmented", "less real, augmented"], rows)
 
 
 def fidelity(scores: Sequence[Scores]) -> str:
@@ -191,10 +185,8 @@ def fidelity(scores: Sequence[Scores]) -> str:
         "Dice with the mask of another image": [each.other for each in scores],
         "rank of the donor (0: nearest, 0.5: not linked)": [each.rank for each in scores],
     }
-    lines = ["| of drawn images | mean over seeds |", "| --- | --- |"]
-    return "\n".join(
-        lines + [f"| {name} | {_cell(mean_interval(np.array(values)))} |" for name, values in rows.items()]
-    )
+    cells = [(name, _cell(mean_interval(np.array(values)))) for name, values in rows.items()]
+    return markdown_table(["of drawn images", "mean over seeds"], cells)
 
 
 def mean_interval(values: np.ndarray) -> Interval:
@@ -209,12 +201,7 @@ def run(output: Path, design: Design, seeds: Sequence[int]) -> list[Scores]:
     Raises:
       CommandError: if the folder holds seeds of another design.
     """
-    settings = output / _SETTINGS_FILE
-    plain = json.loads(json.dumps(asdict(design)))
-    if settings.is_file():
-        require_same_settings(settings, json.loads(settings.read_text()), plain)
-    output.mkdir(parents=True, exist_ok=True)
-    write_atomically(settings, json.dumps(plain, indent=1) + "\n")
+    require_same_design(output / _SETTINGS_FILE, asdict(design))
     missing = [seed for seed in seeds if not _file_of(output, seed).is_file()]
     if missing:
         tested = draw_phantoms(design.tested, design.image_size, _TEST_SEED)
@@ -251,21 +238,6 @@ def _overlap(
     for part, (pairs, steps) in enumerate(course):
         segmenter.train(pairs, steps=steps, seed=2 * seed + part, augmented=augmented)
     return float(segmenter.overlaps(tested).mean())
-
-
-def _batches(real: Sources, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Returns real pairs without end, in another order each time, mirrored at random as Shin et al. do."""
-    examples = {"image": real.images, "mask": real.masks[..., None], "label": real.labels}
-    shuffled = tf.data.Dataset.from_tensor_slices(examples).shuffle(len(real), seed=seed).repeat()
-    mirrored = tf.data.Dataset.zip((shuffled, tf.data.Dataset.random(seed=seed))).map(_mirrored)
-    return mirrored.batch(batch_size, drop_remainder=True)
-
-
-def _mirrored(example: Mapping[str, tf.Tensor], number: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns an example whose image and mask are mirrored together if a random number is odd."""
-    is_odd = number % 2 == 1
-    sides = {name: tf.where(is_odd, tf.reverse(example[name], [1]), example[name]) for name in ("image", "mask")}
-    return {**example, **sides}
 
 
 def _cell(interval: Interval) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.designs import require_same_design
 from benchmarks.measuring import peak_megabytes
 from benchmarks.method_tables import tables, write_side_by_side
 from melgan.gans.architectures import ARCHITECTURES
@@ -111,7 +112,8 @@ def compare(comparison: Comparison, variants: Sequence[Variant], seeds: Sequence
     Raises:
       CommandError: if the folder holds a comparison with other settings, or a variant of the same name with others.
     """
-    _require_same_comparison(comparison)
+    settings = {name: value for name, value in asdict(comparison).items() if name != "output"}
+    require_same_design(comparison.output / _COMPARISON_FILE, settings)
     for seed in seeds:
         for variant in variants:
             folder = comparison.folder(variant, seed)
@@ -126,15 +128,6 @@ def compare(comparison: Comparison, variants: Sequence[Variant], seeds: Sequence
             result = told | _measure(comparison, variant, seed, folder)
             write_atomically(folder / RESULTS_FILE, json.dumps(result, indent=1) + "\n")
     return [json.loads(path.read_text()) for path in sorted(comparison.output.glob(f"*/{RESULTS_FILE}"))]
-
-
-def _require_same_comparison(comparison: Comparison) -> None:
-    settings = {name: value for name, value in asdict(comparison).items() if name != "output"}
-    path = comparison.output / _COMPARISON_FILE
-    if not path.is_file():
-        comparison.output.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(settings, indent=1) + "\n")
-    require_same_settings(path, json.loads(path.read_text()), settings)
 
 
 def _measure(comparison: Comparison, variant: Variant, seed: int, folder: Path) -> dict:

@@ -9,6 +9,7 @@ import pipelines.contract.quiet_tensorflow  # noqa: F401
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.markdown import markdown_table
 from melgan.gans.methods import METHODS
 from melgan.metrics.evaluation import ALL_CLASSES, Row
 from melgan.sampling import first_requests
@@ -47,14 +48,14 @@ def tables(results: Sequence[dict]) -> str:
             for result, report in zip(results, reports, strict=True)
         ]
         rows.append(["real", "", *_cells(reports[0].real, scope)])
-        parts.append(f"### {scope}\n\n{_markdown(['method', 'seed', *_METRICS.values()], rows)}")
+        parts.append(f"### {scope}\n\n{markdown_table(['method', 'seed', *_METRICS.values()], rows)}")
     costs = [
         [result["method"], result["seed"], result["settings"]["width"], result["settings"]["total_steps"]]
         + [f"{result['seconds_per_thousand']:.1f}", f"{result['megabytes']:.0f}"]
         for result in results
     ]
     header = ["method", "seed", "width", "steps", "s / 1,000 images", "MB in training"]
-    parts += [f"### Served\n\n{_served(results, reports)}", f"### Cost\n\n{_markdown(header, costs)}"]
+    parts += [f"### Served\n\n{_served(results, reports)}", f"### Cost\n\n{markdown_table(header, costs)}"]
     return "\n\n".join(parts)
 
 
@@ -65,7 +66,7 @@ def _served(results: Sequence[dict], reports: Sequence[EvaluationReport]) -> str
         values = [served(report, name).value for name in classes]
         cells = [f"{value:.2f}" for value in (*values, min(values), sum(values) / len(values))]
         rows.append([result["method"], result["seed"], *cells])
-    return _markdown(["method", "seed", *classes, "worst", "mean"], rows)
+    return markdown_table(["method", "seed", *classes, "worst", "mean"], rows)
 
 
 def _cells(rows: Sequence[Row], scope: str) -> list[str]:
@@ -77,11 +78,6 @@ def _cell(row: Row | None) -> str:
         return ""
     reach = "" if row.low is None else f" ({row.low:.2g} to {row.high:.2g})"
     return f"{row.value:.3g}{reach}"
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def write_side_by_side(results: Sequence[dict], output: Path) -> None:

@@ -16,15 +16,17 @@ import pipelines.contract.quiet_tensorflow  # noqa: F401
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.designs import require_same_design
 from benchmarks.translation_domains import Domains, domains_of_shards, drawn_domains, joined
 from benchmarks.translation_measures import ROWS_BESIDE, Judge, Measures, measures_beside, measures_of, table
+from benchmarks.translator_training import mirrored_examples, take_steps
 from melgan.images import to_signed_float, to_uint8
 from melgan.sampling import BATCH_SIZE, first_requests
 from melgan.sources import Sources
@@ -33,7 +35,6 @@ from melgan.translation.config import TranslatorConfig
 from melgan.translation.samplers import make_sampler
 from melgan.translation.trainer import TranslationTrainer
 from melgan.translation.translators import TRANSLATORS, resolve, takes_masks, translator_of
-from pipelines.contract.workdir import require_same_settings
 from pipelines.pages.grids import Column, write_grid
 from tfrecords_tools.foundation.errors import look_up
 from tfrecords_tools.foundation.files import write_atomically
@@ -103,12 +104,12 @@ def train(config: TranslatorConfig, domains: Domains, seconds: float) -> tuple[T
     """Returns a translator that was trained for a time, its steps, and the seconds that each took."""
     trial = _trainer(config, _TRIAL_STEPS + _STEPS_PER_CALL)
     batches = iter(_batches(config, domains))
-    _take_steps(trial, batches, 0, _STEPS_PER_CALL)  # compiles
-    speed = _take_steps(trial, batches, _STEPS_PER_CALL, _TRIAL_STEPS) / _TRIAL_STEPS
+    _timed_steps(trial, batches, 0, _STEPS_PER_CALL)  # compiles
+    speed = _timed_steps(trial, batches, _STEPS_PER_CALL, _TRIAL_STEPS) / _TRIAL_STEPS
     steps = max(1, round(seconds / speed))
     trainer = _trainer(config, steps)
-    _take_steps(trainer, batches, 0, 1)
-    taken = _take_steps(trainer, batches, 1, steps - 1)
+    _timed_steps(trainer, batches, 0, 1)
+    taken = _timed_steps(trainer, batches, 1, steps - 1)
     return trainer, steps, taken / max(1, steps - 1)
 
 
@@ -121,7 +122,7 @@ def translate(config: TranslatorConfig, trainer: TranslationTrainer, sources: So
     return drawn.images[[place[name] for name in sources.names]]
 
 
-def measure(design: Design, variant: Variant, seed: int, domains: Domains, judge: Judge, picture: Path) -> Measures:
+def measure(design: Design, variant: Variant, seed: int, *, domains: Domains, judge: Judge, picture: Path) -> Measures:
     """Trains a variant, and returns its measures; writes a picture of held-out images and what became of them."""
     config = variant.config(design, seed)
     trainer, steps, seconds = train(config, domains, 60 * design.minutes)
@@ -141,11 +142,8 @@ def run(output: Path, design: Design, compared: Sequence[Variant], seeds: Sequen
     Raises:
       CommandError: if the folder holds a comparison of another design.
     """
-    settings, plain = output / _SETTINGS_FILE, asdict(design)
-    if settings.is_file():
-        require_same_settings(settings, json.loads(settings.read_text()), plain)
-    output.mkdir(parents=True, exist_ok=True)
-    write_atomically(settings, json.dumps(plain, indent=1) + "\n")
+    settings = output / _SETTINGS_FILE
+    require_same_design(settings, asdict(design))
     missing = [(seed, each) for seed in seeds for each in compared if not _file_of(output, each.name, seed).is_file()]
     if missing or not all(_file_of(output, name, 0).is_file() for name in ROWS_BESIDE):
         domains = _domains(design)
@@ -154,7 +152,8 @@ def run(output: Path, design: Design, compared: Sequence[Variant], seeds: Sequen
             _write(_file_of(output, name, 0), name, measures)
         for seed, variant in missing:
             path = _file_of(output, variant.name, seed)
-            _write(path, variant.name, measure(design, variant, seed, domains, judge, path.with_suffix(".png")))
+            picture = path.with_suffix(".png")
+            _write(path, variant.name, measure(design, variant, seed, domains=domains, judge=judge, picture=picture))
     rows: dict[str, list[Measures]] = {}
     for path in sorted(set(output.glob("*.json")) - {settings}):
         told = json.loads(path.read_text())
@@ -165,7 +164,7 @@ def run(output: Path, design: Design, compared: Sequence[Variant], seeds: Sequen
 def _domains(design: Design) -> Domains:
     if not design.shards:
         return drawn_domains(design.image_size)
-    return domains_of_shards(design.shards, design.image_size, design.num_folds, design.fold)
+    return domains_of_shards(design.shards, design.image_size, num_folds=design.num_folds, fold=design.fold)
 
 
 def _file_of(output: Path, name: str, seed: int) -> Path:
@@ -192,13 +191,10 @@ def _way_back(trainer: TranslationTrainer) -> Callable[[np.ndarray], np.ndarray]
     return back
 
 
-def _take_steps(trainer: TranslationTrainer, batches: object, first: int, count: int) -> float:
+def _timed_steps(trainer: TranslationTrainer, batches: Iterator, first: int, count: int) -> float:
     """Takes some steps, and returns the seconds that they took."""
     begun = time.monotonic()
-    for step in range(first, first + count, _STEPS_PER_CALL):
-        steps = min(_STEPS_PER_CALL, first + count - step)
-        program, _ = trainer.program_at(step)
-        program(batches, tf.constant(step, tf.int64), tf.constant(steps, tf.int64))
+    take_steps(trainer, batches, first, count, steps_per_call=_STEPS_PER_CALL)
     return time.monotonic() - begun
 
 
@@ -207,29 +203,19 @@ def _batches(config: TranslatorConfig, domains: Domains) -> tf.data.Dataset:
     names = ("image", "mask") if takes_masks(config) else ("image",)
     if translator_of(config).is_paired:
         names = ("image", "mask", "label")
-        return _stream(joined(domains.sources, domains.targets), names, config.seed).batch(config.global_batch_size)
+        return mirrored_examples(joined(domains.sources, domains.targets), names, config.seed).batch(
+            config.global_batch_size
+        )
 
     def named(source: Mapping[str, tf.Tensor], target: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         sides = {"source": source, "target": target}
         return {f"{side}_{name}": own[name] for side, own in sides.items() for name in names}
 
     streams = [
-        _stream(images, names, config.seed + part) for part, images in enumerate((domains.sources, domains.targets))
+        mirrored_examples(images, names, config.seed + part)
+        for part, images in enumerate((domains.sources, domains.targets))
     ]
     return tf.data.Dataset.zip(*streams).map(named).batch(config.global_batch_size)
-
-
-def _stream(sources: Sources, names: Sequence[str], seed: int) -> tf.data.Dataset:
-    """Returns images without end, in another order each time, mirrored at random."""
-    everything = {"image": sources.images, "mask": sources.masks[..., None], "label": sources.labels}
-    examples = {name: everything[name] for name in names}
-
-    def mirrored(example: Mapping[str, tf.Tensor], number: tf.Tensor) -> dict[str, tf.Tensor]:
-        turned = {name: tf.reverse(example[name], [1]) for name in ("image", "mask") if name in example}
-        return {**example, **{name: tf.where(number % 2 == 1, turned[name], example[name]) for name in turned}}
-
-    shuffled = tf.data.Dataset.from_tensor_slices(examples).shuffle(len(sources), seed=seed).repeat()
-    return tf.data.Dataset.zip(shuffled, tf.data.Dataset.random(seed=seed)).map(mirrored)
 
 
 def _arguments() -> argparse.Namespace:

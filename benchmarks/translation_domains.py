@@ -44,7 +44,7 @@ def drawn_domains(image_size: int) -> Domains:
     )
 
 
-def domains_of_shards(path: str, image_size: int, num_folds: int, fold: int) -> Domains:
+def domains_of_shards(path: str, image_size: int, *, num_folds: int, fold: int) -> Domains:
     """Returns the images with masks in shards, of the rarest class and of all others, which count as one.
 
     Arguments:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 
+from benchmarks.markdown import markdown_table
 from benchmarks.translation_domains import Domains
 from melgan.classifiers.linear import LinearTraining, scaling_of, train_linear
 from melgan.metrics import kid
@@ -50,29 +51,31 @@ class Judge:
 
     def __init__(self, domains: Domains, extractor: Extractor | None = None) -> None:
         self._extractor = extractor or EXTRACTORS["lite0"]("")
-        self.held_out_sources, self.held_out_targets = (
-            self.features_of(each.images) for each in (domains.held_out_sources, domains.held_out_targets)
+        self.targets, self.held_out_targets = map(
+            self.samples_of, (domains.targets.images, domains.held_out_targets.images)
         )
-        sides = [self.features_of(each.images) for each in (domains.sources, domains.targets)]
-        self.targets, self._scaling = sides[1], scaling_of(np.concatenate(sides))
+        self._held_out_sources = self.samples_of(domains.held_out_sources.images)
+        sides = [self.samples_of(domains.sources.images).features, self.targets.features]
+        self._scaling = scaling_of(np.concatenate(sides))
         self._features = self._scaling(np.concatenate(sides))
         self._positive = np.repeat([False, True], [len(side) for side in sides])
         self._classifier = _trained(self._features, self._positive, len(self._features))
-        scores = self._classifier.decision_function(self._scaling(self.held_out_sources))
-        self._threshold = np.quantile(scores, _SPECIFICITY)
+        self._threshold = np.quantile(self._scores(self._held_out_sources), _SPECIFICITY)
 
-    def features_of(self, images: np.ndarray) -> np.ndarray:
-        """Returns the features `[N, F]` of uint8 images `[N, H, W, 3]`."""
-        return self._extractor.extract(images)[0]
+    def samples_of(self, images: np.ndarray) -> Samples:
+        """Returns uint8 images `[N, H, W, 3]` of one class with their features."""
+        rows = np.arange(len(images))
+        features, _ = self._extractor.extract(images)
+        return Samples(images=images, labels=np.zeros(len(rows), int), groups=rows, names=rows, features=features)
 
-    def as_images(self, features: np.ndarray) -> dict[str, Interval]:
-        """Returns how far images lie from the held-out ones of the target class, and how many are taken for such."""
-        taken = self._classifier.decision_function(self._scaling(features)) > self._threshold
-        comparison = Comparison(_samples(features), _samples(self.held_out_targets), seed=_SEED)
-        return {
-            "kid": _scaled(kid.estimate(comparison)["kid"], 1000),
-            "taken": fraction_interval(taken, np.arange(len(taken))),
-        }
+    def distance(self, samples: Samples) -> Interval:
+        """Returns how far images lie from the held-out ones of the target class: 1,000 times the kernel distance."""
+        found = kid.estimate(Comparison(samples, self.held_out_targets, seed=_SEED))["kid"]
+        return Interval(1000 * found.value, 1000 * found.low, 1000 * found.high)
+
+    def taken(self, samples: Samples) -> Interval:
+        """Returns which fraction of images is taken for the target class."""
+        return fraction_interval(self._scores(samples) > self._threshold, samples.groups)
 
     def gain(self, added: np.ndarray) -> Interval:
         """Returns by how much the AUC on held-out images rises with images that are added as the target class.
@@ -82,10 +85,11 @@ class Judge:
         Arguments:
           added: uint8 `[N, H, W, 3]`.
         """
-        features = np.concatenate([self._features, self._scaling(self.features_of(added))])
+        features = np.concatenate([self._features, self._scaling(self.samples_of(added).features)])
         positive = np.concatenate([self._positive, np.ones(len(added), bool)])
-        held_out = self._scaling(np.concatenate([self.held_out_sources, self.held_out_targets]))
-        truth = np.repeat([False, True], [len(self.held_out_sources), len(self.held_out_targets)])
+        sides = (self._held_out_sources, self.held_out_targets)
+        held_out = self._scaling(np.concatenate([side.features for side in sides]))
+        truth = np.repeat([False, True], [len(side) for side in sides])
         with_added, without = (
             _trained(*data, len(features)).decision_function(held_out)
             for data in ((features, positive), (self._features, self._positive))
@@ -95,6 +99,9 @@ class Judge:
             np.arange(len(truth)),
             _SEED,
         )
+
+    def _scores(self, samples: Samples) -> np.ndarray:
+        return self._classifier.decision_function(self._scaling(samples.features))
 
 
 def measures_of(
@@ -114,11 +121,12 @@ def measures_of(
       added: what was made of the sources that were trained on, for a classifier to learn from.
       back: translates images back to the class of the sources, where a method can.
     """
-    sources, rows = domains.held_out_sources, np.arange(len(made))
+    sources, rows, samples = domains.held_out_sources, np.arange(len(made)), judge.samples_of(made)
     outside = outside_changes(made, sources.images, sources.masks)
     found = np.stack([_found_mask(image) for image in made])
     measures = {
-        **judge.as_images(judge.features_of(made)),
+        "kid": judge.distance(samples),
+        "taken": judge.taken(samples),
         "outside": _mean(outside[np.isfinite(outside)]),
         "dice": _mean(dice(found, sources.masks)),
         "rim": rim_auc(made, sources.images, np.concatenate([rows, rows]), seed=_SEED),
@@ -136,8 +144,8 @@ def measures_beside(domains: Domains, judge: Judge) -> dict[str, Measures]:
     """Returns the measures of the rows that every method is compared with: untouched sources, and real images."""
     none = measures_of(domains.held_out_sources.images, domains, judge, added=domains.sources.images)
     real = {
-        "kid": judge.as_images(judge.targets)["kid"],
-        "taken": judge.as_images(judge.held_out_targets)["taken"],
+        "kid": judge.distance(judge.targets),
+        "taken": judge.taken(judge.held_out_targets),
         "rim": rim_auc(domains.held_out_targets.images, domains.held_out_sources.images, seed=_SEED),
     }
     return dict(zip(ROWS_BESIDE, (none, _as_numbers(real)), strict=True))
@@ -146,18 +154,12 @@ def measures_beside(domains: Domains, judge: Judge) -> dict[str, Measures]:
 def table(rows: Mapping[str, Sequence[Measures]]) -> str:
     """Returns the table in Markdown: a row for every seed of a method, those beside first."""
     order = [*ROWS_BESIDE, *sorted(set(rows) - set(ROWS_BESIDE))]
-    lines = [["method", *HEADINGS.values()], ["---"] * (1 + len(HEADINGS))]
-    lines += [
+    cells = [
         [name, *(_cell(measures.get(measure)) for measure in HEADINGS)]
         for name in order
         for measures in rows.get(name, ())
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _samples(features: np.ndarray) -> Samples:
-    rows = np.arange(len(features))
-    return Samples(images=rows, labels=np.zeros(len(rows), int), groups=rows, names=rows, features=features)
+    return markdown_table(["method", *HEADINGS.values()], cells)
 
 
 def _trained(features: np.ndarray, positive: np.ndarray, images_a_pass: int) -> SGDClassifier:
@@ -172,10 +174,6 @@ def _found_mask(image: np.ndarray) -> np.ndarray:
 
 def _mean(values: np.ndarray) -> Interval:
     return bootstrap_interval(lambda rows: float(values[rows].mean()), np.arange(len(values)), _SEED)
-
-
-def _scaled(interval: Interval, factor: float) -> Interval:
-    return Interval(factor * interval.value, factor * interval.low, factor * interval.high)
 
 
 def _as_numbers(measures: Mapping[str, Interval]) -> Measures:

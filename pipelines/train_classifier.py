@@ -333,7 +333,8 @@ def _complete(
 
 def _count_twins(config: TrainClassifierConfig, inputs: ClassifierInputs, fold: int) -> int:
     training, _ = split_fold(inputs.shards.manifest, config.num_folds, fold)
-    return count_twins(inputs.shards, training, inputs.synthetic[fold])
+    learned = None if inputs.examples is None else frozenset(inputs.examples.index)
+    return count_twins(inputs.shards, training, inputs.synthetic[fold], learned)
 
 
 def _describe(synthetic: Shards) -> SyntheticSet:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pipelines
+from pipelines.contract.flags import as_flags
 
 ROOT = Path(__file__).resolve().parent.parent
 _LONGEST_START = 120.0
@@ -104,7 +105,7 @@ class CommandServer:
         connection = self._connect()
         request = {
             "command": command,
-            "arguments": [f"--{name}={value}" for name, value in settings.items()],
+            "arguments": as_flags(settings),
             "environment": dict(os.environ if environment is None else environment),
             "outputs": [str(stdout), str(stderr)],
         }

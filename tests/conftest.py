@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import pipelines  # noqa: F401 (sets what TensorFlow reads at its start)
+from pipelines.contract import launching
+from pipelines.contract.flags import as_flags
 from tests.bucket_server import BUCKET, BucketServer, environment
 from tests.command_server import command_server
 
@@ -74,5 +75,4 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess
 
 def command_line(command: str, **settings: object) -> list[str]:
     """The arguments of a process that runs a command."""
-    flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", f"pipelines.{command}", *flags]
+    return launching.command_line(command, as_flags(settings))

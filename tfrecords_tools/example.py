@@ -119,11 +119,11 @@ def origin_of(record: bytes) -> tuple[str, tuple[int, ...]]:
     return _first_text(features, "generator"), tuple(features["made_from_shards"].int64_list.value)
 
 
-def sources_of(record: bytes) -> tuple[int, tuple[str, ...]]:
-    """Returns the class of a labelled serialized example, and the names of the real images that it was made from."""
+def sources_of(record: bytes) -> tuple[str, int, tuple[str, ...]]:
+    """Returns the name and the class of a labelled serialized example, and what it was made from: names of images."""
     features = _EXAMPLE.FromString(record).features.feature
     names = tuple(name.decode() for name in features["made_from"].bytes_list.value)
-    return features["target"].int64_list.value[0], names
+    return _first_text(features, "image_name"), features["target"].int64_list.value[0], names
 
 
 def image_name_of(record: bytes) -> str:

@@ -52,6 +52,6 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         return self.norm(inputs, training=training) * factors[:, None, None] + offsets[:, None, None]
 
     def compute_output_shape(self, inputs_shape: tuple, labels_shape: tuple) -> tuple:
-        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        """Returns the shape of the outputs."""
         del labels_shape
         return inputs_shape

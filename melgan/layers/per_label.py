@@ -37,5 +37,5 @@ class PerLabel(keras.layers.Layer):
         return tf.gather(table, labels)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        """Returns the shape of the outputs."""
         return *input_shape, self.dense.units

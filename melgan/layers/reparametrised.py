@@ -42,7 +42,7 @@ class ReparametrisedDense(ReparametrisedLayer):
         return tf.matmul(inputs, self.effective_kernel()) + self.bias.value
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        """Returns the shape of the outputs."""
         return *input_shape[:-1], self._units
 
 
@@ -66,7 +66,7 @@ class ReparametrisedConv2D(ReparametrisedLayer):
         return outputs if self.bias is None else outputs + self.bias.value
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        """Returns the shape of the outputs."""
         return *input_shape[:-1], self._filters
 
 
@@ -87,5 +87,5 @@ class ReparametrisedEmbedding(ReparametrisedLayer):
         return tf.gather(self.effective_kernel(), labels)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the outputs, which Keras would trace the layer for."""
+        """Returns the shape of the outputs."""
         return *input_shape, self._units

@@ -55,8 +55,5 @@ def power_of(difference: float, standard_error: float, degrees_of_freedom: float
       degrees_of_freedom: of that error; infinite where it is known.
     """
     degrees = min(degrees_of_freedom, _MANY_DEGREES)
-    critical, found = (
-        scipy.stats.t.ppf(1 - SIGNIFICANCE / 2, degrees),
-        scipy.stats.nct(degrees, difference / standard_error),
-    )
-    return float(found.sf(critical) + np.nan_to_num(found.cdf(-critical)))  # SciPy has none for the farthest tail
+    critical, shift = scipy.stats.t.ppf(1 - SIGNIFICANCE / 2, degrees), difference / standard_error
+    return float(sum(scipy.stats.nct.sf(critical, degrees, side) for side in (shift, -shift)))

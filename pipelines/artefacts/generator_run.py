@@ -18,15 +18,7 @@ from melgan.training.weights import load_weights
 from pipelines.artefacts.feature_store import require_known_features
 from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.contract.shared_settings import (
-    CacheSettings,
-    CheckpointSettings,
-    DeviceSettings,
-    FoldSettings,
-    RollbackSettings,
-    ScratchSettings,
-)
-from pipelines.contract.strategy_settings import StrategySettings
+from pipelines.contract.generator_settings import GeneratorSettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import read_document, stored, write_document
 from tfrecords_tools.foundation.errors import CommandError
@@ -41,16 +33,7 @@ _REMEDY = "train again, in a new folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainGanConfig(
-    GanConfig,
-    FoldSettings,
-    CheckpointSettings,
-    RollbackSettings,
-    CacheSettings,
-    DeviceSettings,
-    ScratchSettings,
-    StrategySettings,
-):
+class TrainGanConfig(GanConfig, GeneratorSettings):
     """Settings of train_gan: the GAN, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)

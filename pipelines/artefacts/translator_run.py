@@ -14,15 +14,7 @@ from melgan.translation.translators import build_generator
 from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.artefacts.generator_run import GENERATOR_FILE
 from pipelines.artefacts.metrics_file import METRICS_FILE
-from pipelines.contract.shared_settings import (
-    CacheSettings,
-    CheckpointSettings,
-    DeviceSettings,
-    FoldSettings,
-    RollbackSettings,
-    ScratchSettings,
-)
-from pipelines.contract.strategy_settings import StrategySettings
+from pipelines.contract.generator_settings import GeneratorSettings
 from pipelines.contract.workdir import read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.files import AnyPath
@@ -35,16 +27,7 @@ REST = "rest"  # all other classes
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTranslatorConfig(
-    TranslatorConfig,
-    FoldSettings,
-    CheckpointSettings,
-    RollbackSettings,
-    CacheSettings,
-    DeviceSettings,
-    ScratchSettings,
-    StrategySettings,
-):
+class TrainTranslatorConfig(TranslatorConfig, GeneratorSettings):
     """Settings of train_translator: the translator, and where, how long and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", is_path=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tfrecords_tools.engines import ENGINES, LOCAL, EngineOptions
-from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import JPEG_QUALITY
 
@@ -99,34 +98,6 @@ class EngineSettings(Settings):
             scheduler_security=self.scheduler_security,
             resources=dict(resources),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldSettings(Settings):
-    """The images of a generator's training, less those of a fold, which a classifier may then be validated on."""
-
-    num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
-    fold: int = setting(0, "fold that is held out, with --num_folds")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.fold and not self.num_folds:
-            raise CommandError(
-                f"--fold={self.fold} without --num_folds: all shards would be trained on; give --num_folds as well"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointSettings(Settings):
-    """How often a generator's training saves and tells something."""
-
-    checkpoint_every: int = setting(1000, "steps between checkpoints and sample grids", changes_result=False)
-    log_every: int = setting(50, "steps between lines of metrics", changes_result=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("checkpoint_every", "log_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ def test_the_table_has_a_row_a_seed_those_beside_first():
 def test_images_of_shards_are_those_of_a_fold_with_masks(launch, tmp_path):
     made = {"source": "phantom", "image_size": SIZE, "num_images": 120, "num_shards": 4, "masks": "true"}
     assert launch("make_shards", output=tmp_path / "shards", **made).returncode == 0
-    found = domains_of_shards(str(tmp_path / "shards"), SIZE, 2, 0)
+    found = domains_of_shards(str(tmp_path / "shards"), SIZE, num_folds=2, fold=0)
     parts = (found.sources, found.targets, found.held_out_sources, found.held_out_targets)
     assert [set(part.labels) for part in parts] == [{0}, {1}, {0}, {1}]
     assert len({name for part in parts for name in part.names}) == sum(map(len, parts))

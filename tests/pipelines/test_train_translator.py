@@ -113,6 +113,13 @@ def test_twins_are_sources_that_are_there_with_both_labels(translator, painter, 
     training, held_out = split_fold(opened.manifest, 2, 0)
     assert count_twins(opened, training, [translated]) == 8
     assert count_twins(opened, held_out, [translated]) == 0
+    names = translated.image_names(translated.manifest.shards)
+    own = {
+        row["image_name"][0].decode(): row["made_from"][0].decode()
+        for row in records_of(translated.folder, "synthetic")
+    }
+    assert count_twins(opened, training, [translated], learned={*names[:3], *own.values()}) == 3
+    assert count_twins(opened, training, [translated], learned={*names, own[names[0]]}) == 1
     labels = {row["image_name"][0]: row["target"][0] for row in records_of(masked_shards, "train")}
     sources = [row["made_from"][0] for row in records_of(painted.folder, "synthetic")]
     benign = sum(labels[name] == 0 for name in set(sources))

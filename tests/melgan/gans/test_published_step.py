@@ -5,7 +5,6 @@ difference a thousandfold in twenty steps, and how large it is to begin with dep
 loss in the first ten steps on one, 5e-5 on another.
 """
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +12,7 @@ import tensorflow as tf
 from melgan.gans.labels import class_probabilities
 from melgan.gans.trainer import GanTrainer
 from melgan.images import to_signed_float
+from tests.melgan.double_precision import double_precision
 from tests.melgan.gans.published_step import PublishedStep
 from tests.melgan.gans.tiny_gan import CLASS_COUNTS, enlarge_weights, take_steps, tiny_batch, tiny_config
 from tests.melgan.training.step_numbers import step_numbers
@@ -21,18 +21,14 @@ STEPS = 20
 LOSSES = ("discriminator_loss", "penalty", "generator_loss")
 
 
-@pytest.fixture(scope="module")
-def double_precision():
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
+@pytest.fixture(scope="module", autouse=True)
+def _in_double_precision():
+    with double_precision():
+        yield
 
 
 @pytest.fixture(scope="module")
-def trainer(double_precision, one_device):
+def trainer(one_device):
     trainer = GanTrainer(tiny_config(image_size=64, disc_steps=5), CLASS_COUNTS, one_device)
     # Else the gradients of so young and narrow a discriminator are of norm 1e-5, and the 1e-12 under our root counts.
     for network in (trainer.networks.generator, trainer.networks.discriminator):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from melgan.layers.box_map import BoxMap, rasterise
 from melgan.training.precision import layers_computing_in
+from tests.melgan.double_precision import double_precision
 
 NOTHING = [0.0, 0.0, 0.0, 0.0]
 
@@ -81,9 +82,5 @@ def test_the_layer_gives_the_same_maps_never_in_half_precision(precision):
 
 
 def test_the_map_has_the_float_type_of_keras():
-    floatx = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    try:
+    with double_precision():
         assert rasterise(tf.constant([[[0.0, 0.0, 1.0, 1.0]]], tf.float32), 4).dtype == tf.float64
-    finally:
-        keras.config.set_floatx(floatx)

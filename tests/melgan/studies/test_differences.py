@@ -129,9 +129,8 @@ def test_a_planted_difference_is_found_as_often_as_computed():
     assert 0.02 < planted < 0.06
     studies = [MadeUp(np.random.default_rng(1000 + seed), seeds=5).compare(shift)[0] for seed in range(200)]
     found = np.mean([each.alone.low > 0 for each in studies])
-    error = np.sqrt(np.mean([each.standard_error**2 for each in studies]))  # of one study, it is itself a guess
-    computed = power_of(planted, error, np.median([each.spread.degrees_of_freedom for each in studies]))
-    assert abs(found - computed) < 0.1
+    computed = np.mean([power_of(planted, each.standard_error, each.spread.degrees_of_freedom) for each in studies])
+    assert abs(found - computed) < 0.05
 
 
 def test_few_runs_widen_an_interval():

@@ -3,14 +3,12 @@
 python tests/melgan/training/replica_gradients.py STRATEGY NUM_DEVICES FOLDER
 """
 
-import contextlib
 import json
 import os
 import sys
 import traceback
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -26,6 +24,7 @@ from melgan.training.distribution import (
     require_same_on_workers,
     watched_workers,
 )
+from tests.melgan.double_precision import double_precision
 from tests.melgan.gans.tiny_gan import (
     CLASS_COUNTS,
     enlarge_weights,
@@ -52,15 +51,6 @@ OWN_SETTINGS = {
 METHODS_OF = {"mirrored": tuple(METHODS), "multi_worker": ("gan", "bagan_gp", "r3gan")}
 NETWORKS = ("discriminator", "generator")
 LOSSES = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
-
-
-@contextlib.contextmanager
-def double_precision():
-    """In single precision, rounding decides on which side of its kink a unit falls that is nearly 0."""
-    floatx = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(floatx)
 
 
 def make_trainer(strategy, method="bagan_gp"):
