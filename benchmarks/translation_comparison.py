@@ -1,13 +1,14 @@
-"""Translators at equal wall time, beside untouched sources and real images.
+"""Translators at equal processor time, beside untouched sources and real images.
 
     python -m benchmarks.translation_comparison --output=FOLDER --minutes=20
     python -m benchmarks.translation_comparison --output=FOLDER --minutes=20 --shards=SHARDS --num_folds=5 --fold=0
 
 Without shards on phantom lesions, whose masks and counterfactuals are true. Shards are real images of two classes with
-masks, `make_shards --masks=FOLDER` or `auto`. Every method trains for so many minutes by the clock: a trial measures
-its speed, from which the steps follow, over half of which the learning rate falls. Compiling does not count. What it
-makes of held-out images of the source class is measured, and whether a linear classifier gains from what it makes of
-the training images. The row `none` is the sources untouched, the floor, and `real` are images of the target class.
+masks, `make_shards --masks=FOLDER` or `auto`. Every method trains for so many minutes of the processor, so that other
+work beside it does not count: a trial measures its speed, from which the steps follow, over half of which the learning
+rate falls. Compiling does not count either. What it makes of held-out images of the source class is measured, and
+whether a linear classifier gains from what it makes of the training images. The row `none` is the sources untouched,
+the floor, and `real` are images of the target class.
 Methods and seeds that are done are not done again, and several processes can work in a folder.
 """
 
@@ -34,7 +35,7 @@ from melgan.training.distribution import make_strategy
 from melgan.translation.config import TranslatorConfig
 from melgan.translation.samplers import make_sampler
 from melgan.translation.trainer import TranslationTrainer
-from melgan.translation.translators import TRANSLATORS, resolve, takes_masks, translator_of
+from melgan.translation.translators import TRANSLATORS, outlined_by, resolve, translator_of
 from pipelines.pages.grids import Column, write_grid
 from tfrecords_tools.foundation.errors import look_up
 from tfrecords_tools.foundation.files import write_atomically
@@ -192,15 +193,15 @@ def _way_back(trainer: TranslationTrainer) -> Callable[[np.ndarray], np.ndarray]
 
 
 def _timed_steps(trainer: TranslationTrainer, batches: Iterator, first: int, count: int) -> float:
-    """Takes some steps, and returns the seconds that they took."""
-    begun = time.monotonic()
+    """Takes some steps, and returns the seconds of the processor, over all its threads, that they took."""
+    begun = time.process_time()
     take_steps(trainer, batches, first, count, steps_per_call=_STEPS_PER_CALL)
-    return time.monotonic() - begun
+    return time.process_time() - begun
 
 
 def _batches(config: TranslatorConfig, domains: Domains) -> tf.data.Dataset:
     """Returns batches without end for `TranslationTrainer`, each image mirrored or not."""
-    names = ("image", "mask") if takes_masks(config) else ("image",)
+    names = ("image", "mask") if outlined_by(config) else ("image",)
     if translator_of(config).is_paired:
         names = ("image", "mask", "label")
         return mirrored_examples(joined(domains.sources, domains.targets), names, config.seed).batch(
@@ -220,12 +221,12 @@ def _batches(config: TranslatorConfig, domains: Domains) -> tf.data.Dataset:
 
 def _arguments() -> argparse.Namespace:
     design = Design()
-    parser = argparse.ArgumentParser(description="Compares translators at equal wall time.")
+    parser = argparse.ArgumentParser(description="Compares translators at equal processor time.")
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--shards", default=design.shards, help="with masks and two classes; none: phantom lesions")
     parser.add_argument("--num_folds", type=int, default=design.num_folds)
     parser.add_argument("--fold", type=int, default=design.fold, help="that is held out")
-    parser.add_argument("--minutes", type=float, default=design.minutes, help="of training, each run")
+    parser.add_argument("--minutes", type=float, default=design.minutes, help="of training, of one processor, each run")
     parser.add_argument("--methods", default="cyclegan,auggan,cut,fastcut,pix2pix", help="cut, or cut+residual")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--image_size", type=int, default=design.image_size)

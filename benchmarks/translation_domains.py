@@ -8,6 +8,7 @@ from benchmarks.phantoms import draw_pairs, draw_phantoms
 from melgan.sources import Sources
 from pipelines.artefacts.shards import open_shards, split_fold
 from pipelines.synthesis.sources import read_sources
+from tfrecords_tools.foundation.metadata import MASKS
 
 _TRAINED, _HELD_OUT = 800, 200  # drawn images: of both classes together, and of each
 _SEEDS = {"trained": 0, "pairs": 1, "targets": 2}
@@ -61,7 +62,7 @@ def domains_of_shards(path: str, image_size: int, *, num_folds: int, fold: int) 
     others = [label for label in range(len(shards.classes)) if label != rarest]
     training, held_out = split_fold(shards.manifest, num_folds, fold)
     read = [
-        read_sources(shards, entries, labels, image_size, with_masks=True)[0]
+        read_sources(shards, entries, labels, image_size, outlined_by=MASKS)[0]
         for entries in (training, held_out)
         for labels in (others, [rarest])
     ]

@@ -42,6 +42,7 @@ from pipelines.synthesis.sources import read_sources
 from pipelines.training.single_images import SingleImageJob, finished, train_single_image
 from tfrecords_tools.engines import ENGINES
 from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.metadata import MASKS
 from tfrecords_tools.foundation.settings import inherited
 
 _START_SCALES_SHOWN = 3
@@ -83,7 +84,7 @@ def _choose(config: TrainSinganConfig, shards: Shards) -> tuple[Sources, dict[st
         shards.manifest.split("train"),
         [label],
         config.image_size,
-        with_masks=with_masks,
+        outlined_by=MASKS if with_masks else "",
         names=config.images,
         at_most=config.most or None,
     )

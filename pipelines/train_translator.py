@@ -22,7 +22,7 @@ from melgan.training.loop import LoopConfig, run_loop
 from melgan.translation.config import TranslatorConfig
 from melgan.translation.samplers import make_sampler
 from melgan.translation.trainer import TranslationTrainer
-from melgan.translation.translators import resolve, takes_masks, translator_of
+from melgan.translation.translators import outlined_by, resolve, translator_of
 from pipelines.artefacts.generator_run import GENERATOR_FILE, read_origin, write_generator, write_origin
 from pipelines.artefacts.metrics_file import METRICS_FILE, read_metrics
 from pipelines.artefacts.shards import open_shards
@@ -141,7 +141,7 @@ class TranslatorTraining:
             data.training,
             labels,
             config.image_size,
-            with_masks=takes_masks(config),
+            outlined_by=outlined_by(config),
             at_most=GRID_ROWS,
         )
         sampler = make_sampler(

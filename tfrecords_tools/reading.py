@@ -10,11 +10,13 @@ from functools import partial
 
 import tensorflow as tf
 
-from tfrecords_tools.example import BOXES_FEATURE, MASK_FEATURE
+from tfrecords_tools.example import BOXES_FEATURE
 from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
-from tfrecords_tools.streams import ShardSet, Stream, has_mask, mixed_records
+from tfrecords_tools.outlines import OUTLINES
+from tfrecords_tools.streams import ShardSet, Stream, mixed_records
 
 _DECODE_SCALES = (1, 2, 4, 8)
+_OUTLINES = "outlines"  # of an example, as they were parsed
 
 # (image uint8 [H, W, 3], seed int64 [2]) -> image uint8 [H, W, 3]
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -49,7 +51,7 @@ def training_batches(
       the features of `PROPERTIES`, int32 `[B]`, of which images without a label have those of test images alone;
       `patient_images`, int32 `[B]`, `MISSING` unless it is annotated;
       `boxes`: float32 `[B, max_boxes, 4]`, if any are read;
-      `mask`: uint8 `[B, H, W, 1]`, 255 at lesions and 0 elsewhere, if the streams are `with_masks`.
+      `mask`: uint8 `[B, H, W, 1]`, 255 at lesions and 0 elsewhere, if the streams are `outlined_by` something.
 
     Arguments:
       streams: what is mixed, in every stretch of the batches by their fractions.
@@ -68,14 +70,14 @@ def training_batches(
         before it is brought to `image_size`, so that images stored in several sizes look alike; 0: none.
 
     Raises:
-      ValueError: if boxes are asked for beside an augmentation, which they would not follow, or masks of some streams
-        only.
+      ValueError: if boxes are asked for beside an augmentation, which they would not follow, or streams have
+        other outlines.
     """
     if augment is not None and max_boxes:
         raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
-    with_masks = any(stream.with_masks for stream in streams)
-    if with_masks and not all(stream.with_masks for stream in streams):
-        raise ValueError("with_masks is True for some of the streams; it must be the same for all")
+    outlined_by, *others = {stream.outlined_by for stream in streams}
+    if others:
+        raise ValueError(f"outlined_by is {[outlined_by, *others]}; it must be the same for all streams")
     start = start_step * global_batch_size
     decode_image = _image_decoder([stream.shards for stream in streams], image_size, match_resolution)
     numbered = mixed_records(streams, seed, start).enumerate(start=start)
@@ -85,14 +87,14 @@ def training_batches(
 
     def decode(number: tf.Tensor, stream_and_record: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         stream, record = stream_and_record
-        example = _annotated(_parse(record, max_boxes, with_masks), streams, stream, num_classes)
+        example = _annotated(_parse(record, max_boxes, outlined_by), streams, stream, num_classes)
         del example["image_name"], example["patient_id"]
         image = decode_image(example["image"])
         views = _views(image, [each.num_views for each in streams], stream, augment, seed, number)
         example |= {"image": views[0]} | ({"views": tf.stack(views)} if len(views) > 1 else {})
-        if with_masks:
-            mask = _decode_mask(example[MASK_FEATURE], image_size)
-            example[MASK_FEATURE] = _views(mask, [1], tf.zeros_like(stream), augment, seed, number)[0]
+        if outlined_by:
+            mask = OUTLINES[outlined_by].draw(example.pop(_OUTLINES), image_size)
+            example["mask"] = _views(mask, [1], tf.zeros_like(stream), augment, seed, number)[0]
         return _without_hidden(example, streams, stream)
 
     decoded = numbered.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -106,21 +108,21 @@ def evaluation_batches(
     batch_size: int,
     max_boxes: int = 0,
     match_resolution: int = 0,
-    with_masks: bool = False,
+    outlined_by: str = "",
 ) -> tf.data.Dataset:
     """Yields every record once, in stored order, with its name, patient code and label (`MISSING` in test shards).
 
     `{"image": uint8 [B, H, W, 3], "label": int32 [B], "patient_id": int64 [B], "image_name": string [B]}`; the last
-    batch may be shorter. With `max_boxes` there are `"boxes"`, and `with_masks` `"mask"`, as in `training_batches`, and
-    images without a mask are left out; so is `match_resolution`.
+    batch may be shorter. With `max_boxes` there are `"boxes"`, and if `outlined_by` something a `"mask"`, as in
+    `Stream`; `match_resolution` is as in `training_batches`.
     """
     decode_image = _image_decoder([shards], image_size, match_resolution)
     records = tf.data.TFRecordDataset(list(shards.paths))
-    records = records.filter(has_mask) if with_masks else records
+    records = records.filter(OUTLINES[outlined_by].is_in) if outlined_by else records
 
     def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = _parse(record, max_boxes, with_masks)
-        masks = {MASK_FEATURE: _decode_mask(example[MASK_FEATURE], image_size)} if with_masks else {}
+        example = _parse(record, max_boxes, outlined_by)
+        masks = {"mask": OUTLINES[outlined_by].draw(example.pop(_OUTLINES), image_size)} if outlined_by else {}
         return {**example, "image": decode_image(example["image"]), **masks}
 
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -178,7 +180,7 @@ def _views(
     return views
 
 
-def _parse(record: tf.Tensor, max_boxes: int, with_masks: bool) -> dict[str, tf.Tensor]:
+def _parse(record: tf.Tensor, max_boxes: int, outlined_by: str) -> dict[str, tf.Tensor]:
     """Reads the features that every command needs, from our shards or the public ones, with or without a target."""
     missing = tf.constant(MISSING, tf.int64)
     features = {
@@ -187,13 +189,15 @@ def _parse(record: tf.Tensor, max_boxes: int, with_masks: bool) -> dict[str, tf.
     }
     for name in (PATIENT, "target", *PROPERTIES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
-    if with_masks:
-        features[MASK_FEATURE] = tf.io.FixedLenFeature([], tf.string)
     if max_boxes:
         features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
     example = tf.io.parse_single_example(record, features)
     if max_boxes:
         example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
+    if outlined_by:
+        outline = OUTLINES[outlined_by]
+        own = tf.io.parse_single_example(record, {outline.feature: outline.specification})
+        example[_OUTLINES] = own[outline.feature]
     example["label"] = example.pop("target")
     for name in ("label", *PROPERTIES):
         example[name] = tf.cast(example[name], tf.int32)
@@ -224,13 +228,6 @@ def _image_decoder(
         return tf.ensure_shape(image, shape)
 
     return decode_alike
-
-
-def _decode_mask(data: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns a stored mask as uint8 `[image_size, image_size, 1]`: 255 where at least half of a pixel is lesion."""
-    stored = tf.ensure_shape(tf.io.decode_png(data, channels=1), (None, None, 1))
-    share = tf.image.resize(stored, (image_size, image_size), method="area")
-    return tf.where(share >= 127.5, tf.constant(255, tf.uint8), tf.constant(0, tf.uint8))
 
 
 def _decode(data: tf.Tensor, stored_size: int, image_size: int) -> tf.Tensor:

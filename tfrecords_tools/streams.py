@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from tfrecords_tools.example import MASK_FEATURE
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.foundation.metadata import MISSING
 from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.manifest import Manifest, ShardEntry, add_counts, count_classes
+from tfrecords_tools.outlines import OUTLINES
 
 SHUFFLE_WINDOW = 8192
 _CYCLE_LENGTH = 16
@@ -34,7 +34,7 @@ class ShardSet:
       stored_size: side of the images in pixels; 0 for several.
       quality: of the JPEGs, 1 to 100.
       class_counts: images of each class, empty where they are not known.
-      masked_counts: of these, those that have masks.
+      masked_counts, boxed_counts: of these, those that have masks, or boxes.
     """
 
     paths: tuple[str, ...]
@@ -43,6 +43,11 @@ class ShardSet:
     quality: int = JPEG_QUALITY
     class_counts: tuple[int, ...] = ()
     masked_counts: tuple[int, ...] = ()
+    boxed_counts: tuple[int, ...] = ()
+
+    def counts_of(self, outlined_by: str) -> tuple[int, ...]:
+        """Returns the images of each class that have outlines, by a name of OUTLINES; all for none."""
+        return getattr(self, OUTLINES[outlined_by].counted_in) if outlined_by else self.class_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,8 @@ class Stream:
       class_counts: images of each class that are read; given, classes take turns: of any stretch of the stream as many
         images are of each class that has any, to within one.
       labels: the classes that are read, in their real fractions; None for all.
-      with_masks: whether masks are read with the images. Images without one are left out.
+      outlined_by: a name of OUTLINES, by which masks are read with the images, and images that have no such outlines
+        are left out; empty for no masks.
       is_labelled: whether the labels may be known. Those of other streams are hidden.
       num_views: how many differently augmented views of an image a batch holds.
       annotations: what the images count for, and which of them are read; None for all, as their records say.
@@ -110,7 +116,7 @@ class Stream:
     fraction: float = 1.0
     class_counts: tuple[int, ...] | None = None
     labels: tuple[int, ...] | None = None
-    with_masks: bool = False
+    outlined_by: str = ""
     is_labelled: bool = True
     num_views: int = 1
     annotations: Annotations | None = None
@@ -120,9 +126,9 @@ class Stream:
         """The images that it goes through before any comes again."""
         if self.annotations is not None:
             return self.annotations.num_images
-        if self.labels is None and not self.with_masks:
+        if self.labels is None and not self.outlined_by:
             return self.shards.num_records
-        counts = self.shards.masked_counts if self.with_masks else self.shards.class_counts
+        counts = self.shards.counts_of(self.outlined_by)
         return sum(count for label, count in enumerate(counts) if self.labels is None or label in self.labels)
 
 
@@ -136,6 +142,7 @@ def shard_set(folder: AnyPath, manifest: Manifest, shards: Sequence[ShardEntry])
         quality=manifest.encoder.get("quality", JPEG_QUALITY),
         class_counts=count_classes(shards, len(manifest.classes)),
         masked_counts=add_counts([shard.masked_counts for shard in shards], len(manifest.classes)),
+        boxed_counts=add_counts([shard.boxed_counts for shard in shards], len(manifest.classes)),
     )
 
 
@@ -153,6 +160,7 @@ def join(sets: Sequence[ShardSet]) -> ShardSet:
         quality=min(shards.quality for shards in sets),
         class_counts=_joined([shards.class_counts for shards in sets]),
         masked_counts=_joined([shards.masked_counts for shards in sets]),
+        boxed_counts=_joined([shards.boxed_counts for shards in sets]),
     )
 
 
@@ -188,10 +196,12 @@ def mixed_records(streams: Sequence[Stream], seed: int, start: int) -> tf.data.D
 def _require_images(stream: Stream) -> None:
     choices = ("class_counts", "annotations", "labels")
     given = [name for name in choices if getattr(stream, name) is not None]
-    if len(given) > 1 or (stream.annotations is not None and stream.with_masks):
-        raise ValueError(f"{' and '.join(given)} are given for a stream, with_masks is {stream.with_masks}; give one")
+    if len(given) > 1 or (stream.annotations is not None and stream.outlined_by):
+        raise ValueError(
+            f"{' and '.join(given)} are given for a stream, outlined_by is {stream.outlined_by!r}; give one"
+        )
     if not stream.num_images:
-        raise ValueError(f"no image for a stream of labels {stream.labels}, with_masks {stream.with_masks}")
+        raise ValueError(f"no image for a stream of labels {stream.labels}, outlined_by {stream.outlined_by!r}")
 
 
 def _conditional_fractions(fractions: Sequence[float]) -> Iterator[tuple[int, float]]:
@@ -302,14 +312,8 @@ def _conditions(stream: Stream) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
         yield lambda record: stream.annotations.find(_image_name(record)) >= 0
     if stream.labels is not None:
         yield lambda record: tf.reduce_any(_label(record) == tf.constant(stream.labels, tf.int64))
-    if stream.with_masks:
-        yield has_mask
-
-
-def has_mask(record: tf.Tensor) -> tf.Tensor:
-    """Returns whether a serialized record has a mask, bool `[]`."""
-    mask = tf.io.FixedLenFeature([], tf.string, default_value="")
-    return tf.strings.length(tf.io.parse_single_example(record, {MASK_FEATURE: mask})[MASK_FEATURE]) > 0
+    if stream.outlined_by:
+        yield OUTLINES[stream.outlined_by].is_in
 
 
 def _image_name(record: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from melgan.gans.architectures.networks import IMAGE_SIZES
 from melgan.training.computing import ComputingSettings
+from tfrecords_tools.foundation.metadata import BOXES, MASKS
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
 
 _FEW_BLOCKS, _MANY_BLOCKS, _MANY_FROM = 6, 9, 256  # Zhu et al. 2017, section 7.2
@@ -33,6 +34,11 @@ class TranslatorConfig(ComputingSettings):
     l1_weight: float | None = setting(None, "factor of the distance to the image that a map of conditions was made of")
     outside_weight: float | None = setting(None, "factor of what changes outside of the lesion's mask")
     dropout: float = setting(0.5, "fraction of features that the U-Net of pix2pix drops")
+    condition: str = setting(
+        MASKS,
+        "what tells pix2pix where lesions lie and in what form: their masks, or boxes around them",
+        choices=(MASKS, BOXES),
+    )
     skin_colour: bool = setting(True, "tell pix2pix the colour of the skin, which otherwise it invents")
     learning_rate: float = setting(2e-4, "Adam learning rate of all networks")
     decay_from: float = setting(0.5, "fraction of the steps after which the learning rate falls, linearly to 0")

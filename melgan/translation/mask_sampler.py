@@ -1,4 +1,4 @@
-"""A network from masks to images as a sampler: the mask of one real image, the skin of another, any class.
+"""A network from outlines to images as a sampler: the outlines of one real image, the skin of another, any class.
 
 Shin et al. 2018 (arXiv 1807.10225).
 """
@@ -14,9 +14,11 @@ from melgan.images import to_signed_float, to_uint8
 from melgan.layers.dropout import apply_network
 from melgan.sampling import Requests, SampledImages, require_known_conditions
 from melgan.sources import Sources
+from melgan.translation.box_outlines import boxes_of_spots, mask_of_boxes
 from melgan.translation.conditions import condition_map, skin_colours
 from melgan.translation.mask_edits import TRANSPLANT, edited, require_known_edits
 from tfrecords_tools.foundation.errors import DataError
+from tfrecords_tools.foundation.metadata import BOXES, MASKS
 from tfrecords_tools.foundation.settings import require
 
 _HALF = 128  # of the levels of a mask: from it on, a pixel is lesion
@@ -31,12 +33,13 @@ class _Use(IntEnum):
 
 
 class MaskSampler:
-    """A `Sampler` of images whose lesions have given forms.
+    """A `Sampler` of images whose lesions have given forms, or lie in given boxes.
 
     The index of a request decides whose mask an image has, by a permutation of the donors; how it is edited; and, with
     the edit `transplant`, on whose skin it lies. Its class is the one that is asked for, whatever that of the donors:
-    requests that differ in it alone are images of one mask in several classes. Masks may be given, too; these are not
-    edited.
+    requests that differ in it alone are images of one mask in several classes. Masks, or boxes, may be given, too, and
+    are not edited. For a network that draws from boxes masks are filled boxes; of an edited one, the boxes around its
+    spots are filled.
 
     Arguments:
       generator: maps conditions (`condition_map`), and noise if it has dropout, to images in [-1, 1]; it draws with the
@@ -49,13 +52,12 @@ class MaskSampler:
       dropout: whether features are dropped as in training, if the generator drops any: the noise of pix2pix, Isola et
         al. 2017, section 3.
       skin_colour: whether the generator was told of the colour of the skin; if not, no skin is given.
+      outlined_by: what the generator learned to draw from, masks or boxes.
 
     Raises:
       ConfigError: for an edit that there is not or cannot be, or a strength that cannot be.
       DataError: if the donors have no masks, no lesion, or another size, or are too few to be transplanted.
     """
-
-    conditions = frozenset({"mask"})
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class MaskSampler:
         edit_strength: float = 1.0,
         dropout: bool = True,
         skin_colour: bool = True,
+        outlined_by: str = MASKS,
     ) -> None:
         require_known_edits(edits)
         require(edit_strength >= 0, "edit_strength", edit_strength, "0 or greater")
@@ -76,10 +79,12 @@ class MaskSampler:
         self._generator, self._donors, self._seed = generator, donors, seed
         self._edits, self._edit_strength = tuple(edits), edit_strength
         self._dropout, self._skin_colour = dropout, skin_colour
+        self._draws_from_boxes = outlined_by == BOXES
+        self.conditions = frozenset({"boxes" if self._draws_from_boxes else "mask"})
         self._require_donors()
         self._order = self._rng(_Use.ORDER).permutation(np.flatnonzero(donors.masks.any(axis=(1, 2))))
         if not len(self._order):
-            raise DataError(f"none of the masks of {len(donors)} images has a lesion; give others")
+            raise DataError(f"none of the {outlined_by} of {len(donors)} images has a lesion; give others")
 
     def capacity(self, label: int) -> int | None:
         """Returns how many donors there are; None with edits: their masks and skins mix without end."""
@@ -89,7 +94,7 @@ class MaskSampler:
     def draw(self, requests: Requests) -> SampledImages:
         """Returns the images that are asked for, made from the donor of the mask, if it was not given, and of the skin.
 
-        Equal seed, index, label and given mask give an equal image.
+        Equal seed, index, label and given mask or boxes give an equal image.
 
         Raises:
           ValueError: for a condition that it does not take, or masks of another size.
@@ -98,13 +103,19 @@ class MaskSampler:
         size = self.image_size
         images = [np.zeros((0, size, size, 3), np.uint8)]  # where none are asked for
         masks = [np.zeros((0, size, size), np.uint8)]
+        boxes: list[np.ndarray] = []
         names: list[tuple[str, ...]] = []
         for batch in requests.in_batches():
-            masks.append(self._edited(batch.index) if batch.mask is None else self._given(batch.mask))
-            images.append(self._draw(batch, masks[-1]))
+            own_masks, own_boxes = self._outlines(batch)
+            images.append(self._draw(batch, own_masks))
+            masks.append(own_masks)
+            boxes.append(own_boxes)
             names += self._made_from(batch)
         return SampledImages(
-            images=np.concatenate(images), boxes=None, made_from=tuple(names), masks=np.concatenate(masks)
+            images=np.concatenate(images),
+            boxes=np.concatenate(boxes) if boxes and self._draws_from_boxes else None,
+            made_from=tuple(names),
+            masks=None if self._draws_from_boxes else np.concatenate(masks),
         )
 
     def interpolate(self, label: int, steps: int) -> None:
@@ -114,7 +125,9 @@ class MaskSampler:
     def _require_donors(self) -> None:
         donors, size = self._donors, self.image_size
         if donors.masks is None:
-            raise DataError("the real images have no masks to draw from; make their shards with masks")
+            raise DataError(
+                "the real images have no outlines of lesions to draw from; make their shards with masks or boxes"
+            )
         if donors.images.shape[1:] != (size, size, 3) or donors.masks.shape[1:] != (size, size):
             raise DataError(
                 f"the generator draws {size} x {size} px, and its donors are images of {donors.images.shape[1:]} with "
@@ -137,6 +150,17 @@ class MaskSampler:
             return own
         others = np.array([self._rng(_Use.SKIN, index).integers(len(self._donors) - 1) for index in indices])
         return others + (others >= own)
+
+    def _outlines(self, requests: Requests) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the masks `[N, H, W]` that images are drawn from, and the boxes `[N, M, 4]` around their spots."""
+        if requests.boxes is not None:
+            boxes = requests.boxes
+        else:
+            masks = self._edited(requests.index) if requests.mask is None else self._given(requests.mask)
+            boxes = np.stack([boxes_of_spots(mask) for mask in masks])
+            if not self._draws_from_boxes:
+                return masks, boxes
+        return np.stack([mask_of_boxes(each, self.image_size) for each in boxes]), boxes
 
     def _edited(self, indices: np.ndarray) -> np.ndarray:
         """Returns the edited masks of donors, `[N, H, W]`."""
@@ -173,7 +197,7 @@ class MaskSampler:
 
     def _made_from(self, requests: Requests) -> list[tuple[str, ...]]:
         """Returns the names of the donors of each image, that of the mask first; one that gave both is named once."""
-        rows = [self._mask_donors(requests.index)] if requests.mask is None else []
+        rows = [] if requests.conditions else [self._mask_donors(requests.index)]
         rows += [self._skin_donors(requests.index)] if self._skin_colour else []
         donors = ([str(self._donors.names[row[number]]) for row in rows] for number in range(len(requests)))
         return [tuple(dict.fromkeys(names)) for names in donors]

@@ -9,7 +9,7 @@ from melgan.sources import Sources
 from melgan.translation.config import TranslatorConfig
 from melgan.translation.mask_sampler import MaskSampler
 from melgan.translation.sampler import TranslationSampler
-from melgan.translation.translators import translator_of
+from melgan.translation.translators import outlined_by, translator_of
 
 
 def make_sampler(
@@ -44,4 +44,5 @@ def make_sampler(
         edits=edits,
         edit_strength=edit_strength,
         skin_colour=config.skin_colour,
+        outlined_by=outlined_by(config),
     )

@@ -37,8 +37,8 @@ from melgan.translation.terms import TERMS, discriminator_losses
 from melgan.translation.translators import (
     build_generator,
     build_networks,
+    outlined_by,
     require_possible,
-    takes_masks,
     translator_of,
     weights_of,
 )
@@ -63,8 +63,8 @@ class TranslationTrainer:
     """The networks and optimizers of a translator in training.
 
     A batch holds, of images of two classes, `source_image` and `target_image`, uint8 `[B, H, W, 3]`, and, if the config
-    takes masks (`translators.takes_masks`), `source_mask` and `target_mask`, uint8 `[B, H, W, 1]`, 0 or 255. A paired
-    method takes `image`, `mask` and `label` `[B]`, int32.
+    is `outlined_by` anything, `source_mask` and `target_mask`, uint8 `[B, H, W, 1]`, 0 or 255. A paired method takes
+    `image`, `mask` and `label` `[B]`, int32.
 
     `directions` are the networks that are trained: those from the source to the target, and those back where there
     are any. `averages` are the moving averages of their generators. `attempt` counts the rollbacks.
@@ -155,7 +155,7 @@ class TranslationTrainer:
             return (self._passes_from_conditions(batch, draws),)
         images = {name: to_signed_float(batch[f"{name}_image"]) for name in ("source", "target")}
         masks = dict.fromkeys(images)
-        if takes_masks(self.config):
+        if outlined_by(self.config):
             masks = {name: 0.5 + 0.5 * to_signed_float(batch[f"{name}_mask"]) for name in images}
         ways = (("source", "target", _Use.FORWARD), ("target", "source", _Use.BACKWARD))
         return tuple(
@@ -284,4 +284,4 @@ class TranslationTrainer:
         if translator_of(self.config).is_paired:
             return {"image": images, "mask": masks, "label": tf.zeros(shape[:1], tf.int32)}
         batch = {"source_image": images, "target_image": images}
-        return batch | ({"source_mask": masks, "target_mask": masks} if takes_masks(self.config) else {})
+        return batch | ({"source_mask": masks, "target_mask": masks} if outlined_by(self.config) else {})

@@ -12,6 +12,7 @@ from melgan.translation.networks import Direction, Generator
 from melgan.translation.patch_nce import build_projector
 from melgan.translation.unet import build_unet
 from tfrecords_tools.foundation.errors import ConfigError, look_up
+from tfrecords_tools.foundation.metadata import MASKS
 
 _IMAGE_CHANNELS = 3
 
@@ -99,14 +100,21 @@ def weights_of(config: TranslatorConfig) -> dict[str, float]:
     return {"adversarial": 1.0} | {term: weight for term, weight in weights.items() if weight}
 
 
-def takes_masks(config: TranslatorConfig) -> bool:
-    """Returns whether a resolved config learns from masks beside images."""
-    return translator_of(config).is_paired or not weights_of(config).keys().isdisjoint({"parsing", "outside"})
+def outlined_by(config: TranslatorConfig) -> str:
+    """Returns which outlines of lesions a resolved config learns from: masks, boxes, or empty for none."""
+    if translator_of(config).is_paired:
+        return config.condition
+    return "" if weights_of(config).keys().isdisjoint({"parsing", "outside"}) else MASKS
 
 
 def require_possible(config: TranslatorConfig) -> None:
     """Raises ConfigError for a resolved config with terms or networks that its method cannot have."""
     weights = translator_of(config).weights
+    if config.condition != MASKS and not translator_of(config).is_paired:
+        raise ConfigError(
+            f"condition is {config.condition}, but {config.method} translates images; leave it away, or use "
+            f"--method={' or '.join(name for name, translator in TRANSLATORS.items() if translator.is_paired)}"
+        )
     if config.residual and translator_of(config).is_paired:
         raise ConfigError(
             f"residual is {config.residual}, but {config.method} makes images of conditions, to which nothing can be "

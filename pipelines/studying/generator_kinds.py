@@ -7,7 +7,7 @@ from typing import Any
 from melgan.gans.combinations import require_trainable
 from melgan.gans.methods import METHODS
 from melgan.translation.mask_edits import EDITS, TRANSPLANT
-from melgan.translation.translators import TRANSLATORS, takes_masks
+from melgan.translation.translators import TRANSLATORS, outlined_by
 from pipelines.artefacts import generator_run, translator_run
 from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.shards import Shards
@@ -76,7 +76,7 @@ def _require_sources(training: TrainTranslatorConfig, shards: Shards, generator:
     """Raises CommandError if a translator has too few images to learn from, or to make others from."""
     data = open_fold(training, shards)
     sources, _ = classes_of(training, data)
-    counts = data.images.masked_counts if takes_masks(training) else data.images.class_counts
+    counts = data.images.counts_of(outlined_by(training))
     available = sum(counts[label] for label in sources)
     if generator.count > available and not _edits(generator):
         raise CommandError(

@@ -50,7 +50,7 @@ def place(generator: OpenedSampler, path: str) -> Placement:
     if not takes_boxes:
         raise CommandError(
             f"--boxes={path}: a generator of METHOD={generator.method} cannot be told where lesions lie; leave --boxes "
-            "out, or train one of METHOD=cpggan"
+            "out, or train one of METHOD=cpggan, or of METHOD=pix2pix CONDITION=boxes"
         )
     given = whole_rows(_read(path))
     return Placement(given, LesionsOrigin(origin=as_path(path).name, sha256=file_sha256(as_path(path))))

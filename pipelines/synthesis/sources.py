@@ -17,7 +17,7 @@ def read_sources(
     labels: Sequence[int],
     image_size: int,
     *,
-    with_masks: bool,
+    outlined_by: str,
     names: Collection[str] = (),
     at_most: int | None = None,
 ) -> tuple[Sources, dict[str, int]]:
@@ -28,7 +28,7 @@ def read_sources(
       entries: some of them.
       labels: numbers of the classes.
       image_size: side of the images in pixels.
-      with_masks: read masks too, and leave out images that have none.
+      outlined_by: a name of OUTLINES, by which masks are read too, and images without are left out; empty for none.
       names: of the images; none: all of them.
       at_most: this many of them, the first.
 
@@ -42,7 +42,7 @@ def read_sources(
     shard_of: dict[str, int] = {}
     for entry in entries:
         batches = evaluation_batches(
-            shards.read([entry]), image_size=image_size, batch_size=READ_BATCH, with_masks=with_masks
+            shards.read([entry]), image_size=image_size, batch_size=READ_BATCH, outlined_by=outlined_by
         )
         for batch in batches:
             of_batch = np.array([name.decode() for name in batch["image_name"].numpy()])
@@ -54,19 +54,19 @@ def read_sources(
             found["names"] += of_batch[rows].tolist()
             found["labels"].append(batch["label"].numpy()[rows])
             found["images"].append(batch["image"].numpy()[rows])
-            if with_masks:
+            if outlined_by:
                 found["masks"].append(batch["mask"].numpy()[rows, ..., 0])
         if at_most is not None and len(found["names"]) >= at_most:
             break
     if not found["names"]:
         wanted = ", ".join(shards.classes[label] for label in labels)
         wanted += f" called {', '.join(names)}" if names else ""
-        what = "image with a mask" if with_masks else "image"
+        what = f"image with {outlined_by}" if outlined_by else "image"
         raise CommandError(f"{shards.folder}: no {what} of {wanted} in these shards to make others from; give others")
     sources = Sources(
         names=np.array(found["names"][:at_most]),
         images=np.concatenate(found["images"])[:at_most],
-        masks=np.concatenate(found["masks"])[:at_most] if with_masks else None,
+        masks=np.concatenate(found["masks"])[:at_most] if outlined_by else None,
         labels=np.concatenate(found["labels"])[:at_most],
     )
     return sources, shard_of

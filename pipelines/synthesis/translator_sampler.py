@@ -1,9 +1,10 @@
 """The sampler of a run of train_translator, with the real images that it makes others from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from melgan.translation.samplers import make_sampler
-from melgan.translation.translators import takes_masks, translator_of
+from melgan.translation.translators import outlined_by, translator_of
 from pipelines.artefacts.image_sets import require_large_images
 from pipelines.artefacts.shards import Shards, open_shards
 from pipelines.artefacts.translator_run import TranslatorRun, load_translator, open_translator_run
@@ -32,8 +33,9 @@ def open_translator(path: str, field: str, settings: SamplingSettings) -> Opened
         )
     names = shards.classes if is_paired else run.report.source_classes
     labels = [shards.classes.index(name) for name in names]
-    with_masks = takes_masks(run.config) and shards.manifest.masks is not None
-    sources, shard_of = read_sources(shards, entries, labels, run.config.image_size, with_masks=with_masks)
+    sources, shard_of = read_sources(
+        shards, entries, labels, run.config.image_size, outlined_by=_outlines_there(run, shards, entries)
+    )
     return OpenedSampler(
         sampler=make_sampler(
             run.config,
@@ -56,6 +58,12 @@ def open_translator(path: str, field: str, settings: SamplingSettings) -> Opened
         sources_folder=shards.folder,
         shard_of=shard_of,
     )
+
+
+def _outlines_there(run: TranslatorRun, shards: Shards, entries: Sequence[ShardEntry]) -> str:
+    """Returns the outlines that the run learned from, if the sources have any of them."""
+    wanted = outlined_by(run.config)
+    return wanted if wanted and any(shards.read(entries).counts_of(wanted)) else ""
 
 
 def _source_shards(run: TranslatorRun, settings: SamplingSettings) -> tuple[Shards, tuple[ShardEntry, ...]]:

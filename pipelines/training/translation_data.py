@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from melgan.classifiers.augmentation import AUGMENTATIONS
-from melgan.translation.translators import takes_masks, translator_of
+from melgan.translation.translators import outlined_by, translator_of
 from pipelines.artefacts.image_sets import require_large_images
 from pipelines.artefacts.shards import Shards, class_named, split_fold
 from pipelines.artefacts.translator_run import REST, TrainTranslatorConfig
@@ -55,9 +55,9 @@ def make_batches(config: TrainTranslatorConfig, data: TrainingData) -> MakeBatch
         augment=AUGMENTATIONS["dihedral"] if config.dihedral else None,
     )
     if translator_of(config).is_paired:
-        return partial(_one_stream, read, Stream(shards=data.images, with_masks=True), config.seed)
+        return partial(_one_stream, read, Stream(shards=data.images, outlined_by=outlined_by(config)), config.seed)
     sources, target = classes_of(config, data)
-    streams = [Stream(shards=data.images, labels=own, with_masks=takes_masks(config)) for own in (sources, (target,))]
+    streams = [Stream(shards=data.images, labels=own, outlined_by=outlined_by(config)) for own in (sources, (target,))]
     return partial(_two_streams, read, streams, config.seed)
 
 
@@ -69,10 +69,11 @@ def open_fold(config: TrainTranslatorConfig, shards: Shards) -> TrainingData:
     """
     require_large_images(shards, config.image_size)
     data = TrainingData(shards, *split_fold(shards.manifest, config.num_folds, config.fold))
-    if takes_masks(config) and not any(sum(entry.masked_counts) for entry in data.training):
+    if outlined_by(config) and not any(data.images.counts_of(outlined_by(config))):
         raise CommandError(
-            f"{shards.folder}: no training image has a mask, and METHOD={config.method} learns from them; make the "
-            "shards anew with --masks=FOLDER, or with --masks=auto, which looks for lesions"
+            f"{shards.folder}: no training image has {outlined_by(config)}, and METHOD={config.method} learns from "
+            f"them; make the shards anew with --{outlined_by(config)}=..., or with --masks=auto, which looks for "
+            "lesions, whose boxes follow"
         )
     sources, target = classes_of(config, data)
     domains = [sources, (target,)]
@@ -84,11 +85,11 @@ def open_fold(config: TrainTranslatorConfig, shards: Shards) -> TrainingData:
 
 
 def _require_images(config: TrainTranslatorConfig, data: TrainingData, labels: Sequence[int]) -> None:
-    counts = (data.images.masked_counts or ()) if takes_masks(config) else data.images.class_counts
+    counts = data.images.counts_of(outlined_by(config))
     count = sum(counts[label] for label in labels) if counts else 0
     if count < _LEAST_IMAGES:
         names = ", ".join(data.classes[label] for label in labels)
-        what = "with a mask " if takes_masks(config) else ""
+        what = f"with {outlined_by(config)} " if outlined_by(config) else ""
         raise CommandError(
             f"{data.shards.folder}: {count} training images {what}of {names} in this fold, and a translator learns "
             f"from {_LEAST_IMAGES} at least; choose other classes or folds, or make the shards anew with more of them"

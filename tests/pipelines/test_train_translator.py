@@ -190,6 +190,25 @@ def test_masks_are_drawn_as_any_class_and_edited(painter, masked_shards, tmp_pat
     assert read_manifest(again).shards == read_manifest(folder).shards
 
 
+def test_lesions_are_drawn_in_boxes_of_real_images_or_given_ones(boxed_shards, tmp_path):
+    settings = {"method": "pix2pix", "condition": "boxes", "total_steps": 2}
+    train_translator.run(config_of(boxed_shards, tmp_path / "gan", **settings))
+    real = {row["image_name"][0].decode(): row for row in records_of(boxed_shards, "train")}
+    rows = records_of(drawn(tmp_path / "gan", tmp_path / "out", count=4, edits=("mirror",)), "synthetic")
+    for row in rows:
+        own = np.reshape(real[row["made_from"][0].decode()]["boxes"], (-1, 4))
+        assert not row.get("mask")
+        box, x_min, _, x_max, _ = np.reshape(row["boxes"], (-1, 4))[0], *own[0]
+        mirrored = np.abs(box[[0, 2]] - [1 - x_max, 1 - x_min]).max()
+        assert min(np.abs(box[[0, 2]] - [x_min, x_max]).max(), mirrored) <= 0.5 / 32 + 1e-6  # to whole pixels
+    table = tmp_path / "boxes.csv"
+    table.write_text("x_min,y_min,x_max,y_max\n0.25,0.25,0.75,0.5\n")
+    folder = drawn(tmp_path / "gan", tmp_path / "given", count=2, boxes=str(table))
+    for row in records_of(folder, "synthetic"):
+        np.testing.assert_allclose(row["boxes"], [0.25, 0.25, 0.75, 0.5])
+        assert len(row["made_from"]) == 1  # whose skin
+
+
 def test_whatever_killed_it_a_finished_run_is_that_which_nothing_disturbed(painter, masked_shards, tmp_path):
     settings = {"shards": masked_shards, "method": "pix2pix", **TINY}
     killed = kill_and_resume("train_translator", tmp_path / "out", "checkpoints/translator", **settings)
@@ -223,6 +242,7 @@ def test_a_run_starts_from_the_weights_of_another(translator, masked_shards, tmp
         ({"source_class": "malignant"}, "--source_class=malignant"),
         ({"method": "cyclegna"}, "cyclegna"),
         ({"method": "fastcut", "cycle_weight": 1.0}, "cycle_weight"),
+        ({"method": "auggan", "condition": "boxes"}, "pix2pix"),
     ],
 )
 def test_what_cannot_be_translated_is_refused_by_name(masked_shards, tmp_path, settings, named):
@@ -235,6 +255,8 @@ def test_shards_without_masks_are_refused_where_masks_are_needed(shards, tmp_pat
     for method in ("auggan", "pix2pix"):
         with pytest.raises(CommandError, match="--masks"):
             train_translator.run(config_of(shards, tmp_path / "out", method=method))
+    with pytest.raises(CommandError, match="--boxes"):
+        train_translator.run(config_of(shards, tmp_path / "out", method="pix2pix", condition="boxes"))
 
 
 def test_settings_that_mean_nothing_to_a_run_are_refused(translator, gan, masked_shards):

@@ -38,6 +38,7 @@ class Category:
 
 
 PATIENT, AGE = "patient_id", "age_approx"
+MASKS, BOXES = "masks", "boxes"  # what may outline the lesions of an image
 
 # Every column in the order of the public tables: its categories, or None for a number.
 METADATA: dict[str, Category | None] = {

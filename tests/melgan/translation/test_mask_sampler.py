@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,6 +8,7 @@ from melgan.images import to_signed_float, to_uint8
 from melgan.layers.dropout import apply_network
 from melgan.sampling import BATCH_SIZE, Requests, Sampler, first_requests
 from melgan.sources import Sources
+from melgan.translation.box_outlines import boxes_of_spots, mask_of_boxes
 from melgan.translation.conditions import condition_channels, condition_map, skin_colours
 from melgan.translation.mask_edits import TRANSPLANT
 from melgan.translation.mask_sampler import MaskSampler, noises_at
@@ -235,3 +238,27 @@ def test_donors_that_cannot_be_drawn_from_are_refused(generator):
 def test_settings_that_cannot_be_are_refused(generator, settings, named):
     with pytest.raises(ConfigError, match=named):
         MaskSampler(generator, DONORS, CLASSES, seed=SEED, **settings)
+
+
+def test_a_network_of_boxes_draws_from_the_filled_boxes_of_edited_masks(generator):
+    edited = MaskSampler(generator, DONORS, CLASSES, seed=SEED, edits=["turn"]).draw(first_requests(1, COUNT))
+    sampler = MaskSampler(generator, DONORS, CLASSES, seed=SEED, edits=["turn"], outlined_by="boxes")
+    drawn = sampler.draw(first_requests(1, COUNT))
+    assert (sampler.conditions, drawn.masks) == ({"boxes"}, None)
+    np.testing.assert_array_equal(drawn.boxes, [boxes_of_spots(mask) for mask in edited.masks])
+    filled = np.stack([mask_of_boxes(boxes, SIZE) for boxes in drawn.boxes])
+    assert (filled != edited.masks).any()
+    given = MaskSampler(generator, DONORS, CLASSES, seed=SEED).draw(replace(first_requests(1, COUNT), mask=filled))
+    np.testing.assert_array_equal(drawn.images, given.images)
+    assert drawn.made_from == edited.made_from
+
+
+def test_boxes_may_be_given_and_are_kept_as_they_are(generator):
+    boxes = np.zeros((COUNT, 2, 4), np.float32)
+    boxes[:, 0] = 0.1, 0.2, 0.61, 0.7
+    sampler = MaskSampler(generator, DONORS, CLASSES, seed=SEED, skin_colour=False, outlined_by="boxes")
+    drawn = sampler.draw(replace(first_requests(0, COUNT), boxes=boxes))
+    np.testing.assert_array_equal(drawn.boxes, boxes)
+    assert drawn.made_from == ((),) * COUNT
+    with pytest.raises(ValueError, match="mask"):
+        sampler.draw(requests([0], [0], mask=np.zeros((1, SIZE, SIZE))))

@@ -5,9 +5,9 @@ from melgan.translation.objectives import OBJECTIVES
 from melgan.translation.terms import TERMS
 from melgan.translation.translators import (
     TRANSLATORS,
+    outlined_by,
     require_possible,
     resolve,
-    takes_masks,
     weights_of,
 )
 from tfrecords_tools.foundation.errors import ConfigError
@@ -63,14 +63,15 @@ def test_unknown_method_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("method", "settings", "takes"),
+    ("method", "settings", "outlines"),
     [
-        ("auggan", {}, True),
-        ("auggan", {"parsing_weight": 0.0, "tying_weight": 0.0}, False),
-        ("cyclegan", {}, False),
-        ("cyclegan", {"outside_weight": 1.0}, True),
-        ("pix2pix", {}, True),
+        ("auggan", {}, "masks"),
+        ("auggan", {"parsing_weight": 0.0, "tying_weight": 0.0}, ""),
+        ("cyclegan", {}, ""),
+        ("cyclegan", {"outside_weight": 1.0}, "masks"),
+        ("pix2pix", {}, "masks"),
+        ("pix2pix", {"condition": "boxes"}, "boxes"),
     ],
 )
-def test_masks_are_taken_where_a_term_looks_at_them(method, settings, takes):
-    assert takes_masks(resolve(TranslatorConfig(method=method, **settings))) == takes
+def test_outlines_are_taken_where_a_term_looks_at_them(method, settings, outlines):
+    assert outlined_by(resolve(TranslatorConfig(method=method, **settings))) == outlines
