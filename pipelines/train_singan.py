@@ -32,6 +32,7 @@ from pipelines.artefacts.singan_run import (
     SingleImage,
     TrainSinganConfig,
     digest_of_all,
+    steps_of_images,
 )
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
@@ -126,8 +127,7 @@ def _jobs(
 def _train(config: TrainSinganConfig, jobs: Sequence[SingleImageJob]) -> list[SingleImage]:
     """Runs the jobs that an earlier run has not finished; returns what is recorded of all, in their order."""
     found = {job.image_name: done for job in jobs if (done := finished(job))}
-    steps = config.steps_per_scale * len(pyramid_sizes(config.image_size, config.min_size, config.scale_factor))
-    logging.info("%d images, %d steps each; %d are finished", len(jobs), steps, len(found))
+    logging.info("%d images, %d steps each; %d are finished", len(jobs), steps_of_images(config, 1), len(found))
     progress = Progress("single images", len(jobs), "images", start=len(found))
     left = [job for job in jobs if job.image_name not in found]
     for image in ENGINES[config.engine](left, train_single_image, config.engine_options(config.workers)):

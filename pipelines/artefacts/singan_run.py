@@ -8,10 +8,12 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from melgan.single_image.config import SinganConfig
+from melgan.single_image.pyramid import pyramid_sizes
 from melgan.sources import Sources
 from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, EngineSettings
@@ -111,6 +113,21 @@ def open_singan_run(path: str, field: str) -> SinganRun:
 def digest_of_all(images: Sequence[SingleImage]) -> str:
     """Returns the SHA-256 that stands for the generators of all images."""
     return hashlib.sha256("".join(image.sha256 for image in images).encode()).hexdigest()
+
+
+def steps_of_images(config: SinganConfig, count: int) -> int:
+    """Returns the steps of so many images, all scales together."""
+    return count * config.steps_per_scale * len(pyramid_sizes(config.image_size, config.min_size, config.scale_factor))
+
+
+def seconds_per_step_of_images(folder: Path) -> float | None:
+    """Returns the seconds of a step in a run that trained one image at a time: between its first image and its last.
+
+    Compiling, which the first one waits for, does not count. None for a run of one image.
+    """
+    times = sorted(file.stat().st_mtime for file in (folder / GENERATORS_FOLDER).glob("*.json"))
+    steps = steps_of_images(read_config(folder, TrainSinganConfig), len(times) - 1)
+    return (times[-1] - times[0]) / steps if steps else None
 
 
 def write_weights(path: AnyPath, image: np.ndarray, weights: Sequence[np.ndarray]) -> str:

@@ -9,6 +9,7 @@ from melgan.metrics.extractors import EXTRACTORS
 from melgan.studies.arms import AGAINST_IMITATION, SYNTHETIC
 from melgan.studies.differences import Difference
 from melgan.translation.translators import TRANSLATORS
+from pipelines.artefacts import singan_run
 from pipelines.contract.shared_settings import CacheSettings, EngineSettings, ExtractorSettings
 from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import ConfigError, look_up
@@ -17,7 +18,9 @@ from tfrecords_tools.foundation.settings import require, setting
 COMMAND = "study"
 ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE = "arms.csv", "differences.csv", "variance.csv"
 POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.csv", "generators.csv", "scores.csv"
-GENERATORS = METHODS | TRANSLATORS
+MADE_FROM_IMAGES = (*TRANSLATORS, singan_run.METHOD)  # whose images are made from real ones
+GENERATORS = (*METHODS, *MADE_FROM_IMAGES)
+GENERATOR_SETTINGS = ("gan_settings", "translator_settings", "singan_settings")
 LATEX_TABLE, METHODS_TEXT = "differences.tex", "methods.txt"
 TABLES = (
     *(ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE, POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE),
@@ -46,6 +49,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     generator_seeds: int = setting(1, "generators of each method and fold")
     gan_settings: tuple[str, ...] = setting((), "of train_gan, such as total_steps=2000,width=0.25")
     translator_settings: tuple[str, ...] = setting((), "of train_translator, such as total_steps=2000,width=0.25")
+    singan_settings: tuple[str, ...] = setting((), "of train_singan, such as steps_per_scale=500,width=0.5")
     classifier: str = setting(
         LINEAR,
         "linear: classifiers of --features, under a second each; network: runs of train_classifier, trained end to end",
@@ -86,7 +90,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.methods:
-            look_up(GENERATORS, name, "methods")
+            look_up(dict.fromkeys(GENERATORS), name, "methods")
         require(
             len(set(self.methods)) == len(self.methods) > 0,
             "methods",
@@ -108,7 +112,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
         require(0 < self.specificity < 1, "specificity", self.specificity, "between 0 and 1")
         require(self.margin > 0, "margin", self.margin, "greater than 0")
         require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
-        for name in ("gan_settings", "translator_settings", "classifier_settings", "worker_resources"):
+        for name in (*GENERATOR_SETTINGS, "classifier_settings", "worker_resources"):
             for each in getattr(self, name):
                 require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
         if self.classifier_settings and self.classifier != NETWORK:

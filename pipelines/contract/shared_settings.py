@@ -53,12 +53,15 @@ class SamplingSettings(CacheSettings):
     start_scale: int = setting(
         0, "scale from which on SinGAN draws anew; 0: all of the image, and the larger the nearer to its real image"
     )
+    num_folds: int = setting(0, "folds of whole shards, with --fold; 0: SinGAN draws from all of its images")
+    fold: int = setting(0, "fold that is held out: SinGAN draws from none of its images, with --num_folds")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
         require(self.edit_strength >= 0, "edit_strength", self.edit_strength, "0 or greater")
         require(self.start_scale >= 0, "start_scale", self.start_scale, "0 or greater")
+        require(not self.fold or self.num_folds > 0, "fold", self.fold, "given with --num_folds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from melgan.translation.translators import TRANSLATORS
-from pipelines.artefacts.study import NETWORK, StudyConfig, StudyReport
+from pipelines.artefacts.study import GENERATOR_SETTINGS, MADE_FROM_IMAGES, NETWORK, StudyConfig, StudyReport
 from pipelines.pages.page import sentences
 
 
@@ -16,8 +15,8 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
       shards_digest: of the real shards.
       versions: of packages by name.
     """
-    given = _given((*config.gan_settings, *config.translator_settings))
-    drawn = [method for method in report.methods if method not in TRANSLATORS]
+    given = _given([each for name in GENERATOR_SETTINGS for each in getattr(config, name)])
+    drawn = [method for method in report.methods if method not in MADE_FROM_IMAGES]
     rejected = f"; of {', '.join(drawn)}, those nearer to a training image than held-out real images are were rejected"
     ratios = ", ".join(f"{ratio:g}" for ratio in config.ratio_values)
     group = "patients" if report.has_patients else "images"

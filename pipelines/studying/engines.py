@@ -14,7 +14,7 @@ from pipelines.studying.jobs import Job, Outcome, run_job
 from tfrecords_tools.engines import ENGINES, LOCAL
 from tfrecords_tools.foundation.texts import first_names
 
-WAIT_SECONDS = 20.0  # before jobs are looked at again at which another study is at work
+WAIT_SECONDS = 20.0  # before jobs are looked at again at which others are at work
 _VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 _MOST_NAMES = 3
 
@@ -22,7 +22,7 @@ _MOST_NAMES = 3
 def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, str]:
     """Runs the jobs that are not complete; one that fails leaves the others alone.
 
-    Jobs at which another study is at work are left to it, and waited for at the end.
+    Jobs at which others are at work, here or in another study, are left to them, and waited for at the end.
 
     Arguments:
       jobs: to be complete.
@@ -52,7 +52,7 @@ def run_jobs(jobs: Sequence[Job], config: StudyConfig, title: str) -> dict[str, 
             progress.update(done, outcome.job.name)
         if busy:
             names = first_names([job.name for job in busy], _MOST_NAMES)
-            logging.info("waiting for another study, which is at work at %s", names)
+            logging.info("waiting for other jobs, here or of another study, that are at work at %s", names)
             time.sleep(WAIT_SECONDS)
         waiting = busy
     for job in left:

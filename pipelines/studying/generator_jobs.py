@@ -28,15 +28,18 @@ def plan_generators(config: StudyConfig, shards: Shards, label: int) -> list[Pla
     found = []
     for method, seed, fold in itertools.product(config.methods, seeds, range(config.num_folds)):
         class_counts = shards.class_counts(split_fold(shards.manifest, config.num_folds, fold)[0])
+        of_seed = jobs_folder(config) / method / f"seed{seed}"
         found.append(
             PlannedGenerator(
                 method=method,
                 seed=seed,
                 fold=fold,
+                num_folds=config.num_folds,
                 label=shards.classes[label],
                 count=count_added(class_counts[label], max(config.ratio_values)),
                 class_counts=class_counts,
-                folder=jobs_folder(config) / method / f"seed{seed}" / f"fold{fold}",
+                gan=(of_seed if kind_of(method).serves_all_folds else of_seed / f"fold{fold}") / "gan",
+                folder=of_seed / f"fold{fold}",
                 features=config.features,
                 image_size=shards.manifest.image_size,
                 quality=quality_of(shards),
@@ -62,7 +65,7 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
     """
     kind = kind_of(generator.method)
     shared = {"seed": generator.seed, "cache_dir": absolute_or_none(config.cache_dir)}
-    drawing = shared | {"quality": generator.quality, "gan": generator.gan, "edits": ",".join(kind.edits(generator))}
+    drawing = shared | {"quality": generator.quality, "gan": generator.gan} | kind.drawn_with(generator)
     drawn = {"output": generator.synthetic, "label": generator.label, "count": generator.count}
     settings = {
         kind.command: _training_settings(config, generator, kind) | shared,
@@ -84,8 +87,7 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
 
 
 def _training_settings(config: StudyConfig, generator: PlannedGenerator, kind: GeneratorKind) -> dict[str, object]:
-    own = {"shards": absolute(config.shards), "workdir": generator.gan, "method": generator.method}
-    own |= {"num_folds": config.num_folds, "fold": generator.fold, "image_size": generator.image_size}
-    own |= kind.chosen(generator)
+    own = {"shards": absolute(config.shards), "workdir": generator.gan, "image_size": generator.image_size}
+    own |= kind.trained_with(generator)
     given = getattr(config, kind.given_by)
     return own | pairs_of(given, kind.given_by, kind.command, [*own, "seed", "cache_dir"])

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from melgan.gans.combinations import require_trainable
 from melgan.gans.methods import METHODS
 from melgan.translation.mask_edits import EDITS, TRANSPLANT
 from melgan.translation.translators import TRANSLATORS, outlined_by
-from pipelines.artefacts import generator_run, translator_run
+from pipelines.artefacts import generator_run, singan_run, translator_run
 from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.shards import Shards
+from pipelines.artefacts.singan_run import TrainSinganConfig, seconds_per_step_of_images, steps_of_images
+from pipelines.artefacts.speed import seconds_per_step
 from pipelines.artefacts.translator_run import TrainTranslatorConfig
 from pipelines.studying.planned_generator import PlannedGenerator
 from pipelines.training.translation_data import classes_of, open_fold
 from tfrecords_tools.foundation.errors import CommandError
 
+_STEPS = 20  # of a short training, and more where several are one call
 # Settings of what comes in over the images, and is there from the start of a short training.
 _PHASES = ("phase_epochs", "conditional_from_epochs", "conditional_until_epochs")
 
@@ -28,26 +32,30 @@ class GeneratorKind:
       methods: names of theirs.
       command: trains them.
       given_by: the setting of the study that settings of their training come from.
-      chosen: settings of their training that the study chooses, beside those that all have.
-      edits: changes of masks that they draw from.
+      serves_all_folds: whether one training serves all folds, as what draws an image has seen nothing but one other.
+      trained_with: settings of their training that the study chooses, beside those that all have.
+      drawn_with: settings of drawing images that the study chooses.
       rejects_copies: whether others are drawn in place of suspected copies. An image made from a real one lies near to
         it: how near is recorded, and none is drawn in its place.
       require_trainable: raises for a config of a training, and images of each class, that cannot be trained.
       require_images: raises for shards that a training has too few images in.
-      shorter: settings that make a training short, beside its steps.
-      steps: of a training by series, from its config and the steps of a pass over the images.
+      shorter: settings of a training as short as tells how long a long one takes.
+      steps: of a training, by series, from its config.
+      seconds_per_step: of a run, by series.
     """
 
     methods: Mapping[str, object]
     command: str
     given_by: str
-    chosen: Callable[[PlannedGenerator], dict[str, object]] = lambda generator: {}
-    edits: Callable[[PlannedGenerator], Sequence[str]] = lambda generator: ()
+    serves_all_folds: bool = False
+    trained_with: Callable[[PlannedGenerator], dict[str, object]]
+    drawn_with: Callable[[PlannedGenerator], dict[str, object]] = lambda generator: {}
     rejects_copies: bool
     require_trainable: Callable[[Any, Sequence[int]], None] = lambda training, class_counts: None
     require_images: Callable[[Any, Shards, PlannedGenerator], None] = lambda training, shards, generator: None
-    shorter: Callable[[Any], dict[str, object]] = lambda training: {}
-    steps: Callable[[Any, int], dict[str, int]]
+    shorter: Callable[[Any], dict[str, object]]
+    steps: Callable[[Any, Shards, PlannedGenerator], dict[str, int]]
+    seconds_per_step: Callable[[Path, str], float | None] = seconds_per_step
 
 
 def kind_of(method: str) -> GeneratorKind:
@@ -59,17 +67,41 @@ def _require_trainable_gan(training: TrainGanConfig, class_counts: Sequence[int]
     require_trainable(training, class_counts, training.total_steps)
 
 
+def _without_fold(generator: PlannedGenerator) -> dict[str, object]:
+    return {"num_folds": generator.num_folds, "fold": generator.fold}
+
+
+def _method_without_fold(generator: PlannedGenerator) -> dict[str, object]:
+    return {"method": generator.method, **_without_fold(generator)}
+
+
+def _fewer_steps(training: TrainGanConfig | TrainTranslatorConfig) -> dict[str, object]:
+    steps = min(training.total_steps, max(_STEPS, 2 * training.steps_per_call))
+    return {"total_steps": steps, "log_every": max(1, steps // 2), "checkpoint_every": steps}
+
+
 def _shorter_gan(training: TrainGanConfig) -> dict[str, object]:
     settings = {"eval_interval": 0, "autoencoder_epochs": min(1, training.autoencoder_epochs)}
-    return settings | {name: 0 for name in _PHASES if getattr(training, name)}
+    return _fewer_steps(training) | settings | {name: 0 for name in _PHASES if getattr(training, name)}
 
 
-def _steps_of_gan(training: TrainGanConfig, steps_of_a_pass: int) -> dict[str, int]:
-    return {"gan": training.total_steps, "autoencoder": training.autoencoder_epochs * steps_of_a_pass}
+def _steps_of_gan(training: TrainGanConfig, shards: Shards, generator: PlannedGenerator) -> dict[str, int]:
+    del shards
+    of_a_pass = max(1, sum(generator.class_counts) // training.global_batch_size)
+    return {"gan": training.total_steps, "autoencoder": training.autoencoder_epochs * of_a_pass}
 
 
-def _edits(generator: PlannedGenerator) -> Sequence[str]:
-    return (*EDITS, TRANSPLANT) if TRANSLATORS[generator.method].is_paired else ()
+def _steps_of_singan(training: TrainSinganConfig, shards: Shards, generator: PlannedGenerator) -> dict[str, int]:
+    images = shards.manifest.class_counts()[shards.classes.index(generator.label)]
+    return {singan_run.METHOD: steps_of_images(training, min(images, training.most or images))}
+
+
+def _is_drawn_from_outlines(generator: PlannedGenerator) -> bool:
+    return TRANSLATORS[generator.method].is_paired
+
+
+def _edits(generator: PlannedGenerator) -> dict[str, object]:
+    return {"edits": ",".join((*EDITS, TRANSPLANT))} if _is_drawn_from_outlines(generator) else {}
 
 
 def _require_sources(training: TrainTranslatorConfig, shards: Shards, generator: PlannedGenerator) -> None:
@@ -78,7 +110,7 @@ def _require_sources(training: TrainTranslatorConfig, shards: Shards, generator:
     sources, _ = classes_of(training, data)
     counts = data.images.counts_of(outlined_by(training))
     available = sum(counts[label] for label in sources)
-    if generator.count > available and not _edits(generator):
+    if generator.count > available and not _is_drawn_from_outlines(generator):
         raise CommandError(
             f"--ratios: {generator.count} images of {generator.label} are wanted of {generator.name}, which makes one "
             f"of each of its {available} sources; give smaller ratios"
@@ -90,6 +122,7 @@ KINDS = (
         methods=METHODS,
         command=generator_run.COMMAND,
         given_by="gan_settings",
+        trained_with=_method_without_fold,
         rejects_copies=True,
         require_trainable=_require_trainable_gan,
         shorter=_shorter_gan,
@@ -99,10 +132,23 @@ KINDS = (
         methods=TRANSLATORS,
         command=translator_run.COMMAND,
         given_by="translator_settings",
-        chosen=lambda generator: {"target_class": generator.label},
-        edits=_edits,
+        trained_with=lambda generator: _method_without_fold(generator) | {"target_class": generator.label},
+        drawn_with=_edits,
         rejects_copies=False,
         require_images=_require_sources,
-        steps=lambda training, steps_of_a_pass: {translator_run.SERIES: training.total_steps},
+        shorter=_fewer_steps,
+        steps=lambda training, shards, generator: {translator_run.SERIES: training.total_steps},
+    ),
+    GeneratorKind(
+        methods={singan_run.METHOD: None},
+        command=singan_run.COMMAND,
+        given_by="singan_settings",
+        serves_all_folds=True,
+        trained_with=lambda generator: {"label": generator.label},
+        drawn_with=_without_fold,
+        rejects_copies=False,
+        shorter=lambda training: {"most": 2, "steps_per_scale": min(_STEPS, training.steps_per_scale)},
+        steps=_steps_of_singan,
+        seconds_per_step=lambda folder, series: seconds_per_step_of_images(folder),
     ),
 )

@@ -13,10 +13,11 @@ from typing import Any
 
 from melgan.gans import methods
 from melgan.translation import translators
-from pipelines.artefacts import classifier_run, evaluation, generator_run, synthetic_run, translator_run
+from pipelines.artefacts import classifier_run, evaluation, generator_run, singan_run, synthetic_run, translator_run
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.evaluation import EvaluateGanConfig
 from pipelines.artefacts.generator_run import TrainGanConfig
+from pipelines.artefacts.singan_run import TrainSinganConfig
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
 from pipelines.artefacts.translator_run import TrainTranslatorConfig
 from pipelines.contract.flags import config_of
@@ -28,6 +29,7 @@ from tfrecords_tools.foundation.locking import is_held
 CONFIGS: dict[str, type] = {
     generator_run.COMMAND: TrainGanConfig,
     translator_run.COMMAND: TrainTranslatorConfig,
+    singan_run.COMMAND: TrainSinganConfig,
     synthetic_run.COMMAND: SynthesizeConfig,
     evaluation.COMMAND: EvaluateGanConfig,
     classifier_run.COMMAND: TrainClassifierConfig,
@@ -115,7 +117,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a job: complete, failed for a reason, or left to another study that is at work in its folder."""
+    """The end of a job: complete, failed for a reason, or left to another that does its work."""
 
     job: Job
     failure: str = ""
@@ -141,7 +143,7 @@ def run_job(job: Job, stop: Event | None = None, environment: Mapping[str, str] 
                 run_command(command.name, command.settings, log=job.log, stop=stop, environment=environment)
                 break
             except CommandError as error:
-                if is_held(command.folder):  # another study was faster
+                if is_held(command.folder):  # another was faster
                     return Outcome(job, is_busy=True)
                 if not tries_left:
                     return Outcome(job, failure=str(error))

@@ -22,13 +22,13 @@ from pipelines.contract.workdir import digest, is_completed, read_facts
 from pipelines.studying.classifier_jobs import classifier_job, run_folder
 from pipelines.studying.design import Design
 from pipelines.studying.generator_jobs import job_of, jobs_folder
-from pipelines.studying.generator_kinds import kind_of
+from pipelines.studying.generator_kinds import GeneratorKind, kind_of
 from pipelines.studying.jobs import Command, Job, run_job
 from pipelines.studying.real_images import RealImages
 from pipelines.studying.scores import all_trainings
 from tfrecords_tools.foundation.errors import CommandError
 
-_STEPS, _EPOCHS = 20, 2  # of short trainings, and more steps where several are one call
+_EPOCHS = 2  # of short trainings
 _TIMED_IMAGES = 64
 
 
@@ -68,44 +68,32 @@ def hours_left(design: Design, images: RealImages, costs: Costs) -> float:
 def _seconds_of_method(design: Design, method: str) -> float:
     """Returns the seconds of a generator's commands, by one that is complete or by a short one."""
     generators = [each for each in design.generators if each.method == method]
+    kind = kind_of(method)
+    folds_served = design.config.num_folds if kind.serves_all_folds else 1
     for each in generators:
         if each.is_complete:
-            return sum(read_facts(folder).seconds for folder in (each.gan, each.synthetic, each.evaluation))
+            training, *others = (read_facts(folder).seconds for folder in (each.gan, each.synthetic, each.evaluation))
+            return training / folds_served + sum(others)
     job = job_of(design.config, generators[0])
-    short = _short_generator(job, _folder_of(design, job))
+    short = _short_generator(job, kind, _folder_of(design, job))
     _run(short)
-    training = job.commands[0].config
-    asked, taken = (
-        kind_of(method).steps(each.commands[0].config, _steps_of_a_pass(design, training)) for each in (job, short)
-    )
+    asked, taken = (kind.steps(each.commands[0].config, design.shards, generators[0]) for each in (job, short))
+    folder = short.commands[0].folder
     left = {series: count - taken[series] for series, count in asked.items()}
-    return sum(read_facts(command.folder).seconds for command in short.commands) + sum(
-        count * (seconds_per_step(short.commands[0].folder, series) or 0.0) for series, count in left.items() if count
-    )
+    added = sum(count * (kind.seconds_per_step(folder, series) or 0.0) for series, count in left.items() if count)
+    training, *others = (read_facts(command.folder).seconds for command in short.commands)
+    return (training + added) / folds_served + sum(others)
 
 
-def _steps_of_a_pass(design: Design, config: object) -> int:
-    training, _ = split_fold(design.shards.manifest, design.config.num_folds, 0)
-    return max(1, sum(entry.records for entry in training) // config.global_batch_size)
-
-
-def _short_generator(job: Job, folder: Path) -> Job:
+def _short_generator(job: Job, kind: GeneratorKind, folder: Path) -> Job:
     """Returns the commands of a generator with fewer steps, in folders of their own."""
-    training, drawing, evaluation = job.commands
-    asked = training.config
-    steps = min(asked.total_steps, max(_STEPS, 2 * asked.steps_per_call))
-    shorter = {
-        "workdir": folder / "gan",
-        "total_steps": steps,
-        "log_every": max(1, steps // 2),
-        "checkpoint_every": steps,
-        **kind_of(asked.method).shorter(asked),
-    }
+    shorter = {"workdir": folder / "gan", **kind.shorter(job.commands[0].config)}
     # What a generator draws after so few steps looks like nothing else, or all alike.
-    drawn = {"gan": folder / "gan", "output": folder / "synthetic", "reject_copies": False}
-    evaluated = {"gan": folder / "gan", "output": folder / "evaluation", "feature_dir": folder / "features"}
+    drawing = {"gan": folder / "gan", "num_folds": 0, "fold": 0}  # a fold may hold out all of a few images
+    drawn = drawing | {"output": folder / "synthetic", "reject_copies": False}
+    evaluated = drawing | {"output": folder / "evaluation", "feature_dir": folder / "features"}
     commands = _changed(job.commands, (shorter, drawn, evaluated))
-    return Job(f"short {training.config.method}", commands, folder / "log.txt")
+    return Job(f"short {job.name}", commands, folder / "log.txt")
 
 
 def _changed(commands: Sequence[Command], settings: Sequence[dict]) -> tuple[Command, ...]:

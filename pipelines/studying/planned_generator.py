@@ -14,11 +14,12 @@ class PlannedGenerator:
     Attributes:
       method: in GENERATORS.
       seed: of its training and images.
-      fold: that it does not see.
+      fold: of `num_folds`, that it does not see.
       label: the class of its images.
       count: images of the class to draw.
       class_counts: training images of each class.
-      folder: of its three commands.
+      gan: the run of its training.
+      folder: of its images and its evaluation.
       features: of its evaluation.
       image_size, quality: sides in pixels and JPEG quality of its images, those of the real ones.
     """
@@ -26,9 +27,11 @@ class PlannedGenerator:
     method: str
     seed: int
     fold: int
+    num_folds: int
     label: str
     count: int
     class_counts: tuple[int, ...]
+    gan: Path
     folder: Path
     features: str
     image_size: int
@@ -38,11 +41,6 @@ class PlannedGenerator:
     def name(self) -> str:
         """What it is called in messages."""
         return f"{self.method}, seed {self.seed}, fold {self.fold}"
-
-    @property
-    def gan(self) -> Path:
-        """The run of train_gan or train_translator."""
-        return self.folder / "gan"
 
     @property
     def synthetic(self) -> Path:

@@ -235,8 +235,8 @@ def report(line: Line, submission: Path, evaluation: Path, launch: Callable) -> 
 
 @pytest.fixture(scope="session")
 def study_shards(line: Line, launch: Callable) -> Path:
-    """Enough images that every fold of a study has some of the rare class."""
-    images = {"input": line.root / "study_images", "num_images": 420}
+    """Enough images, with masks, that every fold of a study has some of the rare class."""
+    images = {"input": line.root / "study_images", "num_images": 420, "masks": "true"}
     return made(line.study_shards, "make_shards", launch, **{**PHANTOM, **images})
 
 

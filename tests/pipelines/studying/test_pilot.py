@@ -9,6 +9,7 @@ from melgan.gans.methods import METHODS
 from pipelines.artefacts.study import StudyConfig
 from pipelines.studying import pilot
 from pipelines.studying.generator_jobs import job_of
+from pipelines.studying.generator_kinds import kind_of
 from pipelines.studying.planned_generator import PlannedGenerator
 
 COUNTS = (400, 30)
@@ -20,9 +21,11 @@ def planned(tmp_path, method: str, *gan_settings: str):
         method=method,
         seed=0,
         fold=0,
+        num_folds=5,
         label="malignant",
         count=30,
         class_counts=COUNTS,
+        gan=tmp_path / method / "gan",
         folder=tmp_path / method,
         features="lite0",
         image_size=32,
@@ -35,7 +38,7 @@ def planned(tmp_path, method: str, *gan_settings: str):
 def test_a_short_training_of_every_method_is_possible_and_short(method, tmp_path):
     """Also of those whose phases last for more passes over the images than it makes."""
     job = planned(tmp_path, method, "total_steps=1000000")
-    short = pilot._short_generator(job, tmp_path / "pilot")
+    short = pilot._short_generator(job, kind_of(method), tmp_path / "pilot")
     asked, taken = job.commands[0].config, short.commands[0].config
     require_trainable(taken, COUNTS, taken.total_steps)
     assert (asked.total_steps, taken.total_steps) == (1_000_000, 20)
