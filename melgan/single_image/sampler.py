@@ -1,12 +1,12 @@
 """The generators of several single images as one sampler."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from melgan.images import to_uint8
-from melgan.sampling import Requests, SampledImages, require_known_conditions
+from melgan.sampling import BATCH_SIZE, Requests, SampledImages, require_known_conditions
 from melgan.single_image.drawing import draw_samples, require_scale
 from melgan.single_image.stack import GeneratorStack
 
@@ -78,12 +78,8 @@ class SingleImageSampler:
         require_known_conditions(requests, self.conditions)
         chosen = self._chosen(requests)
         drawn = np.zeros((len(requests), self.image_size, self.image_size, self._stack.channels), np.uint8)
-        for number in np.unique(chosen):
-            self._stack.set_weights(self._images[number].weights())
-            rows = np.flatnonzero(chosen == number)
-            own = Requests(index=rows, label=requests.label[rows])
-            for batch in own.in_batches():
-                drawn[batch.index] = self._samples(requests.index[batch.index])
+        for _, rows in batches_by_image(self._stack, self._images, chosen):
+            drawn[rows] = self._samples(requests.index[rows])
         return SampledImages(
             images=drawn[..., :_MASK],
             boxes=None,
@@ -117,6 +113,26 @@ class SingleImageSampler:
         if not of_class:
             raise ValueError(f"class {self.classes[label]}: no generators were trained on an image of it")
         return of_class[index % len(of_class)]
+
+
+def batches_by_image(
+    stack: GeneratorStack, images: Sequence[TrainedImage], chosen: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields which requests are drawn together, while the stack has the weights of the image that they are drawn by.
+
+    Arguments:
+      stack: of all images.
+      images: that it was trained on.
+      chosen: the number of the image of every request `[N]`.
+
+    Yields:
+      The number of an image, and the numbers of requests `[M]`.
+    """
+    for number in np.unique(chosen).tolist():
+        stack.set_weights(images[number].weights())
+        rows = np.flatnonzero(chosen == number)
+        for start in range(0, len(rows), BATCH_SIZE):
+            yield number, rows[start : start + BATCH_SIZE]
 
 
 def _masks(channel: np.ndarray) -> np.ndarray:

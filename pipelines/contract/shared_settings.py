@@ -53,6 +53,10 @@ class SamplingSettings(CacheSettings):
     start_scale: int = setting(
         0, "scale from which on SinGAN draws anew; 0: all of the image, and the larger the nearer to its real image"
     )
+    paste_scale: int = setting(
+        0,
+        "scale at which SinGAN draws the lesion of another image, pasted into its own in place of its lesion; 0: none",
+    )
     num_folds: int = setting(0, "folds of whole shards, with --fold; 0: SinGAN draws from all of its images")
     fold: int = setting(0, "fold that is held out: SinGAN draws from none of its images, with --num_folds")
 
@@ -61,6 +65,12 @@ class SamplingSettings(CacheSettings):
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
         require(self.edit_strength >= 0, "edit_strength", self.edit_strength, "0 or greater")
         require(self.start_scale >= 0, "start_scale", self.start_scale, "0 or greater")
+        require(
+            self.paste_scale >= 0 and not (self.paste_scale and self.start_scale),
+            "paste_scale",
+            self.paste_scale,
+            "0 or greater, and without --start_scale",
+        )
         require(not self.fold or self.num_folds > 0, "fold", self.fold, "given with --num_folds")
 
 

@@ -24,7 +24,7 @@ class SamplerKind:
 SAMPLERS: dict[str, SamplerKind] = {
     generator_run.COMMAND: SamplerKind(open_gan, ("checkpoint",)),
     translator_run.COMMAND: SamplerKind(open_translator, ("sources", "edits", "edit_strength")),
-    singan_run.COMMAND: SamplerKind(open_singan, ("start_scale", "num_folds", "fold")),
+    singan_run.COMMAND: SamplerKind(open_singan, ("start_scale", "paste_scale", "num_folds", "fold")),
 }
 
 

@@ -15,7 +15,7 @@ from pipelines.artefacts.singan_run import TrainSinganConfig, open_singan_run, r
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
 from pipelines.training.single_images import SingleImageJob, finished
 from tests.pipelines.conftest import kill_and_resume, made, records_of
-from tfrecords_tools.foundation.errors import CommandError, UserError
+from tfrecords_tools.foundation.errors import CommandError, ConfigError, UserError
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.verifying import require_one_generator
 
@@ -108,6 +108,36 @@ def test_start_scales_lead_to_the_image_itself(singan, tmp_path):
     assert read_manifest(tmp_path / "1").provenance.drawn_with == {"start_scale": "1"}
     with pytest.raises(UserError, match="start_scale is 9"):
         drawn(singan, tmp_path / "out", start_scale=9)
+
+
+def test_a_lesion_of_any_class_is_pasted_into_the_skin_of_an_image_of_its_shard(singan, masked_shards, tmp_path):
+    folder = drawn(singan, tmp_path / "out", label="benign", paste_scale=1)
+    real = {row["image_name"][0].decode(): row for row in records_of(masked_shards, "train")}
+    skins = {image.name: image.shard for image in open_singan_run(str(singan), "gan").report.images}
+    rows = records_of(folder, "synthetic")
+    assert len(rows) == 9
+    for row in rows:
+        skin, lesion = (name.decode() for name in row["made_from"])
+        assert row["made_from_shards"] == [skins[skin]] * 2
+        assert (real[lesion]["target"][0], row["mask"][0]) == (row["target"][0], real[lesion]["mask"][0])
+    manifest = read_manifest(folder)
+    assert all(shard.made_from == (shard.index,) for shard in manifest.shards)
+    assert manifest.provenance.drawn_with == {"paste_scale": "1"}
+    with pytest.raises(ConfigError, match="start_scale"):
+        drawn(singan, tmp_path / "both", paste_scale=1, start_scale=1)
+
+
+def test_a_fold_is_left_out_and_one_that_leaves_nothing_is_refused(singan, masked_shards, tmp_path):
+    shards = {image.name: image.shard for image in open_singan_run(str(singan), "gan").report.images}
+    real = open_shards(str(masked_shards), "shards").manifest
+    for fold in range(4):
+        kept = {entry.index for entry in split_fold(real, 4, fold)[0]} & set(shards.values())
+        folder = drawn(singan, tmp_path / str(fold), num_folds=4, fold=fold) if kept else None
+        if folder is not None:
+            manifest = read_manifest(folder)
+            assert {shard.index for shard in manifest.shards} == set(manifest.provenance.trained_on.indices) == kept
+    with pytest.raises(ConfigError, match="fold"):
+        drawn(singan, tmp_path / "out", fold=1)
 
 
 def test_what_an_earlier_run_left_counts_only_with_its_weights(singan, tmp_path):
