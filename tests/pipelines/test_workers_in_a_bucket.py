@@ -1,5 +1,6 @@
 """Two workers whose run lies in a bucket: the chief alone writes there, and all resume from it on other machines."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.command_server import Command
 from tests.pipelines.conftest import CLASSIFIER, start_command
 from tests.pipelines.test_make_shards_bucket import FaultWhen
 from tests.pipelines.test_train_gan_resume import kill, wait_while_running
+from tests.pipelines.test_train_translator import TINY as TRANSLATOR
 from tfrecords_tools.foundation.files import as_path, is_file, list_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -25,16 +27,35 @@ def start_workers(command: str, log: Path, **settings: object) -> list[Command]:
     ]
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training of nine steps with a checkpoint after every third."""
+
+    command: str
+    shards: str
+    settings: dict
+    checkpoints: str
+
+
+STEPS = [3, 6, 9]
+TRAININGS = (
+    Training("train_classifier", "shards", {**CLASSIFIER, "folds": 0, "epochs": 3}, "fold0/checkpoints"),
+    Training(
+        "train_translator",
+        "masked_shards",
+        {**TRANSLATOR, "method": "fastcut", "total_steps": 9, "checkpoint_every": 3, "log_every": 3},
+        "checkpoints/translator",
+    ),
+)
+
+
+@pytest.mark.parametrize("training", TRAININGS, ids=lambda training: training.command)
 def test_workers_killed_in_an_upload_resume_elsewhere(
-    shards: Path, bucket: str, bucket_server: BucketServer, tmp_path: Path
+    training: Training, bucket: str, bucket_server: BucketServer, tmp_path: Path, request
 ):
-    command, own, checkpoints, steps = (
-        "train_classifier",
-        {**CLASSIFIER, "folds": 0, "epochs": 3},
-        "fold0/checkpoints",
-        [3, 6, 9],
-    )
-    run, settings = as_path(f"{bucket}/run"), {**own, "shards": shards, "workdir": f"{bucket}/run"}
+    command, checkpoints, steps = training.command, training.checkpoints, STEPS
+    own = {**training.settings, "shards": request.getfixturevalue(training.shards)}
+    run, settings = as_path(f"{bucket}/run"), {**own, "workdir": f"{bucket}/run"}
     second = run / checkpoints / f"ckpt-{steps[1]}.data-00000-of-00001"
     stalled = FaultWhen("stall", "POST", "/upload/", times=1, condition=lambda: is_file(second))
     bucket_server.faults.append(stalled)
