@@ -2,23 +2,22 @@
 
     python -m pipelines.train_singan --shards=SHARDS --workdir=SINGAN --label=malignant --workers=2
 
-Writes generators/<n>.npz, a file an image, and samples.png. Each image is a job: `--workers` run at a time, or as many
-as a Dask cluster has; what was finished stays, and an image that was interrupted goes on from its own checkpoint. As
-nothing but that one image has been seen, one run serves all folds: `synthesize --gan=SINGAN` writes shards that are
-aligned with the real ones, and train_classifier takes those whose images are not held out.
+Writes generators/<n>.npz, a file an image, samples.png, and measures of the samples. Each image is a job: `--workers`
+run at a time, or as many as a Dask cluster has; what was finished stays, and an image that was interrupted goes on from
+its own checkpoint. As nothing but that one image has been seen, one run serves all folds: `synthesize --gan=SINGAN`
+writes shards that are aligned with the real ones, and train_classifier takes those whose images are not held out.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from melgan.sampling import Requests
 from melgan.single_image.config import SinganConfig
-from melgan.single_image.pyramid import pyramid_sizes
 from melgan.sources import Sources
 from pipelines.artefacts.image_sets import require_large_images
 from pipelines.artefacts.shards import Shards, class_named, open_shards
@@ -37,16 +36,13 @@ from pipelines.artefacts.singan_run import (
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.workdir import folder_input, local_folder, open_workdir
-from pipelines.pages.grids import GRID_ROWS, Column, write_grid
-from pipelines.synthesis.singan_sampler import sampler_of
 from pipelines.synthesis.sources import read_sources
+from pipelines.training.singan_samples import SinganSamples
 from pipelines.training.single_images import SingleImageJob, finished, train_single_image
 from tfrecords_tools.engines import ENGINES
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.metadata import MASKS
 from tfrecords_tools.foundation.settings import inherited
-
-_START_SCALES_SHOWN = 3
 
 
 def run(config: TrainSinganConfig) -> None:
@@ -61,9 +57,10 @@ def run(config: TrainSinganConfig) -> None:
         jobs = _jobs(config, shards, sources, shard_of)
         images = _train(config, jobs)
         report = _report(shards, jobs, images)
-        _write_samples(workdir.path, SinganRun(workdir.path, config, report), sources)
+        samples = SinganSamples(SinganRun(workdir.path, config, report), sources)
+        samples.write_grid(workdir.path)
         files = [image.file for image in images]
-        workdir.complete(report, [*files, SAMPLES_FILE])
+        workdir.complete(replace(report, samples=samples.measure()), [*files, SAMPLES_FILE])
     worst = max(images, key=lambda image: image.reconstruction_error)
     logging.info(
         "%d images, reconstructed to within %.3f (%s) or less: %s",
@@ -147,18 +144,6 @@ def _report(shards: Shards, jobs: Sequence[SingleImageJob], images: Sequence[Sin
         images=tuple(images),
         trained_on=shards.used(entries),
     )
-
-
-def _write_samples(folder: Path, trained: SinganRun, sources: Sources) -> None:
-    """Writes, for the first images, the image itself and a sample from each of the first scales."""
-    shown = sources.names[:GRID_ROWS]
-    sizes = pyramid_sizes(trained.config.image_size, trained.config.min_size, trained.config.scale_factor)
-    columns = [Column("real", sources.images[: len(shown)])]
-    for start_scale in range(min(_START_SCALES_SHOWN, len(sizes))):
-        sampler = sampler_of(trained, seed=trained.config.seed, start_scale=start_scale)
-        requests = Requests(index=np.arange(len(shown)), label=sources.labels[: len(shown)], source=shown)
-        columns.append(Column(f"scale {start_scale}", sampler.draw(requests).images))
-    write_grid(folder / SAMPLES_FILE, columns)
 
 
 if __name__ == "__main__":

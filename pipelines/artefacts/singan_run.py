@@ -75,6 +75,24 @@ class SingleImage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleMeasures:
+    """What was measured of samples that start at a scale, means over the first images of a run.
+
+    Attributes:
+      start_scale: see `melgan.single_image.drawing.draw_samples`; None: not samples, but other real images of the run.
+      diversity: see `melgan.single_image.quality.sample_diversity`; None where it is not defined.
+      distance: to the image that they were made from; root mean square, where pixels lie in [-1, 1].
+      coherence, completeness: see `melgan.metrics.patches.PatchDistances`; grey levels.
+    """
+
+    start_scale: int | None
+    diversity: float | None = None
+    distance: float | None = None
+    coherence: float
+    completeness: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SinganReport:
     """The report of train_singan; `channels` are 4 where masks are drawn with the images."""
 
@@ -84,6 +102,7 @@ class SinganReport:
     channels: int
     images: tuple[SingleImage, ...]
     trained_on: ShardsUsed
+    samples: tuple[SampleMeasures, ...] = ()
 
     @property
     def seen(self) -> SeenShards:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from melgan.translation.translators import TRANSLATORS
 from pipelines.artefacts.seen import describe_ancestors
-from pipelines.artefacts.singan_run import SAMPLES_FILE, SinganReport
+from pipelines.artefacts.singan_run import SAMPLES_FILE, SampleMeasures, SinganReport
 from pipelines.artefacts.translator_run import TranslatorReport, TranslatorRun
 from pipelines.pages import charts
 from pipelines.pages.page import Picture, Section, Table, sentences
@@ -38,13 +38,25 @@ def singan_section(folder: Path, report: SinganReport) -> Section:
     text = (
         f"SinGAN, trained on {len(report.images)} images of {report.classes[report.images[0].label]}, each by itself. "
         "Samples are variations of one real image, and the nearer to it the finer the scale that they start at; they "
-        "are not anonymous."
+        "are not anonymous. Diversity is the deviation of a pixel over samples, over that of the image; coherence is "
+        "how far patches of samples lie from the nearest of the image, and completeness the reverse, in grey levels."
     )
     table = Table(
         ("reconstruction error", "of 2"),
         (("median", f"{errors[len(errors) // 2]:.3f}"), ("largest", f"{errors[-1]:.3f}")),
     )
+    measures = Table(
+        ("samples from", "diversity", "distance", "coherence", "completeness"),
+        tuple(_measures(each) for each in report.samples),
+    )
     picture = Picture(
         charts.png_data_uri(folder / SAMPLES_FILE), "Real images, and samples that start at the first scales"
     )
-    return Section(f"Single images: {folder.name}", text, (table, picture))
+    return Section(f"Single images: {folder.name}", text, (table, *([measures] if report.samples else []), picture))
+
+
+def _measures(measures: SampleMeasures) -> tuple[str, ...]:
+    """Returns the row of samples that start at a scale, or of other real images."""
+    name = "other images" if measures.start_scale is None else f"scale {measures.start_scale}"
+    ratios = ("" if value is None else f"{value:.3f}" for value in (measures.diversity, measures.distance))
+    return (name, *ratios, f"{measures.coherence:.1f}", f"{measures.completeness:.1f}")

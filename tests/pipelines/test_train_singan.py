@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from melgan.sampling import Requests
 from pipelines import synthesize, train_singan
 from pipelines.artefacts.seen import without_leaks
 from pipelines.artefacts.shards import open_shards, open_synthetic, split_fold
 from pipelines.artefacts.singan_run import TrainSinganConfig, open_singan_run, read_real_images
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
+from pipelines.pages.translator_section import singan_section
+from pipelines.synthesis.singan_sampler import sampler_of
 from pipelines.training.single_images import SingleImageJob, finished
 from tests.pipelines.conftest import kill_and_resume, made, records_of
 from tfrecords_tools.foundation.errors import CommandError, ConfigError, UserError
@@ -58,6 +61,26 @@ def test_the_images_of_the_rarest_class_are_trained_on_each_by_itself(singan, ma
     assert run.report.channels == 4  # with masks
     assert read_real_images(run).images.shape == (3, 32, 32, 3)
     assert {shard for image in run.report.images for shard in [image.shard]} == set(run.report.trained_on.indices)
+
+
+def test_samples_are_measured_by_their_images_and_stand_on_a_page(singan):
+    run = open_singan_run(str(singan), "gan")
+    *of_scales, others = run.report.samples
+    assert [each.start_scale for each in of_scales] == [0, 1, 2]
+    assert (others.start_scale, others.diversity, others.distance) == (None, None, None)
+    real = read_real_images(run)
+    rows = np.repeat(np.arange(3), 6)
+    requests = Requests(index=np.tile(np.arange(6), 3), label=real.labels[rows], source=real.names[rows])
+    for each in of_scales:
+        images = sampler_of(run, seed=0, start_scale=each.start_scale).draw(requests).images
+        errors = (images.astype(float) - real.images[rows]) / 127.5
+        expected = np.sqrt((errors**2).mean(axis=(1, 2, 3))).mean()
+        assert each.distance == pytest.approx(expected, rel=1e-2)
+    assert of_scales[2].coherence < of_scales[0].coherence
+    assert of_scales[2].completeness < others.completeness
+    table = singan_section(singan, run.report).items[1]
+    assert [row[0] for row in table.rows] == ["scale 0", "scale 1", "scale 2", "other images"]
+    assert table.rows[0][2] == f"{of_scales[0].distance:.3f}"
 
 
 def test_every_shard_is_made_from_the_real_shard_of_its_index(singan, masked_shards, tmp_path):
