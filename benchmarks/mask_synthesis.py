@@ -26,8 +26,8 @@ from benchmarks.segmenter import Pairs, Segmenter
 from benchmarks.translator_training import mirrored_examples, take_steps
 from melgan.metrics.extractors import pixel_vectors
 from melgan.metrics.intervals import Interval, jackknife_interval
-from melgan.metrics.memorisation import pixel_views
-from melgan.metrics.translation import dice, source_ranks
+from melgan.metrics.memorisation import nearest_training_image, pixel_views, threshold
+from melgan.metrics.translation import dice, source_distances, source_ranks
 from melgan.sampling import Requests, SampledImages, Sampler
 from melgan.sources import Sources
 from melgan.training.distribution import make_strategy
@@ -69,6 +69,9 @@ class Scores:
       asked, edited, other: mean Dice of the masks that a segmenter of many real pairs finds in drawn images: with those
         that they were drawn from, these as they are in real images or edited; and with those of the next image.
       rank: mean rank of the donor of the mask among all real images, by pixels; 0: it is the nearest, 0.5: not linked.
+      near: fraction of images nearer to their donor, in pixels of any view, than one in twenty real images that pix2pix
+        has not seen lies to any that it has.
+      copies: the same to any real image, whoever the donor; 0.05 where images lie as unseen real ones do.
     """
 
     overlaps: dict[str, tuple[float, float]]
@@ -76,6 +79,8 @@ class Scores:
     edited: float
     other: float
     rank: float
+    near: float
+    copies: float
 
 
 def train_pix2pix(real: Sources, design: Design, seed: int) -> MaskSampler:
@@ -137,7 +142,7 @@ def measure(design: Design, seed: int, tested: Sources, judge: Segmenter) -> Sco
     drawn = draw(sampler, design.synthetic)
     asked = drawn_as_they_are(sampler, real)
     found = judge.find(asked.images)
-    donors = np.array([list(real.names).index(names[0]) for names in drawn.made_from])
+    near, copies, rank = links(drawn, real, tested)
     return Scores(
         overlaps=measure_rows(
             Segmenter(design.image_size, design.width),
@@ -150,7 +155,27 @@ def measure(design: Design, seed: int, tested: Sources, judge: Segmenter) -> Sco
         asked=float(dice(found, asked.masks).mean()),
         edited=float(judge.overlaps(Pairs(drawn.images, drawn.masks)).mean()),
         other=float(dice(found, np.roll(asked.masks, 1, axis=0)).mean()),
-        rank=float(source_ranks(pixel_views(drawn.images), pixel_vectors(real.images), donors).mean()),
+        rank=rank,
+        near=near,
+        copies=copies,
+    )
+
+
+def links(drawn: SampledImages, real: Sources, unseen: Sources) -> tuple[float, float, float]:
+    """Returns how drawn images are linked to real ones: `near`, `copies` and `rank` of `Scores`.
+
+    Arguments:
+      drawn: images, made from the real ones.
+      real: that a generator has seen.
+      unseen: other real images.
+    """
+    views, vectors = pixel_views(drawn.images), pixel_vectors(real.images)
+    donors = np.array([list(real.names).index(names[0]) for names in drawn.made_from])
+    limit = threshold(nearest_training_image(pixel_views(unseen.images), vectors).distances)
+    return (
+        float((source_distances(views, vectors[donors]) < limit).mean()),
+        float((nearest_training_image(views, vectors).distances < limit).mean()),
+        float(source_ranks(views, vectors, donors).mean()),
     )
 
 
@@ -184,6 +209,8 @@ def fidelity(scores: Sequence[Scores]) -> str:
         "the same of edited masks": [each.edited for each in scores],
         "Dice with the mask of another image": [each.other for each in scores],
         "rank of the donor (0: nearest, 0.5: not linked)": [each.rank for each in scores],
+        "near to the donor": [each.near for each in scores],
+        "near to any real image (5 % of unseen real ones are)": [each.copies for each in scores],
     }
     cells = [(name, _cell(mean_interval(np.array(values)))) for name, values in rows.items()]
     return markdown_table(["of drawn images", "mean over seeds"], cells)

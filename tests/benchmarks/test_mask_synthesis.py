@@ -11,6 +11,7 @@ from benchmarks.mask_synthesis import (
     Design,
     Scores,
     fidelity,
+    links,
     mean_interval,
     measure_rows,
     run,
@@ -18,6 +19,7 @@ from benchmarks.mask_synthesis import (
 )
 from benchmarks.phantoms import draw_phantoms
 from benchmarks.segmenter import Pairs, Segmenter
+from melgan.sampling import SampledImages
 from tests.melgan.without_tracing import without_tracing
 from tfrecords_tools.foundation.errors import CommandError
 
@@ -37,7 +39,7 @@ TINY = Design(
 def scores(real, other, asked=0.9):
     overlaps = dict.fromkeys(ROWS, (other, other + 0.1))
     overlaps["real"] = (real, real)
-    return Scores(overlaps=overlaps, asked=asked, edited=0.8, other=0.5, rank=0.4)
+    return Scores(overlaps=overlaps, asked=asked, edited=0.8, other=0.5, rank=0.4, near=0.2, copies=0.3)
 
 
 def test_the_interval_of_a_mean_is_students():
@@ -59,7 +61,17 @@ def test_differences_are_paired_by_seed():
 def test_what_drawn_images_are_like_is_told_as_means_over_seeds():
     rows = fidelity([scores(0.5, 0.6, asked=0.9), scores(0.5, 0.6, asked=0.7)]).splitlines()[2:]
     assert rows[0].startswith("| Dice of asked and found mask | 0.800 (")
-    assert rows[3].endswith("| 0.400 (0.400 to 0.400) |")
+    assert [row.split("|")[2].split()[0] for row in rows[3:]] == ["0.400", "0.200", "0.300"]
+
+
+def test_copies_are_linked_to_their_donors_and_unseen_images_are_not():
+    real, unseen, others = (draw_phantoms(40, 32, seed) for seed in range(3))
+    names = tuple((str(name),) for name in real.names)
+    copied = SampledImages(images=real.images[:, :, ::-1], boxes=None, made_from=names)
+    assert links(copied, real, unseen) == (1.0, 1.0, 0.0)
+    near, copies, rank = links(replace(copied, images=others.images), real, unseen)
+    assert near <= copies <= 0.2
+    assert rank == pytest.approx(0.5, abs=0.15)
 
 
 @pytest.fixture(scope="module")
