@@ -33,6 +33,7 @@ from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_sha256, is_remote, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.settings import IMAGE_SIZE, require, setting
+from tfrecords_tools.foundation.texts import first_names
 from tfrecords_tools.images import FITS, Encoding
 from tfrecords_tools.manifest import (
     MANIFEST_FILE,
@@ -54,6 +55,7 @@ from tfrecords_tools.verifying import require_sizes
 
 FIND = "auto"  # the value of --boxes and --masks for what is looked for in the images
 TRUE_MASKS = "true"  # the value of --masks for the folder that a source brings
+TFRECORDS, ANEW, KEPT = "tfrecords", "anew", "kept"
 OF_MASKS = "masks"  # the origin of boxes around masks
 SAMPLE_SUBMISSION_FILE = "sample_submission.csv"
 REJECTED_FILE, DUPLICATES_FILE = "rejected.csv", "duplicates.csv"
@@ -68,7 +70,9 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
     input: tuple[str, ...] = setting(
         (), "folder of each --source, local or gs:// (phantom: default OUTPUT_images)", is_path=True
     )
-    image_size: int = setting(IMAGE_SIZE, "side of the stored images in pixels")
+    image_size: int | None = setting(
+        None, f"side of the stored images in pixels (default: {IMAGE_SIZE}; of tfrecords, as their images are)"
+    )
     fit: str = setting("crop", "how images that are not square become square", choices=tuple(FITS))
     boxes: str | None = setting(
         None,
@@ -83,6 +87,11 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
         words=(FIND, TRUE_MASKS),
     )
     num_shards: int = setting(15, "shards of each split; a fold is a set of whole shards")
+    folds: str = setting(
+        ANEW,
+        f"{ANEW}: images are dealt to shards, a patient's to one; {KEPT}: the files of tfrecords stay shards",
+        choices=(ANEW, KEPT),
+    )
     duplicates: str = setting(
         "together",
         "images that look alike: kept in one shard, or only the first kept; bytes: only equal files are found",
@@ -101,7 +110,10 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
         super().__post_init__()
         for name in self.source:
             look_up(SOURCES, name, "source")
-        require(8 <= self.image_size <= 4096, "image_size", self.image_size, "from 8 to 4096")
+        require(
+            self.image_size is None or 8 <= self.image_size <= 4096, "image_size", self.image_size, "from 8 to 4096"
+        )
+        require(self.folds == ANEW or self.source == (TFRECORDS,), "folds", self.folds, f"{ANEW} but for {TFRECORDS}")
         require(1 <= self.num_shards <= 9999, "num_shards", self.num_shards, "from 1 to 9999")
         require(self.num_images >= 100, "num_images", self.num_images, "at least 100")
         allowed_of(self.max_rejected, 0, "max_rejected")
@@ -120,6 +132,7 @@ def run(config: MakeShardsConfig) -> None:
         return
     with workdir:
         table = _read_sources(config, inputs)
+        config = replace(config, image_size=_image_size(config, table))
         boxes = _read_boxes(config, table)
         masks = _read_masks(config, table)
         workdir.begin()  # its inputs are compared row by row, see write_plan: a corrected box may be resumed with
@@ -127,7 +140,13 @@ def run(config: MakeShardsConfig) -> None:
             table, output, config.duplicates, partial(_run_jobs, config, title="looking for duplicates", unit="files")
         )
         table = replace(table, train=duplicates.train, test=duplicates.test)
-        plan = plan_shards(table, duplicates.codes, num_shards=config.num_shards, seed=config.seed)
+        plan = plan_shards(
+            table,
+            duplicates.codes,
+            num_shards=config.num_shards,
+            seed=config.seed,
+            keeps_shards=config.folds == KEPT,
+        )
         plan = replace(plan, boxes=boxes, masks=masks)
         fingerprints = write_plan(output, plan, table.roots)
         balance = _balance(plan, table)
@@ -161,6 +180,23 @@ def _read_sources(config: MakeShardsConfig, inputs: Sequence[str]) -> MergedTabl
         logging.info("reading %s from %s", name, folder)
         tables.append(SOURCES[name](_absolute(as_path(folder)), options))
     return merge_sources(config.source, tables)
+
+
+def _image_size(config: MakeShardsConfig, table: MergedTable) -> int:
+    """Returns the side of the stored images: if none is given, that of the source's own where all are equal squares.
+
+    Raises:
+      CommandError: if none is given, and the source's images have other sizes.
+    """
+    if config.image_size is not None:
+        return config.image_size
+    if not table.sizes:
+        return IMAGE_SIZE
+    width, height = table.sizes[0]
+    if len(table.sizes) > 1 or width != height:
+        told = first_names([f"{width} x {height}" for width, height in table.sizes], 3)
+        raise CommandError(f"{table.roots[0]}: its images have {told} pixels; say by --image_size what all are to have")
+    return width
 
 
 def _balance(plan: Plan, table: MergedTable) -> pd.DataFrame:

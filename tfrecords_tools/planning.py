@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from absl import logging
 
 from tfrecords_tools.folds import FOLDS_VERSION, assign_shards, group_rows
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_bytes, read_text, write_atomically
+from tfrecords_tools.foundation.files import AnyPath, crc32c, is_file, read_text, write_atomically
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.rows import MaskFile, Row, read_rows, write_rows
 from tfrecords_tools.shards import PARTS_FOLDER, read_part, rows_path
+from tfrecords_tools.source_files import read_source_file
 from tfrecords_tools.sources.merging import MergedTable
+from tfrecords_tools.sources.table import SHARD
 
 _VERSION_FILE = "folds_version"
 _FIELDS = ("image_name", PATIENT, AGE, *CATEGORIES, "target")
@@ -66,7 +69,9 @@ class Plan:
             )
 
 
-def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: int, seed: int) -> Plan:
+def plan_shards(
+    table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: int, seed: int, keeps_shards: bool = False
+) -> Plan:
     """Returns the plan; a function of its arguments alone.
 
     Arguments:
@@ -74,6 +79,7 @@ def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: 
       duplicate_codes: code of every training row `[N]`, equal for images that are the same.
       num_shards: how many shards each split has.
       seed: of the folds and of the order within a shard.
+      keeps_shards: whether images stay in the shards of their source, in their order; then both are of no matter.
 
     Raises:
       DataError: if there are fewer groups than shards, or two images of a split have one name.
@@ -82,17 +88,19 @@ def plan_shards(table: MergedTable, duplicate_codes: np.ndarray, *, num_shards: 
     for part in (train, *([] if test is None else [test])):
         _require_unique_names(part)
     groups = group_rows([train["patient_id"], train["lesion_id"], duplicate_codes])
-    sources = train["source"].to_numpy()
-    shard_of_row = assign_shards(groups, train["target"].to_numpy(), num_shards, seed, sources=sources)
     patients = _patient_codes([part for part in (train, test) if part is not None])
-    shards = [
-        ShardRows(split="train", index=int(index), positions=_mixed(np.flatnonzero(shard_of_row == index), seed, index))
-        for index in range(num_shards)
-    ]
+    if keeps_shards:
+        shard_of_row = train[SHARD].to_numpy()
+        _warn_of_leaks(groups, shard_of_row)
+        shards = _kept_shards("train", shard_of_row)
+    else:
+        targets, sources = train["target"].to_numpy(), train["source"].to_numpy()
+        shard_of_row = assign_shards(groups, targets, num_shards, seed, sources=sources)
+        shards = _mixed_shards(shard_of_row, num_shards, seed)
     tables = {"train": _encoded(train, patients)}
     if test is not None:
         tables["test"] = _encoded(test.assign(target=MISSING), patients)
-        shards += _test_shards(len(test), num_shards)
+        shards += _kept_shards("test", test[SHARD].to_numpy()) if keeps_shards else _test_shards(len(test), num_shards)
     return Plan(tables=tables, shards=tuple(shards), groups=groups, shard_of_row=shard_of_row)
 
 
@@ -166,13 +174,13 @@ def _require_same_rows(folder: AnyPath, shard: ShardRows, rows: Sequence[Row], r
         )
     written = _written_crc32c(folder, shard, begun, rows)
     for old, new, written_crc32c in zip(begun, rows, written, strict=True):
-        place = roots[new.source] / new.file
+        root, place = roots[new.source], roots[new.source] / new.file
         if (old.source, old.file, old.fields) != (new.source, new.file, new.fields):
             raise DataError(
                 f"{folder}: {name} was begun with {old.file} {old.fields} where {new.file} {new.fields} stands now; "
                 "the tables or images of --input have changed, put them back or start in another folder"
             )
-        if old.size != new.size or _is_other_content(place, old, new, old.crc32c or written_crc32c):
+        if old.size != new.size or _is_other_content(root, old, new, old.crc32c or written_crc32c):
             raise DataError(
                 f"{place}: changed since this run began ({old.size} bytes, now {new.size}); put the old file back, or "
                 "start in another folder"
@@ -211,10 +219,10 @@ def _written_crc32c(
     return finished.sources_crc32c if finished else [None] * len(begun)
 
 
-def _is_other_content(place: AnyPath, old: Row, new: Row, known_crc32c: str | None) -> bool:
+def _is_other_content(root: AnyPath, old: Row, new: Row, known_crc32c: str | None) -> bool:
     if old.version == new.version or known_crc32c is None:  # or nothing was made of the file yet
         return False
-    return known_crc32c != (new.crc32c or crc32c(read_bytes(place)))
+    return known_crc32c != (new.crc32c or crc32c(read_source_file(root, new.file, new.size)))
 
 
 def _require_unique_names(table: pd.DataFrame) -> None:
@@ -230,6 +238,33 @@ def _test_shards(count: int, num_shards: int) -> list[ShardRows]:
     """Returns the shards of the test split, whose rows stay in the order of their table."""
     parts = np.array_split(np.arange(count), min(num_shards, max(count, 1)))
     return [ShardRows(split="test", index=index, positions=part) for index, part in enumerate(parts)]
+
+
+def _mixed_shards(shard_of_row: np.ndarray, num_shards: int, seed: int) -> list[ShardRows]:
+    """Returns the training shards, in each the rows in an order of their own."""
+    return [
+        ShardRows(split="train", index=index, positions=_mixed(np.flatnonzero(shard_of_row == index), seed, index))
+        for index in range(num_shards)
+    ]
+
+
+def _kept_shards(split: str, shard_of_row: np.ndarray) -> list[ShardRows]:
+    """Returns the shards of a split as they are in its source."""
+    return [
+        ShardRows(split=split, index=index, positions=np.flatnonzero(shard_of_row == shard))
+        for index, shard in enumerate(np.unique(shard_of_row))
+    ]
+
+
+def _warn_of_leaks(groups: np.ndarray, shard_of_row: np.ndarray) -> None:
+    """Warns of patients, or of images that are the same, that lie in several shards: folds of these leak."""
+    apart = pd.Series(shard_of_row).groupby(groups).nunique().gt(1).sum()
+    if apart:
+        logging.warning(
+            "%d patients, or groups of images that are the same, lie in several shards, so folds of these shards leak; "
+            "--folds=anew keeps each in one",
+            apart,
+        )
 
 
 def _mixed(positions: np.ndarray, seed: int, index: int) -> np.ndarray:

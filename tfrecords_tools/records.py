@@ -64,6 +64,21 @@ def read_records(path: AnyPath) -> Iterator[bytes]:
             yield record.payload
 
 
+def read_record(path: AnyPath, offset: int) -> bytes:
+    """Returns the record whose header stands at a place of a file that is not compressed.
+
+    Raises:
+      DataError: if no sound record stands there.
+    """
+    with open_bytes(path) as file:
+        file.seek(offset)
+        record, _ = _scan_record(file, 0, offset)
+    if record is None or record.payload is None:
+        problem = "is not there" if record is None else record.problem
+        raise DataError(f"{path}: the record at byte {offset} {problem}; write the file again")
+    return record.payload
+
+
 def scan_records(file: Readable) -> Iterator[ScannedRecord]:
     """Yields every record of an open TFRecord file, the damaged ones too.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tfrecords_tools.foundation.files import AnyPath
-from tfrecords_tools.sources import cells, image_folder, isic_archive, phantom, siim_isic
+from tfrecords_tools.sources import cells, image_folder, isic_archive, phantom, siim_isic, tfrecords
 from tfrecords_tools.sources.table import SourceOptions, SourceTable
 
 SOURCES: dict[str, Callable[[AnyPath, SourceOptions], SourceTable]] = {
@@ -11,5 +11,6 @@ SOURCES: dict[str, Callable[[AnyPath, SourceOptions], SourceTable]] = {
     "isic_archive": isic_archive.load,
     "cells": cells.load,
     "image_folder": image_folder.load,
+    "tfrecords": tfrecords.load,
     "phantom": phantom.load,
 }

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
-from tfrecords_tools.sources.table import COLUMNS, SourceTable, UnknownValue
+from tfrecords_tools.sources.table import COLUMNS, SHARD, SourceTable, UnknownValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,7 @@ class MergedTable:
     sample_submission: AnyPath | None
     not_understood: tuple[UnknownValue, ...] = ()
     masks: AnyPath | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> MergedTable:
@@ -43,6 +44,7 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
         folders = ", ".join(str(tables[code].root) for code in with_test)
         raise DataError(f"{folders}: each has a test split; remove test.csv from all but one")
     masks = [table.masks for table in tables if table.masks is not None]
+    columns = [*COLUMNS, *([SHARD] if len(tables) == 1 and SHARD in tables[0].train else [])]
     train = pd.concat([table.train.astype({"target": int}).assign(source=code) for code, table in enumerate(tables)])
     test = tables[with_test[0]].test.assign(source=with_test[0]) if with_test else None
     samples = [table.sample_submission for table in tables if table.sample_submission is not None]
@@ -50,11 +52,12 @@ def merge_sources(names: Sequence[str], tables: Sequence[SourceTable]) -> Merged
         names=_numbered(names),
         roots=tuple(table.root for table in tables),
         classes=tables[0].classes,
-        train=train[[*COLUMNS, "target", "source"]].reset_index(drop=True),
+        train=train[[*columns, "target", "source"]].reset_index(drop=True),
         test=test,
         sample_submission=samples[0] if samples else None,
         not_understood=tuple(value for table in tables for value in table.not_understood),
         masks=masks[0] if len(masks) == 1 else None,
+        sizes=tables[0].sizes if len(tables) == 1 else (),
     )
 
 

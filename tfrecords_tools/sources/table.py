@@ -10,6 +10,7 @@ from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_folder, is_
 from tfrecords_tools.foundation.metadata import METADATA
 
 FILE_COLUMNS = ("file", "size", "version")
+SHARD = "shard"  # number of the file that an image lies in, of a source whose images lie in shards
 COLUMNS = ("image_name", *FILE_COLUMNS, "lesion_id", *METADATA)
 
 
@@ -39,7 +40,8 @@ class SourceTable:
     index into `classes`. `file` is a path from `root`, `size` its bytes (`MISSING_SIZE` if there is none) and
     `version` as in `ListedFile`. Rows of one `patient_id` or one `lesion_id` belong together. `test` is None where
     the source has no such split. `not_understood` are the values of its tables that count as missing, `masks` is the
-    folder of the true masks of a source that has any.
+    folder of the true masks of a source that has any. A source whose images lie in shards has a
+    column `SHARD` too, and tells the `sizes` of its images, width and height in pixels.
     """
 
     root: AnyPath
@@ -49,6 +51,7 @@ class SourceTable:
     sample_submission: AnyPath | None = None
     not_understood: tuple[UnknownValue, ...] = ()
     masks: AnyPath | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 def image_table(files: Sequence[ListedFile], names: Sequence[str], targets: Sequence[int]) -> pd.DataFrame:

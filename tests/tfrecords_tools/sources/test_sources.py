@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.tfrecords_tools.sources.test_tfrecords import write as write_records
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, as_path, file_size, list_files, write_atomically
 from tfrecords_tools.foundation.metadata import METADATA
+from tfrecords_tools.source_files import read_source_file
 from tfrecords_tools.sources import SOURCES, SourceOptions
-from tfrecords_tools.sources.table import COLUMNS
+from tfrecords_tools.sources.table import COLUMNS, SHARD
 
 OPTIONS = SourceOptions(num_images=200, seed=0)
 
@@ -91,11 +93,17 @@ def write_image_folder(folder: Path) -> None:
     fill(folder, images("README.jpg"))
 
 
+def write_tfrecords(folder: Path) -> None:
+    write_records(folder / "train00-2.tfrec", [{"image_name": "a", "target": 0}, {"image_name": "b", "target": 1}])
+    write_records(folder / "test00-1.tfrec", [{"image_name": "c"}])
+
+
 WRITERS = {
     "siim_isic": write_siim_isic,
     "isic_archive": write_isic_2019,
     "cells": write_cells,
     "image_folder": write_image_folder,
+    "tfrecords": write_tfrecords,
 }
 
 
@@ -136,11 +144,13 @@ def removed(name: str):
 
 
 def assert_files_are_there(root: AnyPath, part: pd.DataFrame) -> None:
-    """Whether each file lies under the root with the size and version of the table."""
+    """Whether each file or record lies under the root with the size, and each file with the version, of the table."""
     listed = {file.name: file for file in list_files(root, recursive=True)}
     for file, size, version in zip(part["file"], part["size"], part["version"], strict=True):
-        assert (listed[file].size, listed[file].version) == (size, version)
-        assert file_size(root / file) == size > 0
+        assert len(read_source_file(root, file, size)) == size > 0
+        if file in listed:
+            assert (listed[file].size, listed[file].version) == (size, version)
+            assert file_size(root / file) == size
 
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if source != "phantom"])
@@ -148,7 +158,7 @@ def test_every_source_returns_the_same_columns_and_existing_files_here_and_in_a_
     root = place(str(folders[source]))
     table = SOURCES[source](root, OPTIONS)
     assert table.root == root
-    assert tuple(table.train.columns) == (*COLUMNS, "target")
+    assert tuple(column for column in table.train.columns if column != SHARD) == (*COLUMNS, "target")
     assert set(table.train["target"]) == set(range(len(table.classes)))
     for part in (table.train, table.test):
         if part is not None:
