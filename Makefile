@@ -119,6 +119,10 @@ predict: ALIASES = CLASSIFIERS=runs
 predict: $(READY) ## classifiers, new images -> predictions.csv: RUNS=a,b INPUT=folder, CSV or shards, OUTPUT= [IMAGES= TEMPERATURE= PRIOR= ...]
 	@$(call command,predict) $(flags)
 
+.PHONY: export
+export: $(READY) ## shards -> folder per class, WebDataset or Hugging Face, with a data card: SHARDS= OUTPUT= LICENCE= [FORM= EVALUATION= TITLE= ...]
+	@$(call command,export) $(flags)
+
 .PHONY: report
 report: ALIASES = RUN_FOLDERS=runs
 report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE=]

@@ -2,10 +2,14 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from absl import logging
 
 from tfrecords_tools.foundation.texts import in_one_line
+
+Item = TypeVar("Item")
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 10.0
 
@@ -38,6 +42,14 @@ class Progress:
         speed = f"{rate:.1f} {self._unit}/s" if rate >= 1 or not rate else f"{1 / rate:.1f} s/{self._unit.rstrip('s')}"
         remaining = "" if done >= self._total else f", {format_seconds(left)} left"
         return f"{self._title}: {done}/{self._total} {self._unit}, {speed}{remaining}{'  ' + note if note else ''}"
+
+
+def counted(items: Iterable[Item], title: str, total: int, unit: str) -> Iterator[Item]:
+    """Yields items, and shows how many of a total have been taken."""
+    progress = Progress(title, total, unit)
+    for done, item in enumerate(items, start=1):
+        yield item
+        progress.update(done)
 
 
 def format_seconds(seconds: float) -> str:

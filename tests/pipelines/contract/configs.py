@@ -37,6 +37,7 @@ FOLDERS = {
     "evaluate_gan": "output",
     "make_submission": "output",
     "predict": "output",
+    "export": "output",
     "report": "output",
     "study": "workdir",
 }

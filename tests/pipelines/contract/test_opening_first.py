@@ -31,6 +31,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "evaluate_gan": ({"gan": INPUT, "shards": INPUT, "features": "pixels"}, "quality", 7),
     "make_submission": ({"runs": (INPUT,)}, "label", "malignant"),
     "predict": ({"runs": (INPUT,), "input": INPUT}, "prior", "real"),
+    "export": ({"shards": INPUT, "licence": "mine"}, "form", "webdataset"),
     "report": ({"runs": (INPUT,)}, "title", "another one"),
     "study": ({"shards": INPUT}, "margin", 0.02),
 }

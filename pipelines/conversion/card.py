@@ -1,0 +1,95 @@
+"""The card of an exported set: what it holds, what made it, from what, and what is known of copies."""
+
+from collections.abc import Sequence
+
+from pipelines.artefacts.evaluation import EvaluationReport
+from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.provenance import SyntheticProvenance
+
+CARD_FILE = "README.md"
+_COPIES = {"copies_features": "in the features of the evaluation", "copies_pixels": "in pixels"}
+
+
+def data_card(
+    manifest: Manifest,
+    digest: str,
+    *,
+    licence: str,
+    title: str,
+    evaluation: EvaluationReport | None,
+    splits: Sequence[str],
+) -> str:
+    """Returns the card in Markdown, with the header that Hugging Face reads.
+
+    Arguments:
+      manifest: of the shards.
+      digest: of the manifest.
+      licence: of the images, as the user gave it.
+      title: of the set.
+      evaluation: of synthetic images; None for real ones, or where none was given.
+      splits: that are exported.
+    """
+    lines = ["---", f"license: {licence}", f"pretty_name: {title}", "task_categories:", "- image-classification", "---"]
+    lines += [f"# {title}", "", f"Licence: {licence}", "", "## What it holds", ""]
+    lines += [f"RGB JPEGs of {manifest.image_size} x {manifest.image_size} px.", "", "| split | class | images |"]
+    lines += ["| --- | --- | --- |", *_counts(manifest, splits), "", "## What it was made from", ""]
+    if manifest.provenance is None:
+        lines += [f"Real images of {manifest.source}, converted by melgan ({_encoder(manifest)}).", ""]
+        lines += [f"{manifest.rejected} images could not be read and are left out."]
+    else:
+        lines += _of_generator(manifest.provenance)
+        lines += ["", "## Copies", "", *_of_copies(manifest.provenance, evaluation)]
+    lines += ["", f"Manifest of the shards: sha256 {digest}; rows: {manifest.source_fingerprint or 'none'}."]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(manifest: Manifest, splits: Sequence[str]) -> list[str]:
+    rows = []
+    for split in splits:
+        counts = manifest.class_counts(split)
+        if any(counts):
+            rows += [
+                f"| {split} | {name} | {count} |" for name, count in zip(manifest.classes, counts, strict=True) if count
+            ]
+        else:
+            rows.append(f"| {split} | without labels | {sum(entry.records for entry in manifest.split(split))} |")
+    return rows
+
+
+def _encoder(manifest: Manifest) -> str:
+    return ", ".join(f"{name} {value}" for name, value in manifest.encoder.items())
+
+
+def _of_generator(made_by: SyntheticProvenance) -> list[str]:
+    lines = [
+        f"Synthetic images, drawn by a generator of the method {made_by.method} (weights sha256 {made_by.generator}, "
+        f"seed {made_by.seed}), which was trained on {len(made_by.trained_on.shards)} shards of real images (folds "
+        f"{made_by.trained_on.folds_fingerprint[:16]}): {', '.join(made_by.trained_on.shards)}."
+    ]
+    if made_by.drawn_with:
+        settings = ", ".join(f"{name} {value}" for name, value in made_by.drawn_with.items())
+        lines += ["", f"Drawn with {settings}."]
+    if made_by.ancestors:
+        lines += ["", "The generator started from the weights of another, which saw further shards."]
+    if made_by.made_from:
+        lines += ["", "Each image was made from a real one and shows something of it. **This set is not anonymous.**"]
+    return lines
+
+
+def _of_copies(made_by: SyntheticProvenance, evaluation: EvaluationReport | None) -> list[str]:
+    rejected = made_by.rejected_copies
+    lines = [
+        "Suspected copies of training images were not looked for."
+        if rejected is None
+        else f"{rejected} images were left out as suspected copies of training images."
+    ]
+    if made_by.near_source is not None:
+        lines += ["", f"{made_by.near_source:.1%} lie nearer to the image they were made from than real images do."]
+    if evaluation is None:
+        return [*lines, "", "Memorisation was not measured: no evaluation was given with the export."]
+    lines += ["", f"Memorisation, measured by {evaluation.features} features against held-out images:", ""]
+    for row in evaluation.synthetic:
+        if row.name in _COPIES:
+            interval = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+            lines.append(f"- {row.scope}: {interval} lie suspiciously near to a training image {_COPIES[row.name]}")
+    return lines
