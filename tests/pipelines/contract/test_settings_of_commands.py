@@ -141,6 +141,7 @@ def test_every_setting_that_changes_no_result_is_known():
         "evaluate_gan": {"output", "cache_dir", "feature_dir"},
         "make_submission": {"output", "cache_dir"},
         "predict": {"output", "cache_dir", "max_rejected", "workers"},
+        "export": {"output", "cache_dir"},
         "report": {"output"},
         "study": {
             *("workdir", "jobs_dir", "cache_dir", "jobs", "gpus", "worker_resources", "plan"),
