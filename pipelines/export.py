@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from absl import logging
 
 from pipelines.artefacts.evaluation import COMMAND as EVALUATION
-from pipelines.artefacts.evaluation import EvaluationReport
+from pipelines.artefacts.evaluation import EvaluateGanConfig, EvaluationReport
 from pipelines.artefacts.shards import Shards, open_any_shards
 from pipelines.contract.main import main
 from pipelines.contract.progress import counted
 from pipelines.contract.shared_settings import CacheSettings
-from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir, read_report, require_run
+from pipelines.contract.workdir import folder_input, local_folder, open_workdir, read_config, read_report, require_run
 from pipelines.conversion.card import CARD_FILE, data_card
 from tfrecords_tools.exports import EXPORTS
 from tfrecords_tools.exports.images import images_of
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import write_atomically
+from tfrecords_tools.foundation.files import file_sha256, write_atomically
 from tfrecords_tools.foundation.settings import require, setting
-from tfrecords_tools.manifest import ShardEntry
+from tfrecords_tools.manifest import MANIFEST_FILE, ShardEntry
 
 COMMAND = "export"
 _LABELLED = ("train", "synthetic")
@@ -57,11 +57,11 @@ class ExportConfig(CacheSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """The report of export: how many images were written in which form, and the digest of their manifest."""
+    """The report of export: how many images were written in which form, and the SHA-256 of their manifest."""
 
     form: str
     images: int
-    shards_digest: str
+    manifest_sha256: str
 
 
 def run(config: ExportConfig) -> None:
@@ -74,20 +74,21 @@ def run(config: ExportConfig) -> None:
         evaluation = _evaluation_of(shards, config.evaluation) if config.evaluation else None
         inputs = {"shards": folder_input(shards.folder)}
         workdir.begin(inputs | ({"evaluation": folder_input(config.evaluation)} if config.evaluation else {}))
+        manifest_sha256 = file_sha256(shards.folder / MANIFEST_FILE)
         entries = _entries(shards, with_test=config.with_test)
         count = sum(entry.records for entry in entries)
         images = images_of(shards.folder, shards.manifest, entries)
         EXPORTS[config.form](workdir.path, counted(images, "exported", count, "images"))
         card = data_card(
             shards.manifest,
-            digest(shards.folder),
+            manifest_sha256,
             licence=config.licence.strip(),
             title=config.title or shards.folder.name,
             evaluation=evaluation,
             splits=tuple(dict.fromkeys(entry.split for entry in entries)),
         )
         write_atomically(workdir.path / CARD_FILE, card)
-        report = ExportReport(form=config.form, images=count, shards_digest=digest(shards.folder))
+        report = ExportReport(form=config.form, images=count, manifest_sha256=manifest_sha256)
         workdir.complete(report, [CARD_FILE])
     logging.info("%d images as %s: %s", count, config.form, workdir.path)
 
@@ -107,7 +108,8 @@ def _evaluation_of(shards: Shards, path: str) -> EvaluationReport:
     Raises:
       CommandError: for real shards, or an evaluation of another generator.
     """
-    report = read_report(require_run(path, "evaluation", EVALUATION), EvaluationReport)
+    folder = require_run(path, "evaluation", EVALUATION)
+    report, config = read_report(folder, EvaluationReport), read_config(folder, EvaluateGanConfig)
     made_by = shards.manifest.provenance
     if made_by is None or report.generator != made_by.generator:
         what = "are of real images" if made_by is None else f"were drawn by another generator, {made_by.generator[:12]}"
@@ -115,7 +117,22 @@ def _evaluation_of(shards: Shards, path: str) -> EvaluationReport:
             f"--evaluation={path}: evaluates the generator {report.generator[:12]}, and the shards of {shards.folder} "
             f"{what}; give the evaluation of these, or leave it out"
         )
+    drawn_with = _drawn_with(config)
+    own = {name: value for name, value in (made_by.drawn_with or {}).items() if name in drawn_with}
+    is_own = {name: own.get(name, "") == value for name, value in drawn_with.items()}
+    if config.gan and not all(is_own.values()):
+        name = next(name for name, same in is_own.items() if not same)
+        raise CommandError(
+            f"--evaluation={path}: evaluates images that were drawn with --{name}={drawn_with[name]}, and these were "
+            f"drawn with {own.get(name) or 'none'}; evaluate them by --synthetic={shards.folder}"
+        )
     return report
+
+
+def _drawn_with(config: EvaluateGanConfig) -> dict[str, str]:
+    """Returns the settings of a drawing that images depend on, as provenance tells them; empty for the defaults."""
+    scales = {name: getattr(config, name) for name in ("start_scale", "paste_scale")}
+    return {"edits": ",".join(config.edits)} | {name: str(scale) if scale else "" for name, scale in scales.items()}
 
 
 if __name__ == "__main__":

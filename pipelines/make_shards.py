@@ -124,6 +124,8 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
 def run(config: MakeShardsConfig) -> None:
     """Converts one or several data sets."""
     inputs = _inputs(config)
+    if config.image_size is None and TFRECORDS not in config.source:
+        config = replace(config, image_size=IMAGE_SIZE)
     output = _absolute(as_path(config.output))
     workdir = open_workdir(output, "make_shards", config)
     if workdir is None:

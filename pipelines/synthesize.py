@@ -110,7 +110,7 @@ def plan_labels(config: SynthesizeConfig, generator: OpenedSampler) -> np.ndarra
             f"--label={config.label!r} is no class of this generator; it has {', '.join(generator.classes)}"
         )
     for label, count in enumerate(np.bincount(labels, minlength=len(generator.classes)).tolist()):
-        capacity = generator.sampler.capacity(label)
+        capacity = None if config.boxes else generator.sampler.capacity(label)
         if capacity is not None and count > capacity:
             raise CommandError(
                 f"{count} images of {generator.classes[label]} are asked for, and this generator has {capacity} "

@@ -1,5 +1,6 @@
 """The masks of the rows of a data set, each looked into before anything is made of it."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from tfrecords_tools.images import RefusedImage, upright_size
 from tfrecords_tools.masks import read_mask
 from tfrecords_tools.rows import MaskFile
 from tfrecords_tools.scanning import FILES_PER_SCAN
-from tfrecords_tools.source_files import read_source_file
+from tfrecords_tools.source_files import in_record, read_source_file
 from tfrecords_tools.sources.mask_folder import find_masks
 from tfrecords_tools.sources.merging import MergedTable
 
@@ -96,9 +97,11 @@ def _job(
 
 def _size(root: AnyPath, file: str) -> tuple[int, int] | None:
     """Returns width and height of an image; None if it cannot be read, which is told when its shard is written."""
-    if leaves(root, file):
-        return None
     try:
+        if in_record(file):
+            return upright_size(io.BytesIO(read_source_file(root, file, 0)))
+        if leaves(root, file):
+            return None
         with open_bytes(root / file) as opened:
             return upright_size(opened)
     except (OSError, DataError):

@@ -25,6 +25,12 @@ def record_name(file: str, offset: int) -> str:
     return f"{file}/{offset}"
 
 
+def in_record(file: str | PurePosixPath) -> bool:
+    """Returns whether a path is one that `record_name` gave."""
+    path = PurePosixPath(file)
+    return path.parent.suffix.lower() in RECORD_ENDINGS and path.name.isdecimal()
+
+
 def read_source_file(root: AnyPath, file: str | PurePosixPath, size: int) -> bytes:
     """Returns a file of a source, or the image of a record.
 
@@ -40,10 +46,9 @@ def read_source_file(root: AnyPath, file: str | PurePosixPath, size: int) -> byt
     if leaves(root, file):
         raise RefusedImage(f"the path leaves the input folder {root}")
     path, inner = root / file, PurePosixPath(file)
-    is_record = inner.parent.suffix in RECORD_ENDINGS and inner.name.isdecimal()
     for wait in (*_WAITS, None):
         try:
-            return _image_of_record(root / inner.parent, int(inner.name)) if is_record else read_bytes(path)
+            return _image_of_record(root / inner.parent, int(inner.name)) if in_record(file) else read_bytes(path)
         except MissingFileError as error:
             raise _not_there(path, "no such file in the bucket", size) from error
         except OSError as error:

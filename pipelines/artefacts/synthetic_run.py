@@ -49,6 +49,12 @@ class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheS
             self.boxes,
             "left out with --reject_copies, which looks at images with the boxes that the generator chooses",
         )
+        require(
+            not self.boxes or set(self.edits) <= {"transplant"},
+            "edits",
+            ",".join(self.edits),
+            "transplant or none with --boxes, which are not edited",
+        )
         require(self.shard_size >= 1, "shard_size", self.shard_size, "at least 1")
         if self.balance == bool(self.label or self.count):
             raise CommandError("say what to draw: either --balance, or --label with --count")

@@ -1,5 +1,6 @@
 """The card of an exported set: what it holds, what made it, from what, and what is known of copies."""
 
+import json
 from collections.abc import Sequence
 
 from pipelines.artefacts.evaluation import EvaluationReport
@@ -29,7 +30,14 @@ def data_card(
       evaluation: of synthetic images; None for real ones, or where none was given.
       splits: that are exported.
     """
-    lines = ["---", f"license: {licence}", f"pretty_name: {title}", "task_categories:", "- image-classification", "---"]
+    lines = [
+        "---",
+        f"license: {json.dumps(licence)}",
+        f"pretty_name: {json.dumps(title)}",
+        "task_categories:",
+        "- image-classification",
+        "---",
+    ]
     lines += [f"# {title}", "", f"Licence: {licence}", "", "## What it holds", ""]
     lines += [f"RGB JPEGs of {manifest.image_size} x {manifest.image_size} px.", "", "| split | class | images |"]
     lines += ["| --- | --- | --- |", *_counts(manifest, splits), "", "## What it was made from", ""]
@@ -84,12 +92,13 @@ def _of_copies(made_by: SyntheticProvenance, evaluation: EvaluationReport | None
         else f"{rejected} images were left out as suspected copies of training images."
     ]
     if made_by.near_source is not None:
-        lines += ["", f"{made_by.near_source:.1%} lie nearer to the image they were made from than real images do."]
-    if evaluation is None:
-        return [*lines, "", "Memorisation was not measured: no evaluation was given with the export."]
-    lines += ["", f"Memorisation, measured by {evaluation.features} features against held-out images:", ""]
-    for row in evaluation.synthetic:
-        if row.name in _COPIES:
-            interval = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
-            lines.append(f"- {row.scope}: {interval} lie suspiciously near to a training image {_COPIES[row.name]}")
+        lines += ["", f"{made_by.near_source:.1%} lie nearer to the image that they show most of than real images do."]
+    rows = [] if evaluation is None else [row for row in evaluation.synthetic if row.name in _COPIES]
+    measured = [row for row in rows if row.value is not None]
+    if not measured:
+        return [*lines, "", "Memorisation was not measured: no evaluation that has it was given with the export."]
+    lines += ["", f"Memorisation, measured with {evaluation.features} features by held-out images:", ""]
+    for row in measured:
+        interval = "" if row.low is None else f" ({row.low:.3f} to {row.high:.3f})"
+        lines.append(f"- {row.scope}: {row.value:.3f}{interval} lie near to a training image {_COPIES[row.name]}")
     return lines

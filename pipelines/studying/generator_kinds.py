@@ -17,6 +17,7 @@ from pipelines.artefacts.speed import seconds_per_step
 from pipelines.artefacts.translator_run import TrainTranslatorConfig
 from pipelines.studying.planned_generator import PlannedGenerator
 from pipelines.training.translation_data import classes_of, open_fold
+from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import CommandError
 
 _STEPS = 20  # of a short training, and more where several are one call
@@ -92,7 +93,7 @@ def _steps_of_gan(training: TrainGanConfig, shards: Shards, generator: PlannedGe
 
 
 def _steps_of_singan(training: TrainSinganConfig, shards: Shards, generator: PlannedGenerator) -> dict[str, int]:
-    images = shards.manifest.class_counts()[shards.classes.index(generator.label)]
+    images = len(training.images) or shards.manifest.class_counts()[shards.classes.index(generator.label)]
     return {singan_run.METHOD: steps_of_images(training, min(images, training.most or images))}
 
 
@@ -147,7 +148,14 @@ KINDS = (
         trained_with=lambda generator: {"label": generator.label},
         drawn_with=_without_fold,
         rejects_copies=False,
-        shorter=lambda training: {"most": 2, "steps_per_scale": min(_STEPS, training.steps_per_scale)},
+        shorter=lambda training: {
+            "most": 2,
+            "steps_per_scale": min(_STEPS, training.steps_per_scale),
+            "workers": 1,
+            "engine": LOCAL,
+            "scheduler": "",
+            "scheduler_security": "",  # one after the other
+        },
         steps=_steps_of_singan,
         seconds_per_step=lambda folder, series: seconds_per_step_of_images(folder),
     ),

@@ -31,7 +31,7 @@ def fraction_near_source(folder: AnyPath, entries: Sequence[ShardEntry], sources
       sources: the real images; None if none were made from any.
 
     Returns:
-      None without sources, or with a single one.
+      None without sources, with a single one, or for images of which none was made from any.
     """
     if sources is None or len(sources) < _LEAST_SOURCES:
         return None
@@ -43,6 +43,8 @@ def fraction_near_source(folder: AnyPath, entries: Sequence[ShardEntry], sources
     for images, places in _chunks(folder, entries, place_of):
         distances.append(source_distances(pixel_views(images), vectors[places]))
         groups.append(places)
+    if not distances:
+        return None
     return near_source(np.concatenate(distances), apart, np.concatenate(groups)).value
 
 
@@ -53,5 +55,8 @@ def _chunks(
     for entry in entries:
         records = iter(read_records(folder / entry.file))
         while chunk := [parse(record) for record in islice(records, _CHUNK)]:
+            chunk = [features for features in chunk if features.get("made_from")]  # given boxes have no source
+            if not chunk:
+                continue
             images = [tf.io.decode_jpeg(features["image"][0], channels=3).numpy() for features in chunk]
             yield np.stack(images), np.array([place_of[features["made_from"][0].decode()] for features in chunk])

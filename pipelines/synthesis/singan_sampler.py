@@ -126,4 +126,7 @@ def _without_fold(run: SinganRun, settings: SamplingSettings) -> SinganRun:
             "give another, or train on more images"
         )
     seen = [entry for entry in training if entry.index in trained_on.indices]
-    return replace(run, report=replace(run.report, images=images, trained_on=shards.used(seen)))
+    report = replace(
+        run.report, images=images, trained_on=shards.used(seen), class_counts=shards.class_counts(training)
+    )
+    return replace(run, report=report)

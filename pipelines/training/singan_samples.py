@@ -6,8 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
-from melgan.metrics.patches import patch_distances
+from melgan.metrics.patches import PatchDistances, patch_distances
+from melgan.resizing import resize
 from melgan.sampling import Requests
 from melgan.single_image.pyramid import pyramid_sizes
 from melgan.single_image.quality import sample_diversity, source_distances
@@ -19,6 +21,7 @@ from pipelines.synthesis.singan_sampler import sampler_of
 _START_SCALES = 3
 _SAMPLES_PER_IMAGE = 6
 _STRIDE = 3  # pixels from one patch that is looked for to the next
+_PATCH_SAMPLES, _PATCH_SIDE = 2, 64  # of each image, for patches; larger images are reduced to that side: it takes long
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class SinganSamples:
     def _of_samples(self) -> Iterator[SampleMeasures]:
         for scale, samples in self._samples.items():
             pairs = list(zip(samples, self._images, strict=True))
-            patches = [patch_distances(own, image, stride=_STRIDE) for own, image in pairs]
+            patches = [_patch_distances(own[:_PATCH_SAMPLES], image) for own, image in pairs]
             diversities = [sample_diversity(own, image) for own, image in pairs]
             yield SampleMeasures(
                 start_scale=scale,
@@ -81,12 +84,19 @@ class SinganSamples:
         if len(self._images) < 2:
             return
         pairs = zip(np.roll(self._images, 1, axis=0), self._images, strict=True)
-        patches = [patch_distances(other[None], image, stride=_STRIDE) for other, image in pairs]
+        patches = [_patch_distances(other[None], image) for other, image in pairs]
         yield SampleMeasures(
             start_scale=None,
             coherence=_mean([each.coherence.mean() for each in patches]),
             completeness=_mean([each.completeness.mean() for each in patches]),
         )
+
+
+def _patch_distances(images: np.ndarray, image: np.ndarray) -> PatchDistances:
+    side = min(_PATCH_SIDE, len(image))
+    small = [resize(tf.constant(each, tf.float32), side) for each in (images, image[None])]
+    others, own = (np.clip(np.rint(each), 0, 255).astype(np.uint8) for each in small)
+    return patch_distances(others, own[0], stride=_STRIDE)
 
 
 def _mean(values: list[float]) -> float | None:

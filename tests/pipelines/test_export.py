@@ -5,18 +5,23 @@ import io
 import json
 import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines import export, make_shards
 from pipelines.artefacts.evaluation import EvaluationReport, value_of
+from pipelines.artefacts.shards import Shards
 from pipelines.contract.workdir import read_report
 from pipelines.export import ExportConfig
 from pipelines.make_shards import MakeShardsConfig
 from tests.pipelines.conftest import made, records_of
-from tfrecords_tools.foundation.errors import CommandError, ConfigError
-from tfrecords_tools.manifest import read_manifest
+from tfrecords_tools.example import Example
+from tfrecords_tools.exports import images as export_images
+from tfrecords_tools.foundation.errors import CommandError, ConfigError, DataError
+from tfrecords_tools.manifest import Manifest, read_manifest
+from tfrecords_tools.shards import write_examples
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +66,41 @@ def test_a_folder_per_class_is_taken_back_with_the_same_bytes(masked_shards, tmp
     )
     make_shards.run(back)
     assert sorted(images_of(tmp_path / "back", "train").values()) == sorted(images.values())
+    groups = [
+        Counter(row["patient_id"][0] for row in records_of(each, "train"))
+        for each in (tmp_path / "back", masked_shards)
+    ]
+    assert sorted(groups[0].values()) == sorted(groups[1].values())
+
+
+def test_synthetic_images_are_not_taken_back_as_real_ones(synthetic, tmp_path):
+    folder = exported(synthetic, tmp_path / "out")
+    config = MakeShardsConfig(
+        source=("image_folder",), input=(str(folder),), output=str(tmp_path / "back"), num_shards=2
+    )
+    with pytest.raises(DataError, match="synthetic"):
+        make_shards.run(config)
+
+
+def test_names_of_images_that_begin_alike_stay_apart_and_classes_that_would_be_one_folder_are_refused(tmp_path):
+    names = [f"{'a' * 80}{number}" for number in range(3)]
+    examples = [Example(image=b"", image_name=name, target=0) for name in names]
+    entry = write_examples(tmp_path, "train", 0, examples, 2)
+    manifest = Manifest(
+        source="",
+        source_fingerprint="",
+        folds_fingerprint="",
+        image_size=8,
+        encoder={},
+        classes=("a/b", "c"),
+        shards=(entry,),
+    )
+    found = list(export_images.images_of(tmp_path, manifest, [entry]))
+    assert len({image.name for image in found}) == 3
+    assert all(len(image.name) < 100 for image in found)
+    assert {image.folder for image in found} == {"a_b"}
+    with pytest.raises(DataError, match="a_b"):
+        list(export_images.images_of(tmp_path, replace(manifest, classes=("a/b", "a_b")), [entry]))
 
 
 def test_tar_files_are_shards_whose_members_share_the_name_of_their_image(masked_shards, tmp_path):
@@ -99,7 +139,7 @@ def test_splits_of_hugging_face_have_a_table_with_the_names_of_their_files(maske
 def test_the_card_tells_the_licence_the_counts_and_what_made_the_images(masked_shards, synthetic, tmp_path):
     card = (exported(masked_shards, tmp_path / "real", title="My lesions") / "README.md").read_text()
     counts = read_manifest(masked_shards).class_counts()
-    assert card.startswith(f"---\nlicense: {LICENCE}\npretty_name: My lesions\n")
+    assert card.startswith(f'---\nlicense: "{LICENCE}"\npretty_name: "My lesions"\n')
     assert f"| train | malignant | {counts[1]} |" in card
     assert "phantom" in card
     card = (exported(synthetic, tmp_path / "drawn") / "README.md").read_text()
@@ -120,6 +160,10 @@ def test_memorisation_stands_on_the_card_of_images_of_the_evaluated_generator(
     assert f"- malignant: {value:.3f} (" in card
     with pytest.raises(CommandError, match="evaluation"):
         exported(masked_shards, tmp_path / "real", evaluation=str(evaluation))
+    manifest = read_manifest(synthetic)
+    scaled = replace(manifest, provenance=replace(manifest.provenance, drawn_with={"start_scale": "2"}))
+    with pytest.raises(CommandError, match="start_scale"):
+        export._evaluation_of(Shards(synthetic, scaled), str(evaluation))
 
 
 def test_a_filled_folder_and_a_set_without_a_licence_are_refused(masked_shards, tmp_path):

@@ -15,12 +15,14 @@ from pipelines.artefacts.seen import without_leaks
 from pipelines.artefacts.shards import open_shards, open_synthetic, split_fold
 from pipelines.artefacts.singan_run import TrainSinganConfig, open_singan_run, read_real_images
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
+from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.pages.translator_section import singan_section
+from pipelines.synthesis.samplers import open_sampler
 from pipelines.synthesis.singan_sampler import sampler_of
 from pipelines.training.single_images import SingleImageJob, finished
 from tests.pipelines.conftest import kill_and_resume, made, records_of
 from tfrecords_tools.foundation.errors import CommandError, ConfigError, UserError
-from tfrecords_tools.manifest import read_manifest
+from tfrecords_tools.manifest import count_classes, read_manifest
 from tfrecords_tools.verifying import require_one_generator
 
 pytestmark = pytest.mark.slow
@@ -160,6 +162,8 @@ def test_a_fold_is_left_out_and_one_that_leaves_nothing_is_refused(singan, maske
         folder = drawn(singan, tmp_path / str(fold), num_folds=4, fold=fold) if kept else None
         if folder is not None:
             manifest = read_manifest(folder)
+            opened = open_sampler(str(singan), "gan", SamplingSettings(num_folds=4, fold=fold))
+            assert opened.class_counts == count_classes(split_fold(real, 4, fold)[0], 2)
             assert {shard.index for shard in manifest.shards} == set(manifest.provenance.trained_on.indices) == kept
     with pytest.raises(ConfigError, match="fold"):
         drawn(singan, tmp_path / "out", fold=1)

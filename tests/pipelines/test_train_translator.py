@@ -207,6 +207,10 @@ def test_lesions_are_drawn_in_boxes_of_real_images_or_given_ones(boxed_shards, t
     for row in records_of(folder, "synthetic"):
         np.testing.assert_allclose(row["boxes"], [0.25, 0.25, 0.75, 0.5])
         assert len(row["made_from"]) == 1  # whose skin
+    with pytest.raises(ConfigError, match="edits"):
+        drawn(tmp_path / "gan", tmp_path / "edited", count=2, boxes=str(table), edits=("turn",))
+    many = drawn(tmp_path / "gan", tmp_path / "many", count=500, boxes=str(table))  # more than there are donors
+    assert sum(entry.records for entry in read_manifest(many).shards) == 500
 
 
 def test_whatever_killed_it_a_finished_run_is_that_which_nothing_disturbed(painter, masked_shards, tmp_path):

@@ -1,5 +1,6 @@
 """The images of shards as they are exported: their bytes, and what is known of them in words."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from tfrecords_tools.example import (
     SOURCE_FEATURES,
     parse,
 )
+from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.texts import as_file_name
@@ -47,21 +49,28 @@ def columns_of(manifest: Manifest) -> tuple[str, ...]:
 
 
 def images_of(folder: AnyPath, manifest: Manifest, entries: Sequence[ShardEntry]) -> Iterator[ExportedImage]:
-    """Yields the images of some shards, in their order."""
-    names: set[str] = set()
+    """Yields the images of some shards, in their order.
+
+    Raises:
+      DataError: for classes whose folders would have one name.
+    """
+    taken: Counter[str] = Counter()
+    folders = [_as_folder(label) for label in manifest.classes]
+    if len(set(folders)) < len(folders):
+        raise DataError(f"{folder}: classes whose names are one as a folder: {', '.join(manifest.classes)}; rename one")
     for entry in entries:
         for record in read_records(folder / entry.file):
             features = parse(record)
             name = as_file_name(_text(features, "image_name")) or "image"
-            while name in names:
-                name += "_"
-            names.add(name)
+            taken[name] += 1
+            if taken[name] > 1:
+                name = f"{name}~{taken[name]}"  # which no other name has
             target = features.get("target", [MISSING])[0]
             label = "" if target == MISSING else manifest.classes[target]
             own = {"class": label, "split": entry.split, "shard": entry.file}
             yield ExportedImage(
                 name=name,
-                folder=_as_folder(label),
+                folder=folders[target] if label else "",
                 target=target,
                 jpeg=features["image"][0],
                 mask=features.get(MASK_FEATURE, [b""])[0],

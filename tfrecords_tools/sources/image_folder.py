@@ -1,15 +1,19 @@
-"""A folder per class: FOLDER/<class>/<any image>."""
+"""A folder per class: FOLDER/<class>/<any image>, and FOLDER/metadata.csv as `export` writes it, if it is there."""
 
 from pathlib import PurePosixPath
 
+import pandas as pd
 from absl import logging
 
 from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, list_folders
+from tfrecords_tools.foundation.files import AnyPath, is_file, list_folders, read_text
+from tfrecords_tools.foundation.metadata import METADATA
 from tfrecords_tools.sources.listing import is_of_the_system, list_images
-from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
+from tfrecords_tools.sources.table import SourceOptions, SourceTable, UnknownValue, image_table, require_folder
+from tfrecords_tools.sources.tables_of_names import read_csv
 
+METADATA_FILE, _FILE, _GENERATOR = "metadata.csv", "file", "generator"
 EXTENSIONS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -33,6 +37,25 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     for empty in set(range(len(classes))) - set(targets):
         extensions = ", ".join(EXTENSIONS)
         raise DataError(f"{folder / classes[empty]}: no images ({extensions}) in this class; fill or remove it")
-    return SourceTable(
-        root=folder, classes=tuple(classes), train=image_table(images, [file.name for file in images], targets)
-    )
+    table = image_table(images, [file.name for file in images], targets)
+    table, not_understood = _with_metadata(folder, table)
+    return SourceTable(root=folder, classes=tuple(classes), train=table, not_understood=not_understood)
+
+
+def _with_metadata(folder: AnyPath, images: pd.DataFrame) -> tuple[pd.DataFrame, tuple[UnknownValue, ...]]:
+    """Returns a table of images with what is known of them: patients, who belong in one fold, among it.
+
+    Raises:
+      DataError: if images are synthetic, which would pass for real ones.
+    """
+    path = folder / METADATA_FILE
+    if not is_file(path) or _FILE not in read_text(path).split("\n", 1)[0].strip().split(","):
+        return images, ()
+    table, not_understood = read_csv(path, (_FILE,), _FILE)
+    drawn = table[_GENERATOR].dropna() if _GENERATOR in table else ()
+    if len(drawn):
+        raise DataError(f"{path}: {len(drawn)} images are synthetic, and would pass for real ones; give real images")
+    known = table.set_index(_FILE)
+    keys = images["image_name"].map(lambda name: str(PurePosixPath(name).with_suffix("")))
+    columns = [column for column in METADATA if column in known]
+    return images.assign(**{column: keys.map(known[column]).to_numpy() for column in columns}), not_understood

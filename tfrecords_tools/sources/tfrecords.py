@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
+from absl import logging
 from google.protobuf.message import DecodeError
 
 from tfrecords_tools.example import PROVENANCE_FEATURES, parse
@@ -99,29 +100,36 @@ def _images(folder: AnyPath, file: ListedFile) -> Iterator[_Image]:
                 features = parse(record.payload)
             except DecodeError as error:
                 raise DataError(f"{where} is no tf.train.Example; give files of such records") from error
-            yield _image(features, where, file, record.number, record.offset)
+            yield _image(features, place, file, record.number, record.offset)
 
 
-def _image(features: Mapping[str, list], where: str, file: ListedFile, number: int, offset: int) -> _Image:
+def _image(features: Mapping[str, list], place: AnyPath, file: ListedFile, number: int, offset: int) -> _Image:
+    where = f"{place}: record {number}"
     if set(PROVENANCE_FEATURES) <= set(features):
         raise DataError(f"{where} is a synthetic image; it would pass for a real one: give files of real images")
-    feature = find_image_feature([features])
+    try:
+        feature = find_image_feature([features])
+    except DataError as error:
+        raise DataError(f"{where} has several images, none or more than one of them called image") from error
     header = image_header(features[feature][0]) if feature and isinstance(features[feature][0], bytes) else None
     if header is None:
         raise DataError(
             f"{where} has no encoded image; it has {first_names(sorted(features), _MOST_NAMES)}, and needed are image "
             f"(a JPEG or PNG) and, to train on, target"
         )
-    name = _first(features, _NAMES)
+    name, patient = _first(features, _NAMES), _known(_first(features, (PATIENT,)))
     row = {
-        "image_name": _text(name) if name is not None else f"{PurePosixPath(file.name).stem}_{number}",
+        "image_name": _text(name) if name is not None else f"{PurePosixPath(file.name).with_suffix('')}_{number}",
         "file": record_name(file.name, offset),
         "size": len(features[feature][0]),
         "version": file.version,
-        PATIENT: _known(_first(features, (PATIENT,))),
+        PATIENT: None if patient is None else f"{place.parent} {patient}",  # codes of other sets are of others
         AGE: _known(_first(features, (AGE,))),
         **{column: _first(features, (column,)) for column in CATEGORIES},
     }
+    several = [label for label in LABEL_FEATURES if len(features.get(label, ())) > 1]
+    if several:
+        raise DataError(f"{where}: {several[0]} has {len(features[several[0]])} values; give the number of the class")
     target = _first(features, LABEL_FEATURES)
     if isinstance(target, float):
         target = int(target) if target.is_integer() else _text(target)
@@ -185,4 +193,6 @@ def _classes(folder: AnyPath, targets: Sequence[int | str]) -> tuple[str, ...]:
     wrong = [target for target in found if not isinstance(target, int) or target < 0]
     if wrong:
         raise DataError(f"{folder}: a target is {wrong[0]}; targets must be whole numbers from 0 on, or all be names")
+    if max(found) < len(CLASSES):
+        logging.info("%s: targets 0 and 1 are taken for %s, as in the public shards", folder, " and ".join(CLASSES))
     return CLASSES if max(found) < len(CLASSES) else tuple(str(number) for number in range(max(found) + 1))

@@ -20,6 +20,8 @@ def feature(value: object) -> tf.train.Feature:
     if isinstance(value, (bytes, str)):
         data = value if isinstance(value, bytes) else value.encode()
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
+    if isinstance(value, list):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=value))
     if isinstance(value, float):
         return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
     return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
@@ -57,7 +59,7 @@ def test_public_shards_are_read_with_their_codes_and_images(tmp_path):
     assert list(rows["shard"]) == [0, 0, 1, 2]
     assert list(rows["target"]) == [0, 1, 0, 0]
     known = rows.astype(object).where(rows.notna(), None)
-    assert list(known["patient_id"]) == ["7", "7", "7", None]
+    assert list(known["patient_id"]) == [f"{tmp_path} 7"] * 3 + [None]
     assert list(known["sex"]) == ["female", None, "female", "female"]
     assert list(known["diagnosis"]) == [None, None, "melanoma", None]
     assert set(rows["anatom_site_general_challenge"]) == {"head/neck"}
@@ -102,6 +104,7 @@ def test_what_cannot_be_adopted_is_refused_by_name(tmp_path):
     refused("target", [{"image_name": "a"}])
     refused("1 of 2", [{"target": 0}, {"image_name": "b"}])
     refused("colour.*image", [{"image": None, "colour": 3, "target": 1}])
+    refused("2 values", [{"target": [1, 0]}])
     refused("-3", [{"target": -3}])
     refused("synthetic", [{"target": 1, "generator": "0a", "method": "gan", "seed": 0, "index": 0}])
     (tmp_path / "empty").mkdir()
