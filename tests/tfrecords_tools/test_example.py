@@ -14,6 +14,8 @@ import tfrecords_tools
 from tfrecords_tools.example import Example, Provenance, parse, serialize
 from tfrecords_tools.foundation.metadata import METADATA
 
+WITH_TENSORFLOW = [f"tfrecords_tools.{name}" for name in ("reading", "streams", "outlines")]
+
 TEST_VALUES = {
     "image": b"\xff\xd8\x00\xff\xd9",
     "image_name": "ISIC_0052060",
@@ -128,7 +130,7 @@ def test_workers_stay_free_of_tensorflow():
     modules = [
         module.name
         for module in pkgutil.walk_packages(tfrecords_tools.__path__, "tfrecords_tools.")
-        if module.name not in ("tfrecords_tools.reading", "tfrecords_tools.streams")
+        if module.name not in WITH_TENSORFLOW
     ]
     assert {"tfrecords_tools.engines", "tfrecords_tools.sources.phantom"} <= set(modules)
     script = f"import sys, {', '.join(modules)}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"
