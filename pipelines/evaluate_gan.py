@@ -12,7 +12,7 @@ metrics cost little.
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,11 +57,12 @@ _OF_SYNTHETIC_ALONE = {"memorisation": FEATURES, "memorisation_pixels": PIXELS}
 class Subject:
     """A generator to evaluate: its images, to be drawn or drawn already, and the shards that it has seen.
 
-    `curves` are the metrics in its training.
+    `drawn_with` are settings of the drawing that are not the defaults; `curves` are the metrics in its training.
     """
 
     sha256: str
     method: str
+    drawn_with: Mapping[str, str]
     image_size: int
     classes: tuple[str, ...]
     seen: SeenShards
@@ -104,6 +105,7 @@ def run(config: EvaluateGanConfig) -> None:
         report = EvaluationReport(
             generator=subject.sha256,
             method=subject.method,
+            drawn_with=dict(subject.drawn_with) or None,
             classes=shards.classes,
             image_size=subject.image_size,
             features=extractor.name,
@@ -129,6 +131,7 @@ def _open_subject(config: EvaluateGanConfig) -> Subject:
         return Subject(
             sha256=generator.sha256,
             method=generator.method,
+            drawn_with=generator.drawn_with,
             image_size=generator.sampler.image_size,
             classes=generator.classes,
             seen=generator.seen,
@@ -140,6 +143,7 @@ def _open_subject(config: EvaluateGanConfig) -> Subject:
     return Subject(
         sha256=provenance.generator,
         method=provenance.method,
+        drawn_with=provenance.drawn_with or {},
         image_size=shards.manifest.image_size,
         classes=shards.classes,
         seen=provenance.seen,

@@ -7,17 +7,18 @@ Writes images byte for byte, as a folder per class, WebDataset tar files or a Hu
 is known of each; and README.md, the card: what the set holds, what made it, from what, and what is known of copies.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from absl import logging
 
 from pipelines.artefacts.evaluation import COMMAND as EVALUATION
-from pipelines.artefacts.evaluation import EvaluateGanConfig, EvaluationReport
+from pipelines.artefacts.evaluation import EvaluationReport
 from pipelines.artefacts.shards import Shards, open_any_shards
 from pipelines.contract.main import main
 from pipelines.contract.progress import counted
 from pipelines.contract.shared_settings import CacheSettings
-from pipelines.contract.workdir import folder_input, local_folder, open_workdir, read_config, read_report, require_run
+from pipelines.contract.workdir import folder_input, local_folder, open_workdir, read_report, require_run
 from pipelines.conversion.card import CARD_FILE, data_card
 from tfrecords_tools.exports import EXPORTS
 from tfrecords_tools.exports.images import images_of
@@ -106,10 +107,9 @@ def _evaluation_of(shards: Shards, path: str) -> EvaluationReport:
     """Returns the report of an evaluation of the generator of synthetic shards.
 
     Raises:
-      CommandError: for real shards, or an evaluation of another generator.
+      CommandError: for real shards, or an evaluation of another generator, or of images that were drawn otherwise.
     """
-    folder = require_run(path, "evaluation", EVALUATION)
-    report, config = read_report(folder, EvaluationReport), read_config(folder, EvaluateGanConfig)
+    report = read_report(require_run(path, "evaluation", EVALUATION), EvaluationReport)
     made_by = shards.manifest.provenance
     if made_by is None or report.generator != made_by.generator:
         what = "are of real images" if made_by is None else f"were drawn by another generator, {made_by.generator[:12]}"
@@ -117,22 +117,17 @@ def _evaluation_of(shards: Shards, path: str) -> EvaluationReport:
             f"--evaluation={path}: evaluates the generator {report.generator[:12]}, and the shards of {shards.folder} "
             f"{what}; give the evaluation of these, or leave it out"
         )
-    drawn_with = _drawn_with(config)
-    own = {name: value for name, value in (made_by.drawn_with or {}).items() if name in drawn_with}
-    is_own = {name: own.get(name, "") == value for name, value in drawn_with.items()}
-    if config.gan and not all(is_own.values()):
-        name = next(name for name, same in is_own.items() if not same)
+    if report.drawn_with != made_by.drawn_with:
         raise CommandError(
-            f"--evaluation={path}: evaluates images that were drawn with --{name}={drawn_with[name]}, and these were "
-            f"drawn with {own.get(name) or 'none'}; evaluate them by --synthetic={shards.folder}"
+            f"--evaluation={path}: evaluates images drawn with {_told(report.drawn_with)}, and those of "
+            f"{shards.folder} were drawn with {_told(made_by.drawn_with)}; evaluate these by "
+            f"--synthetic={shards.folder}"
         )
     return report
 
 
-def _drawn_with(config: EvaluateGanConfig) -> dict[str, str]:
-    """Returns the settings of a drawing that images depend on, as provenance tells them; empty for the defaults."""
-    scales = {name: getattr(config, name) for name in ("start_scale", "paste_scale")}
-    return {"edits": ",".join(config.edits)} | {name: str(scale) if scale else "" for name, scale in scales.items()}
+def _told(settings: Mapping[str, str] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (settings or {}).items()) or "the defaults"
 
 
 if __name__ == "__main__":

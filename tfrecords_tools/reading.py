@@ -11,7 +11,7 @@ from functools import partial
 import tensorflow as tf
 
 from tfrecords_tools.example import BOXES_FEATURE
-from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
+from tfrecords_tools.foundation.metadata import BOXES, MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
 from tfrecords_tools.outlines import OUTLINES
 from tfrecords_tools.streams import ShardSet, Stream, mixed_records
 
@@ -75,7 +75,7 @@ def training_batches(
     """
     if augment is not None and max_boxes:
         raise ValueError(f"max_boxes is {max_boxes}; it must be 0 with an augmentation, which moves the image only")
-    outlined_by, *others = {stream.outlined_by for stream in streams}
+    outlined_by, *others = sorted({stream.outlined_by for stream in streams})
     if others:
         raise ValueError(f"outlined_by is {[outlined_by, *others]}; it must be the same for all streams")
     start = start_step * global_batch_size
@@ -189,15 +189,18 @@ def _parse(record: tf.Tensor, max_boxes: int, outlined_by: str) -> dict[str, tf.
     }
     for name in (PATIENT, "target", *PROPERTIES):
         features[name] = tf.io.FixedLenFeature([], tf.int64, default_value=missing)
-    if max_boxes:
-        features[BOXES_FEATURE] = tf.io.FixedLenSequenceFeature([4], tf.float32, allow_missing=True)
-    example = tf.io.parse_single_example(record, features)
-    if max_boxes:
-        example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
     if outlined_by:
         outline = OUTLINES[outlined_by]
-        own = tf.io.parse_single_example(record, {outline.feature: outline.specification})
-        example[_OUTLINES] = own[outline.feature]
+        features[outline.feature] = outline.specification
+    if max_boxes:
+        features[BOXES_FEATURE] = OUTLINES[BOXES].specification
+    example = tf.io.parse_single_example(record, features)
+    if outlined_by:
+        example[_OUTLINES] = example[outline.feature]
+    if max_boxes:
+        example[BOXES_FEATURE] = _padded(example[BOXES_FEATURE], max_boxes)
+    elif outlined_by == BOXES:
+        del example[BOXES_FEATURE]
     example["label"] = example.pop("target")
     for name in ("label", *PROPERTIES):
         example[name] = tf.cast(example[name], tf.int32)

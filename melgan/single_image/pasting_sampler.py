@@ -13,10 +13,9 @@ from melgan.sampling import Requests, SampledImages, require_known_conditions
 from melgan.single_image.drawing import blend, blending_weights, inject, require_scale
 from melgan.single_image.pasting import pasted
 from melgan.single_image.sampler import TrainedImage, batches_by_image
-from melgan.single_image.stack import GeneratorStack
+from melgan.single_image.stack import COLOURS, GeneratorStack
 from melgan.sources import Sources
-
-_COLOURS = 3
+from tfrecords_tools.foundation.errors import DataError
 
 
 class PastingSampler:
@@ -28,15 +27,15 @@ class PastingSampler:
     Arguments:
       stack: of the settings with which the images were trained.
       images: those that were trained on.
-      skins: the same images in the same order, with masks of their own lesions.
-      lesions: real images with masks.
-      skin_groups, lesion_groups: `[N]` and `[M]`; nothing is made of images of different groups.
+      real: real images with masks, those that were trained on among them.
+      groups: of the real images `[N]`; nothing is made of images of different groups.
       classes: names of the classes.
       seed: of the choices and the noise.
       scale: at which what was pasted is put in, from 1 on; see `inject`.
 
     Raises:
       ConfigError: for a scale that there is not.
+      DataError: for an image that was trained on, but has no mask.
     """
 
     conditions: frozenset[str] = frozenset()
@@ -45,10 +44,8 @@ class PastingSampler:
         self,
         stack: GeneratorStack,
         images: Sequence[TrainedImage],
-        skins: Sources,
-        lesions: Sources,
-        skin_groups: np.ndarray,
-        lesion_groups: np.ndarray,
+        real: Sources,
+        groups: np.ndarray,
         classes: Sequence[str],
         *,
         seed: int,
@@ -57,9 +54,9 @@ class PastingSampler:
         require_scale(stack, "paste_scale", scale, least=1)
         self.classes, self.image_size = tuple(classes), stack.sizes[-1]
         self._stack, self._images, self._seed, self._scale = stack, tuple(images), seed, scale
-        self._skins, self._lesions = skins, lesions
-        fits = (skin_groups[:, None] == lesion_groups) & (skins.names[:, None] != lesions.names)
-        self._fits = fits & lesions.masks.any(axis=(1, 2))
+        self._real, self._rows = real, _rows_of([image.name for image in images], real)
+        fits = (groups[self._rows, None] == groups) & (self._rows[:, None] != np.arange(len(real)))
+        self._fits = fits & real.masks.any(axis=(1, 2))
 
     def capacity(self, label: int) -> int | None:
         """Returns None, as every index has noise of its own; 0 for a class of which no lesion fits a skin."""
@@ -67,7 +64,7 @@ class PastingSampler:
 
     def sources(self, requests: Requests) -> list[str]:
         """Returns the name of the skin of each of some images."""
-        return [str(self._skins.names[skin]) for skin, _ in self._chosen(requests)]
+        return [self._images[skin].name for skin, _ in self._chosen(requests)]
 
     def draw(self, requests: Requests) -> SampledImages:
         """Returns the images that are asked for, of which equal seed, index and label give an equal image.
@@ -77,15 +74,15 @@ class PastingSampler:
         """
         require_known_conditions(requests, self.conditions)
         chosen = self._chosen(requests)
-        images = np.zeros((len(requests), self.image_size, self.image_size, _COLOURS), np.uint8)
+        images = np.zeros((len(requests), self.image_size, self.image_size, COLOURS), np.uint8)
         skins, lesions = np.reshape(chosen, (-1, 2)).astype(int).T
         for skin, rows in batches_by_image(self._stack, self._images, skins):
             images[rows] = self._harmonised(skin, lesions[rows], requests.index[rows])
         return SampledImages(
             images=images,
             boxes=None,
-            made_from=tuple(zip(self._skins.names[skins].tolist(), self._lesions.names[lesions].tolist(), strict=True)),
-            masks=self._lesions.masks[lesions],
+            made_from=tuple((self._images[skin].name, str(self._real.names[lesion])) for skin, lesion in chosen),
+            masks=self._real.masks[lesions],
         )
 
     def interpolate(self, label: int, steps: int) -> None:
@@ -94,11 +91,11 @@ class PastingSampler:
 
     def _harmonised(self, skin: int, lesions: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """Returns lesions in a skin, uint8 `[N, S, S, 3]`."""
-        own_image, own_mask = self._skins.images[skin], self._skins.masks[skin] > 0
-        masks = self._lesions.masks[lesions] > 0
-        pairs = zip(self._lesions.images[lesions], masks, strict=True)
+        real, row = self._real, self._rows[skin]
+        own_image, own_mask, masks = real.images[row], real.masks[row] > 0, real.masks[lesions] > 0
+        pairs = zip(real.images[lesions], masks, strict=True)
         images, changed = map(np.stack, zip(*(pasted(own_image, own_mask, *each) for each in pairs), strict=True))
-        channels = [images, 255 * masks[..., None].astype(np.uint8)][: self._stack.channels - _COLOURS + 1]
+        channels = [images, 255 * masks[..., None].astype(np.uint8)][: self._stack.channels - COLOURS + 1]
         drawn = inject(
             self._stack,
             to_signed_float(tf.constant(np.concatenate(channels, axis=-1))),
@@ -107,11 +104,11 @@ class PastingSampler:
             seed=self._seed,
         )
         background = to_signed_float(tf.constant(own_image[None]))
-        return to_uint8(blend(drawn[..., :_COLOURS], background, blending_weights(changed))).numpy()
+        return to_uint8(blend(drawn[..., :COLOURS], background, blending_weights(changed))).numpy()
 
     def _skins_for(self, label: int) -> np.ndarray:
         """Returns the numbers of the skins that a lesion of a class fits."""
-        return np.flatnonzero(self._fits[:, self._lesions.labels == label].any(axis=1))
+        return np.flatnonzero(self._fits[:, self._real.labels == label].any(axis=1))
 
     def _chosen(self, requests: Requests) -> list[tuple[int, int]]:
         """Returns the numbers of the skin and of the lesion of every request."""
@@ -125,5 +122,14 @@ class PastingSampler:
         if not len(skins):
             raise ValueError(f"class {self.classes[label]}: no lesion of it fits a skin")
         skin = int(skins[index % len(skins)])
-        fitting = np.flatnonzero(self._fits[skin] & (self._lesions.labels == label))
+        fitting = np.flatnonzero(self._fits[skin] & (self._real.labels == label))
         return skin, int(fitting[np.random.default_rng([self._seed, index]).integers(len(fitting))])
+
+
+def _rows_of(names: Sequence[str], real: Sources) -> np.ndarray:
+    """Returns the rows of some images, by name, among real ones with masks."""
+    row_of = {name: row for row, name in enumerate(real.names.tolist())}
+    for name in names:
+        if name not in row_of:
+            raise DataError(f"{name} has no mask, so its own lesion cannot be taken away; train on images with masks")
+    return np.array([row_of[name] for name in names])

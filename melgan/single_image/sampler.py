@@ -8,9 +8,8 @@ import numpy as np
 from melgan.images import to_uint8
 from melgan.sampling import BATCH_SIZE, Requests, SampledImages, require_known_conditions
 from melgan.single_image.drawing import draw_samples, require_scale
-from melgan.single_image.stack import GeneratorStack
+from melgan.single_image.stack import COLOURS, GeneratorStack
 
-_MASK = 3  # the channel of images of four
 _IS_LESION = 128
 
 
@@ -81,10 +80,10 @@ class SingleImageSampler:
         for _, rows in batches_by_image(self._stack, self._images, chosen):
             drawn[rows] = self._samples(requests.index[rows])
         return SampledImages(
-            images=drawn[..., :_MASK],
+            images=drawn[..., :COLOURS],
             boxes=None,
             made_from=tuple((name,) for name in self.sources(requests)),
-            masks=_masks(drawn[..., _MASK]) if self._stack.channels > _MASK else None,
+            masks=_masks(drawn[..., COLOURS]) if self._stack.channels > COLOURS else None,
         )
 
     def interpolate(self, label: int, steps: int) -> np.ndarray | None:

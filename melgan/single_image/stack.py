@@ -14,6 +14,8 @@ from melgan.single_image.config import SinganConfig
 from melgan.single_image.networks import MARGIN, build_generator, num_filters
 from melgan.single_image.pyramid import pyramid_sizes
 
+COLOURS = 3  # channels of an image; a fourth one is its mask
+
 # (scale, shape) -> standard normal numbers `[N, *shape]`.
 MakeNoise = Callable[[int, tuple[int, int, int]], tf.Tensor]
 

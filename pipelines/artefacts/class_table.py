@@ -58,8 +58,7 @@ def class_table(shards: Shards, diagnoses: int) -> ClassTable:
         return ClassTable(shards.classes)
     images = shards.images(shards.manifest.split("train"))
     category = CATEGORIES[_DIAGNOSIS]
-    names = {code: name for name, code in category.codes.items()}
-    known = images[_DIAGNOSIS].map(names)
+    known = images[_DIAGNOSIS].map(category.names)
     if (known.isna() | (known == category.unknown)).all():
         raise CommandError(f"--diagnoses={diagnoses}: {shards.folder} tells no diagnoses; leave the setting out")
     melanoma = [label for label, name in enumerate(shards.classes) if name.lower() in _MELANOMA_CLASSES]

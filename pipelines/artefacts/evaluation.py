@@ -74,6 +74,7 @@ class EvaluationReport:
     Attributes:
       generator: SHA-256 of its weights.
       method: that trained it.
+      drawn_with: settings of the drawing of its images that are not the defaults, by name; None without any.
       classes: their names.
       image_size: of its images, in pixels.
       features, features_identity: the extractor: its name, and what tells it apart from all others.
@@ -86,6 +87,7 @@ class EvaluationReport:
 
     generator: str
     method: str
+    drawn_with: dict[str, str] | None = stored(default=None, omit_default=True)
     classes: tuple[str, ...]
     image_size: int
     features: str

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.contract.workdir import digest, require_completed
+from pipelines.contract.workdir import CONFIG_FILE, digest, require_completed
 from tfrecords_tools.example import facts_of, image_name_of
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.foundation.errors import CommandError
-from tfrecords_tools.foundation.files import AnyPath, as_path, download, is_remote
+from tfrecords_tools.foundation.files import AnyPath, as_path, download, is_folder, is_remote, list_files
 from tfrecords_tools.foundation.metadata import MISSING, PATIENT, PATIENT_IMAGES
 from tfrecords_tools.manifest import Manifest, ShardEntry, count_classes, read_manifest, require_images
 from tfrecords_tools.provenance import ShardsUsed
@@ -116,12 +116,24 @@ def open_any_shards(path: str, field: str, cache_dir: str = "") -> Shards:
       CommandError: if the folder is missing or not complete.
       DataError: if its manifest or a shard is damaged, or a record names another generator than the manifest.
     """
+    _require_own(as_path(path), field)
     folder = require_completed(path, field)
     manifest = read_manifest(folder)
     verify_shards(folder, manifest.shards)
     if manifest.provenance is not None:
         require_one_generator(folder, manifest.shards, manifest.provenance.generator)
     return Shards(folder, manifest, Path(cache_dir) if cache_dir else None)
+
+
+def _require_own(folder: AnyPath, field: str) -> None:
+    """Raises CommandError, saying how to adopt them, for TFRecord files that no command of ours wrote."""
+    names = [file.name for file in list_files(folder)] if is_folder(folder) else []
+    count = sum(name.endswith(".tfrec") for name in names)
+    if count and CONFIG_FILE not in names:
+        raise CommandError(
+            f"--{field}={folder}: holds {count} TFRecord files and no manifest.json, so nothing vouches for them; "
+            f"adopt them with python -m pipelines.make_shards --source=tfrecords --input={folder} --output=..."
+        )
 
 
 def open_synthetic(path: str, field: str, cache_dir: str = "") -> Shards:

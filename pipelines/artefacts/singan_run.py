@@ -14,6 +14,7 @@ import numpy as np
 
 from melgan.single_image.config import SinganConfig
 from melgan.single_image.pyramid import pyramid_sizes
+from melgan.single_image.stack import COLOURS
 from melgan.sources import Sources
 from pipelines.artefacts.file_of_report import file_of_report
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, EngineSettings
@@ -26,7 +27,7 @@ COMMAND = "train_singan"
 METHOD = "singan"
 GENERATORS_FOLDER, SAMPLES_FILE = "generators", "samples.png"
 AUTO, NO_MASKS = "auto", "none"
-_IMAGE, _COLOURS = "image", 3
+_IMAGE = "image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +173,7 @@ def read_real_images(run: SinganRun) -> Sources:
     images = []
     for each in run.report.images:
         with _arrays(run.folder, each) as arrays:
-            images.append(arrays[_IMAGE][..., :_COLOURS])
+            images.append(arrays[_IMAGE][..., :COLOURS])
     return Sources(
         names=np.array([each.name for each in run.report.images]),
         images=np.stack(images),

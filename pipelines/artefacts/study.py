@@ -19,7 +19,7 @@ COMMAND = "study"
 ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE = "arms.csv", "differences.csv", "variance.csv"
 POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.csv", "generators.csv", "scores.csv"
 MADE_FROM_IMAGES = (*TRANSLATORS, singan_run.METHOD)  # whose images are made from real ones
-GENERATORS = (*METHODS, *MADE_FROM_IMAGES)
+GENERATORS = dict.fromkeys((*METHODS, *MADE_FROM_IMAGES))
 GENERATOR_SETTINGS = ("gan_settings", "translator_settings", "singan_settings")
 LATEX_TABLE, METHODS_TEXT = "differences.tex", "methods.txt"
 TABLES = (
@@ -90,7 +90,7 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.methods:
-            look_up(dict.fromkeys(GENERATORS), name, "methods")
+            look_up(GENERATORS, name, "methods")
         require(
             len(set(self.methods)) == len(self.methods) > 0,
             "methods",

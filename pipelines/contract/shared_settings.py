@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tfrecords_tools.engines import ENGINES, LOCAL, EngineOptions
+from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import JPEG_QUALITY
 
@@ -38,7 +39,22 @@ class JpegSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingSettings(CacheSettings):
+class FoldSettings(Settings):
+    """The images of a command, less those of a fold, which a classifier may then be validated on."""
+
+    num_folds: int = setting(0, "folds of whole shards; 0: train on all shards")
+    fold: int = setting(0, "fold that is held out, with --num_folds")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fold and not self.num_folds:
+            raise CommandError(
+                f"--fold={self.fold} without --num_folds: no shard would be held out; give --num_folds as well"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings(FoldSettings, CacheSettings):
     """The generator of a run that draws images, its seed, and what it makes images from, if not from noise."""
 
     checkpoint: str = setting("last", "which generator of a GAN run", choices=CHECKPOINTS)
@@ -71,7 +87,6 @@ class SamplingSettings(CacheSettings):
             self.paste_scale,
             "0 or greater, and without --start_scale",
         )
-        require(not self.fold or self.num_folds > 0, "fold", self.fold, "given with --num_folds")
 
 
 @dataclass(frozen=True, kw_only=True)

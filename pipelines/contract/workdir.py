@@ -232,23 +232,11 @@ def require_completed(path: str, field: str) -> AnyPath:
     if not is_remote(folder) and not folder.is_dir():
         raise CommandError(f"--{field}={path}: no such folder")
     if not is_completed(folder):
-        _require_own(folder, f"--{field}={path}")
         raise CommandError(
             f"--{field}={path}: not complete; run the command that makes it again, it resumes where it stopped"
         )
     _require_whole(folder)
     return folder
-
-
-def _require_own(folder: AnyPath, setting: str) -> None:
-    """Raises CommandError, saying how to adopt them, for TFRecord files that no command of ours wrote."""
-    names = [file.name for file in list_files(folder)]
-    records = [name for name in names if name.endswith(".tfrec")]
-    if records and CONFIG_FILE not in names:
-        raise CommandError(
-            f"{setting}: holds {len(records)} TFRecord files and no manifest.json, so nothing vouches for them; adopt "
-            f"them with python -m pipelines.make_shards --source=tfrecords --input={folder} --output=..."
-        )
 
 
 def folder_input(folder: str | AnyPath) -> Input:

@@ -1,6 +1,6 @@
 """Kinds of generators of a study: which command trains them, and how they are drawn from; KINDS table."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class GeneratorKind:
       seconds_per_step: of a run, by series.
     """
 
-    methods: Mapping[str, object]
+    methods: Collection[str]
     command: str
     given_by: str
     serves_all_folds: bool = False
@@ -141,7 +141,7 @@ KINDS = (
         steps=lambda training, shards, generator: {translator_run.SERIES: training.total_steps},
     ),
     GeneratorKind(
-        methods={singan_run.METHOD: None},
+        methods=(singan_run.METHOD,),
         command=singan_run.COMMAND,
         given_by="singan_settings",
         serves_all_folds=True,

@@ -53,10 +53,8 @@ def _chunks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields synthetic images, uint8 `[N, H, W, 3]`, with the places `[N]` of the sources that they show most of."""
     for entry in entries:
-        records = iter(read_records(folder / entry.file))
-        while chunk := [parse(record) for record in islice(records, _CHUNK)]:
-            chunk = [features for features in chunk if features.get("made_from")]  # given boxes have no source
-            if not chunk:
-                continue
+        parsed = map(parse, read_records(folder / entry.file))
+        made = (features for features in parsed if features.get("made_from"))  # what was drawn into given boxes is not
+        while chunk := list(islice(made, _CHUNK)):
             images = [tf.io.decode_jpeg(features["image"][0], channels=3).numpy() for features in chunk]
             yield np.stack(images), np.array([place_of[features["made_from"][0].decode()] for features in chunk])

@@ -67,28 +67,17 @@ def _pasting_sampler(run: SinganRun, settings: SamplingSettings) -> tuple[Pastin
     A lesion comes from the shard of its skin, so that the images of a shard are made of that shard alone.
 
     Raises:
-      CommandError: if an image of the run has no mask.
+      DataError: if an image of the run has no mask.
     """
     shards = _shards_of(run, settings)
     entries = [entry for entry in shards.manifest.split("train") if entry.index in run.report.trained_on.indices]
     labels = range(len(shards.classes))
-    lesions, shard_of = read_sources(shards, entries, labels, run.config.image_size, outlined_by=MASKS)
-    place_of = {name: place for place, name in enumerate(lesions.names.tolist())}
-    unmasked = [image.name for image in run.report.images if image.name not in place_of]
-    if unmasked:
-        raise CommandError(
-            f"--paste_scale={settings.paste_scale}: {unmasked[0]} has no mask, so its own lesion cannot be taken away; "
-            "train on images with masks, or leave --paste_scale out"
-        )
-    skins = lesions.take(np.array([place_of[image.name] for image in run.report.images]))
-    skin_groups, lesion_groups = (np.array([shard_of[name] for name in each.names]) for each in (skins, lesions))
+    real, shard_of = read_sources(shards, entries, labels, run.config.image_size, outlined_by=MASKS)
     sampler = PastingSampler(
         GeneratorStack(run.config, run.report.channels),
         _images(run),
-        skins,
-        lesions,
-        skin_groups,
-        lesion_groups,
+        real,
+        np.array([shard_of[name] for name in real.names.tolist()]),
         run.report.classes,
         seed=settings.seed,
         scale=settings.paste_scale,

@@ -165,7 +165,7 @@ def test_a_fold_is_left_out_and_one_that_leaves_nothing_is_refused(singan, maske
             opened = open_sampler(str(singan), "gan", SamplingSettings(num_folds=4, fold=fold))
             assert opened.class_counts == count_classes(split_fold(real, 4, fold)[0], 2)
             assert {shard.index for shard in manifest.shards} == set(manifest.provenance.trained_on.indices) == kept
-    with pytest.raises(ConfigError, match="fold"):
+    with pytest.raises(CommandError, match="fold"):
         drawn(singan, tmp_path / "out", fold=1)
 
 

@@ -9,7 +9,7 @@ from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.exports.images import ExportedImage
 from tfrecords_tools.foundation.files import write_atomically
 
-METADATA_FILE = "metadata.csv"
+METADATA_FILE, FILE_COLUMN = "metadata.csv", "file"
 
 
 def write(folder: Path, images: Iterable[ExportedImage]) -> None:
@@ -17,7 +17,7 @@ def write(folder: Path, images: Iterable[ExportedImage]) -> None:
     write_images(folder, images)
 
 
-def write_images(folder: Path, images: Iterable[ExportedImage], first_column: str = "file") -> None:
+def write_images(folder: Path, images: Iterable[ExportedImage], first_column: str = FILE_COLUMN) -> None:
     """Writes images into folders of their classes, and a table that begins with the path of each."""
     rows = []
     for image in images:

@@ -90,8 +90,7 @@ def _text(features: Mapping[str, list], column: str) -> str:
     if values == [MISSING]:
         return ""
     if column in CATEGORIES:
-        names = {code: name for name, code in CATEGORIES[column].codes.items()}
-        values = [names.get(value, value) for value in values]
+        values = [CATEGORIES[column].names.get(value, value) for value in values]
     return " ".join(
         value.decode() if isinstance(value, bytes) else f"{value:.9g}" if isinstance(value, float) else str(value)
         for value in values

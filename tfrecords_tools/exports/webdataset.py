@@ -23,7 +23,7 @@ def write(folder: Path, images: Iterable[ExportedImage]) -> None:
                 for ending, data in _files(image):
                     member = tarfile.TarInfo(
                         f"{image.name}.{ending}"
-                    )  # of no owner and no time: equal sets, equal bytes
+                    )  # of no owner and no time, so that bytes are equal
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))
 

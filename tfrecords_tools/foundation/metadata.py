@@ -32,6 +32,11 @@ class Category:
         return MISSING if name is None else self._codes_in_lower_case.get(name.strip().lower(), MISSING)
 
     @cached_property
+    def names(self) -> dict[int, str]:
+        """The name that each integer stands for."""
+        return {code: name for name, code in self.codes.items()}
+
+    @cached_property
     def _codes_in_lower_case(self) -> dict[str, int]:
         aliases = {alias: self.codes[name] for alias, name in self.aliases.items()}
         return {name.lower(): code for name, code in {**aliases, **self.codes}.items()}

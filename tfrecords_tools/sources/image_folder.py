@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 from absl import logging
 
+from tfrecords_tools.exports.image_folder import FILE_COLUMN, METADATA_FILE
 from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file, list_folders, read_text
@@ -13,7 +14,7 @@ from tfrecords_tools.sources.listing import is_of_the_system, list_images
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, UnknownValue, image_table, require_folder
 from tfrecords_tools.sources.tables_of_names import read_csv
 
-METADATA_FILE, _FILE, _GENERATOR = "metadata.csv", "file", "generator"
+_GENERATOR = "generator"  # a column that is filled for synthetic images
 EXTENSIONS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -49,13 +50,13 @@ def _with_metadata(folder: AnyPath, images: pd.DataFrame) -> tuple[pd.DataFrame,
       DataError: if images are synthetic, which would pass for real ones.
     """
     path = folder / METADATA_FILE
-    if not is_file(path) or _FILE not in read_text(path).split("\n", 1)[0].strip().split(","):
+    if not is_file(path) or FILE_COLUMN not in read_text(path).split("\n", 1)[0].strip().split(","):
         return images, ()
-    table, not_understood = read_csv(path, (_FILE,), _FILE)
+    table, not_understood = read_csv(path, (FILE_COLUMN,), FILE_COLUMN)
     drawn = table[_GENERATOR].dropna() if _GENERATOR in table else ()
     if len(drawn):
         raise DataError(f"{path}: {len(drawn)} images are synthetic, and would pass for real ones; give real images")
-    known = table.set_index(_FILE)
+    known = table.set_index(FILE_COLUMN)
     keys = images["image_name"].map(lambda name: str(PurePosixPath(name).with_suffix("")))
     columns = [column for column in METADATA if column in known]
     return images.assign(**{column: keys.map(known[column]).to_numpy() for column in columns}), not_understood

@@ -168,8 +168,7 @@ def _table(parts: Sequence[Sequence[_Image]], unknown: Counter[tuple[str, str]])
     rows = [{**image.row, SHARD: number} for number, part in enumerate(parts) for image in part]
     table = pd.DataFrame(rows)
     for column, category in CATEGORIES.items():
-        names = {code: name for name, code in category.codes.items()}
-        values = [_category(value, names) for value in table[column]]
+        values = [_category(value, category.names) for value in table[column]]
         unknown.update((column, value) for value, is_known in values if not is_known)
         table[column] = [value if is_known else None for value, is_known in values]
     return table.assign(lesion_id=None)[[*COLUMNS, SHARD]]

@@ -10,7 +10,7 @@ from melgan.single_image.pasting_sampler import PastingSampler
 from melgan.single_image.sampler import TrainedImage
 from melgan.sources import Sources
 from tests.melgan.single_image.tiny_singan import tiny_image, tiny_stack
-from tfrecords_tools.foundation.errors import ConfigError
+from tfrecords_tools.foundation.errors import ConfigError, DataError
 
 SIDE = 13
 NAMES, LABELS, GROUPS = np.array(["a", "b", "c", "d"]), np.array([0, 1, 1, 0]), np.array([5, 5, 7, 7])
@@ -33,11 +33,10 @@ def trained(channels):
     return stack, [TrainedImage(name=name, label=1, weights=lambda: weights) for name in ("b", "c")]
 
 
-def make_sampler(channels=3, **settings):
+def make_sampler(channels=3, real=LESIONS, **settings):
     stack, images = trained(channels)
-    skins = LESIONS.take(np.array([1, 2]))
     given = {"classes": ("zero", "one", "none"), "seed": 3, "scale": 1} | settings
-    return PastingSampler(stack, images, skins, LESIONS, GROUPS[[1, 2]], GROUPS, **given)
+    return PastingSampler(stack, images, real, GROUPS[: len(real)], **given)
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -79,3 +78,8 @@ def test_a_class_of_which_no_lesion_fits_has_no_images():
 def test_scales_that_there_are_not_are_refused(scale):
     with pytest.raises(ConfigError, match="paste_scale"):
         make_sampler(scale=scale)
+
+
+def test_an_image_without_a_mask_is_refused_by_name():
+    with pytest.raises(DataError, match="^c "):
+        make_sampler(real=LESIONS.take(np.array([0, 1])))
