@@ -9,7 +9,7 @@ import time
 from pathlib import PurePosixPath
 
 from tfrecords_tools.example import parse
-from tfrecords_tools.foundation.errors import DataError, MissingFileError
+from tfrecords_tools.foundation.errors import DamagedFileError, DataError, MissingFileError
 from tfrecords_tools.foundation.files import MISSING_SIZE, AnyPath, leaves, read_bytes
 from tfrecords_tools.images import RefusedImage
 from tfrecords_tools.record_images import find_image_feature
@@ -50,7 +50,9 @@ def read_source_file(root: AnyPath, file: str | PurePosixPath, size: int) -> byt
         try:
             return _image_of_record(root / inner.parent, int(inner.name)) if in_record(file) else read_bytes(path)
         except MissingFileError as error:
-            raise _not_there(path, "no such file in the bucket", size) from error
+            raise _not_there(path, "no such file in the bucket or zip file", size) from error
+        except DamagedFileError as error:
+            raise RefusedImage(f"{error}") from error
         except OSError as error:
             if error.errno in _NO_FILE:
                 raise _not_there(path, error.strerror, size) from error

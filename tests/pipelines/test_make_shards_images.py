@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pipelines.conftest import FOLDER, jpeg, parsed, picture, succeed
+from tests.pipelines.conftest import FOLDER, draw_folder, jpeg, parsed, picture, succeed
 
 SIDE = 64
 GREY_16_BIT = np.repeat(np.array([[40 * 257, 200 * 257]], np.uint16), SIDE // 2, axis=1).repeat(SIDE, axis=0)
@@ -127,3 +128,15 @@ def test_what_is_no_whole_image_of_the_folder_is_refused_and_listed_with_the_rea
     for name, reason in expected.items():
         assert reason in reasons[str(images / "refused" / name)]
     assert len(parsed(hard_cases, "train")) == len(HANDLED) + 1
+
+
+def test_a_zip_file_of_images_makes_the_same_shards_as_the_folder(tmp_path, launch):
+    images = draw_folder(tmp_path / "images")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", images)
+    for name, source in (("zip", packed), ("folder", images)):
+        succeed(launch("make_shards", input=source, output=tmp_path / name, **{**FOLDER, "workers": 2}))
+    shards = [
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.tfrec")} for name in ("zip", "folder")
+    ]
+    assert shards[0] == shards[1]
+    assert len(shards[0]) == 4

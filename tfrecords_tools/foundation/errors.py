@@ -14,7 +14,11 @@ class DataError(UserError, ValueError):
 
 
 class MissingFileError(DataError):
-    """A file that a bucket does not have."""
+    """A file that a bucket or a zip file does not have."""
+
+
+class DamagedFileError(DataError):
+    """A file that cannot be taken out of a zip file."""
 
 
 class CommandError(UserError):

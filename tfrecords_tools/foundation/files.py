@@ -1,7 +1,8 @@
-"""Files on this machine and in Google Cloud Storage: the one place that knows the difference.
+"""Files on this machine, in its zip files and in Google Cloud Storage: the one place that knows the difference.
 
-A path is a `pathlib.Path`, or for gs:// a `upath.UPath`, which has the same interface. What a bucket gives or takes is
-compared with its CRC-32C, because gcsfs hands on a damaged byte in silence; what it refuses becomes one line.
+A path is a `pathlib.Path`, or for gs:// a `upath.UPath`, which has the same interface; a zip file of this machine can
+be read as a folder. What a bucket gives or takes is compared with its CRC-32C, because gcsfs hands on a damaged byte in
+silence; what it refuses becomes one line.
 """
 
 import base64
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, Union
 
 import google_crc32c
 
+from tfrecords_tools.foundation import archives
 from tfrecords_tools.foundation.bucket_errors import one_line_errors
 from tfrecords_tools.foundation.errors import DataError
 
@@ -76,22 +78,33 @@ def is_file(path: AnyPath) -> bool:
     Raises:
       DataError: if a bucket does not tell; its own `is_file` would take that for a no.
     """
-    return _is_type(path, "file") if is_remote(path) else path.is_file()
+    if is_remote(path):
+        return _is_type(path, "file")
+    return path.is_file() or ((member := archives.member_of(path)) is not None and archives.has_file(member))
 
 
 def is_folder(path: AnyPath) -> bool:
-    """Returns whether the folder exists; in a bucket, whether there is anything in it.
+    """Returns whether the folder exists, a zip file being one; in a bucket, whether there is anything in it.
 
     Raises:
       DataError: if a bucket does not tell.
     """
-    return _is_type(path, "directory") if is_remote(path) else path.is_dir()
+    if is_remote(path):
+        return _is_type(path, "directory")
+    return path.is_dir() or ((member := archives.member_of(path)) is not None and archives.has_folder(member))
+
+
+def is_in_archive(path: AnyPath) -> bool:
+    """Returns whether a path lies in a zip file."""
+    return not is_remote(path) and archives.member_of(path) is not None
 
 
 def list_folders(folder: AnyPath) -> list[str]:
-    """Returns the names of the folders in a folder, in order; none if there is no such folder."""
+    """Returns the names of the folders in a folder, and of its zip files, in order; none if there is no such folder."""
     if not is_remote(folder):
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        if (member := archives.member_of(folder)) is not None:
+            return archives.folders_in(member)
+        return sorted(path.name for path in folder.iterdir() if is_folder(path)) if folder.is_dir() else []
     with _one_line_errors(folder):
         try:
             found = folder.fs.ls(folder.path, detail=True)
@@ -101,7 +114,13 @@ def list_folders(folder: AnyPath) -> list[str]:
 
 
 def list_files(folder: AnyPath, *, recursive: bool = False) -> list[ListedFile]:
-    """Returns the files of a folder in order of their names; none if there is no such folder."""
+    """Returns the files of a folder in order of their names; none if there is no such folder.
+
+    Zip files are files here, unless the folder is or lies in one.
+    """
+    if not is_remote(folder) and (member := archives.member_of(folder)) is not None:
+        found = (ListedFile(*file) for file in archives.files_in(member, recursive=recursive))
+        return sorted(found, key=lambda file: file.name)
     with _one_line_errors(folder):
         files = _remote_files(folder, recursive) if is_remote(folder) else _local_files(folder, recursive)
         return sorted(files, key=lambda file: file.name)
@@ -111,12 +130,14 @@ def read_bytes(path: AnyPath) -> bytes:
     """Returns a file; one from a bucket is compared with its checksum there.
 
     Raises:
-      MissingFileError: for a file that a bucket does not have.
+      MissingFileError: for a file that a bucket or a zip file does not have.
+      DamagedFileError: for one that is damaged in a zip file.
       DataError: for one that arrives damaged.
       OSError: for a local file that cannot be read.
     """
     if not is_remote(path):
-        return path.read_bytes()
+        member = archives.member_of(path)
+        return path.read_bytes() if member is None or not member.name else archives.read(member)
     with _one_line_errors(path):
         for _ in range(_TRIES):
             data, expected = path.fs.cat_file(path.path), _listed_crc32c(path)
@@ -131,6 +152,11 @@ def read_bytes(path: AnyPath) -> bytes:
 @contextlib.contextmanager
 def open_bytes(path: AnyPath) -> Iterator[BinaryIO]:
     """Opens a file to read it piece by piece; what arrives from a bucket is not compared with its checksum."""
+    member = None if is_remote(path) else archives.member_of(path)
+    if member is not None and member.name:
+        with archives.open_member(member) as file:
+            yield file
+        return
     with _one_line_errors(path), path.open("rb") as file:
         yield file
 
@@ -297,6 +323,8 @@ def file_sha256(path: AnyPath) -> str:
 
 def file_size(path: AnyPath) -> int:
     """Returns the size of a file in bytes."""
+    if not is_remote(path) and (member := archives.member_of(path)) is not None and member.name:
+        return archives.size_of(member)
     with _one_line_errors(path):
         return path.stat().st_size
 
@@ -351,7 +379,7 @@ def _send(data: bytes, path: AnyPath) -> None:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk
 

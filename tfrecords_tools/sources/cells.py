@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_file, list_files, list_folders, read_bytes
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_file, is_folder, list_files, read_bytes
+from tfrecords_tools.sources.nested import unpacked
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
 
 CLASSES = ("red blood cell", "ring", "schizont", "trophozoite")
@@ -22,7 +23,8 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold cell_N.png and cell_N.txt")
-    in_train = "train" in list_folders(folder)
+    folder = unpacked(folder, "train", "cell_*")
+    in_train = is_folder(folder / "train")
     images_folder, prefix = (folder / "train", "train/") if in_train else (folder, "")
     found = [file for file in list_files(images_folder) if re.fullmatch(r"cell_.*\.png", file.name)]
     if not found:

@@ -1,5 +1,6 @@
 """A folder per class: FOLDER/<class>/<any image>, and FOLDER/metadata.csv as `export` writes it, if it is there."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -8,9 +9,10 @@ from absl import logging
 from tfrecords_tools.exports.image_folder import FILE_COLUMN, METADATA_FILE
 from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, is_file, list_folders, read_text
+from tfrecords_tools.foundation.files import AnyPath, is_file, read_text
 from tfrecords_tools.foundation.metadata import METADATA
-from tfrecords_tools.sources.listing import is_of_the_system, list_images
+from tfrecords_tools.sources.listing import list_images
+from tfrecords_tools.sources.nested import ZIP, names_in
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, UnknownValue, image_table, require_folder
 from tfrecords_tools.sources.tables_of_names import read_csv
 
@@ -27,20 +29,56 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold a folder per class")
-    classes = [name for name in list_folders(folder) if not is_of_the_system(name)]
+    folder = _folder_of_classes(folder)
+    places = _class_folders(folder)
+    classes = sorted({place.removesuffix(ZIP) for place in places})
     if not classes:
         raise DataError(f"{folder}: no class folders; it must hold a folder per class")
     if len(classes) == 1:
         logging.warning("%s: one class folder, %s; these shards are for a GAN alone", folder, classes[0])
     require_class_names(classes, f"{folder}")
-    images = [file for file in list_images(folder, EXTENSIONS) if "/" in file.name]
-    targets = [classes.index(PurePosixPath(file.name).parts[0]) for file in images]
+    images = [file for file in list_images(folder, EXTENSIONS) if PurePosixPath(file.name).parts[0] in places]
+    targets = [classes.index(PurePosixPath(file.name).parts[0].removesuffix(ZIP)) for file in images]
     for empty in set(range(len(classes))) - set(targets):
         extensions = ", ".join(EXTENSIONS)
         raise DataError(f"{folder / classes[empty]}: no images ({extensions}) in this class; fill or remove it")
     table = image_table(images, [file.name for file in images], targets)
     table, not_understood = _with_metadata(folder, table)
     return SourceTable(root=folder, classes=tuple(classes), train=table, not_understood=not_understood)
+
+
+def _folder_of_classes(folder: AnyPath) -> AnyPath:
+    """Returns the folder whose folders are classes: the only one in another is none if it holds folders alone."""
+    while True:
+        folders, files = names_in(folder)
+        if files or len(folders) != 1:
+            return folder
+        inner = _folders_without_images(folder / folders[0])
+        if not inner or (len(inner) == 1 and not _folders_without_images(folder / folders[0] / inner[0])):
+            return folder
+        logging.info("%s holds one folder alone, of folders: reading %s", folder, folder / folders[0])
+        folder = folder / folders[0]
+
+
+def _folders_without_images(folder: AnyPath) -> list[str]:
+    """Returns the names of the folders in a folder; none if images lie beside them."""
+    folders, files = names_in(folder)
+    return [] if any(PurePosixPath(name).suffix.lower() in EXTENSIONS for name in files) else folders
+
+
+def _class_folders(folder: AnyPath) -> list[str]:
+    """Returns the folders of classes, without a second copy of all of them, as some archives have one."""
+    folders, _ = names_in(folder)
+    copies = [name for name in folders if _is_copy(folder / name, folders)]
+    if copies:
+        logging.warning("%s: holds the folders of its classes once more in %s; left out", folder, ", ".join(copies))
+    return [name for name in folders if name not in copies]
+
+
+def _is_copy(folder: AnyPath, classes: Sequence[str]) -> bool:
+    """Returns whether a folder holds nothing but folders of the names of the others beside it, all of them."""
+    inner, files = names_in(folder)
+    return bool(inner) and not files and {*inner, folder.name} == set(classes)
 
 
 def _with_metadata(folder: AnyPath, images: pd.DataFrame) -> tuple[pd.DataFrame, tuple[UnknownValue, ...]]:

@@ -15,6 +15,7 @@ import pandas as pd
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
 from tfrecords_tools.sources.listing import is_of_the_system
+from tfrecords_tools.sources.nested import ZIP, inner_folder, unpacked
 from tfrecords_tools.sources.siim_isic import CLASSES
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, UnknownValue, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv, require_matches
@@ -30,11 +31,12 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold *_GroundTruth.csv and a folder *_Input, as the challenge ships them")
-    folders = list_folders(folder)
-    images = [name for name in folders if name.endswith("_Input")]
+    folder = unpacked(folder, "*_GroundTruth*", "*_Input")
+    folders = sorted({name.removesuffix(ZIP) for name in list_folders(folder)})
+    images = [inner_folder(folder, name) for name in folders if name.endswith("_Input")]
     if len(images) != 1:
         raise DataError(f"{folder}: {len(images)} folders *_Input, exactly one is needed beside the ground truth")
-    places = ["", *(f"{name}/" for name in folders if name.endswith("_GroundTruth"))]
+    places = ["", *(f"{inner_folder(folder, name)}/" for name in folders if name.endswith("_GroundTruth"))]
     path = _the_one(folder, "_GroundTruth.csv", places)
     truth, _ = read_csv(path, ("image", "MEL", "NV"), "image")
     known = [column for column in truth if column in _DIAGNOSES]

@@ -8,11 +8,12 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from absl import logging
 
-from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_remote, list_files
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_folder, is_remote, list_files
 from tfrecords_tools.foundation.texts import first_names, has_control_characters, in_one_line
 
 _SYSTEM_NAMES = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
@@ -27,14 +28,14 @@ def is_of_the_system(name: str) -> bool:
 def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
     """Returns the files with some endings, at any depth, in order of their names; warns of what was not taken.
 
-    Links to folders are followed as far as they stay inside. Names that are not UTF-8, or hold control characters, are
-    left out.
+    Zip files are folders. Links to folders are followed as far as they stay inside. Names that are not UTF-8, or hold
+    control characters, are left out.
 
     Arguments:
       folder: to list.
       extensions: in lower case, with their dot.
     """
-    files, links = (list_files(folder, recursive=True), []) if is_remote(folder) else _walk(folder)
+    files, links = _walk(folder) if not is_remote(folder) and folder.is_dir() else (_all_files(folder), [])
     files = [file for file in files if not is_of_the_system(file.name)]
     images = [file for file in files if _ending(file) in extensions]
     others = Counter(_ending(file) or "none" for file in files if _ending(file) not in extensions)
@@ -52,6 +53,10 @@ def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
             *(folder, first_names(unspeakable, _NAMED)),
         )
     return sorted((file for file in images if not has_control_characters(file.name)), key=lambda file: file.name)
+
+
+def _all_files(folder: AnyPath) -> list[ListedFile]:
+    return list_files(folder, recursive=True)
 
 
 def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
@@ -73,6 +78,8 @@ def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
                     waiting.append((Path(entry.path), (*above, real)))
                 else:
                     links.append(name)
+            elif is_folder(Path(entry.path)):  # a zip file
+                files += [replace(file, name=f"{name}/{file.name}") for file in _all_files(Path(entry.path))]
             elif entry.is_file():
                 status = entry.stat()
                 files.append(ListedFile(name, status.st_size, status.st_mtime_ns))

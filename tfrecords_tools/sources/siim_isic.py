@@ -8,6 +8,7 @@ import pandas as pd
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file
 from tfrecords_tools.foundation.metadata import TEST_METADATA
+from tfrecords_tools.sources.nested import inner_file, inner_folder, unpacked
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv
 
@@ -25,22 +26,24 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     del options
     remedy = "--input must hold train.csv and jpeg/train as in the Kaggle download"
     require_folder(folder, remedy)
-    require_folder(folder / "jpeg" / "train", remedy)
-    train, not_understood = read_csv(folder / "train.csv", _TRAIN_COLUMNS, "image_name")
+    folder = unpacked(folder, "*.csv", "jpeg")
+    train_table, test_table = (inner_file(folder, name) for name in ("train.csv", "test.csv"))
+    require_folder(folder / inner_folder(folder, "jpeg/train"), remedy)
+    train, not_understood = read_csv(train_table, _TRAIN_COLUMNS, "image_name")
     targets = pd.to_numeric(train["target"], errors="coerce")
     wrong = train[~targets.isin([0, 1])]
     if len(wrong):
         row = wrong.iloc[0]
-        raise DataError(f"{folder / 'train.csv'}: target of {row['image_name']} is {row['target']}; it must be 0 or 1")
+        raise DataError(f"{train_table}: target of {row['image_name']} is {row['target']}; it must be 0 or 1")
     train["target"] = targets.astype(int)
     test = None
-    if is_file(folder / "test.csv"):
-        require_folder(folder / "jpeg" / "test", remedy)
-        test, of_test = read_csv(folder / "test.csv", _TEST_COLUMNS, "image_name")
+    if is_file(test_table):
+        require_folder(folder / inner_folder(folder, "jpeg/test"), remedy)
+        test, of_test = read_csv(test_table, _TEST_COLUMNS, "image_name")
         not_understood += of_test
         test = _with_files(test, folder, "jpeg/test")
         test = test.assign(diagnosis=None)[list(COLUMNS)]
-    sample_submission = folder / "sample_submission.csv"
+    sample_submission = inner_file(folder, "sample_submission.csv")
     if is_file(sample_submission):
         read_csv(sample_submission, ("image_name",), "image_name")  # refused now, not when all shards are written
     return SourceTable(
@@ -56,4 +59,4 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
 def _with_files(table: pd.DataFrame, folder: AnyPath, inner: str) -> pd.DataFrame:
     """Adds the files, and the columns that some versions of the tables lack."""
     known = {"lesion_id": table.get("lesion_id"), "diagnosis": table.get("diagnosis")}
-    return table.assign(**known, **named_files(folder, inner, table["image_name"]))
+    return table.assign(**known, **named_files(folder, inner_folder(folder, inner), table["image_name"]))

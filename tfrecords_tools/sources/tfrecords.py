@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from tfrecords_tools.example import PROVENANCE_FEATURES, parse
 from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
-from tfrecords_tools.foundation.files import AnyPath, ListedFile, open_bytes
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_in_archive, open_bytes
 from tfrecords_tools.foundation.metadata import AGE, CATEGORIES, MISSING, PATIENT
 from tfrecords_tools.foundation.texts import first_names
 from tfrecords_tools.inspecting import LABEL_FEATURES
@@ -89,6 +89,8 @@ def _in_counting_order(file: ListedFile) -> list:
 
 def _images(folder: AnyPath, file: ListedFile) -> Iterator[_Image]:
     place = folder / file.name
+    if is_in_archive(place):
+        raise DataError(f"{place}: lies in a zip file, and its images are read by their place; unpack the zip file")
     with open_bytes(place) as opened:
         if is_compressed(opened):
             raise DataError(f"{place}: is compressed, and its images are read by their place; decompress it")
