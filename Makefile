@@ -98,6 +98,10 @@ singan: $(READY) ## shards -> generators of single images: SHARDS= WORKDIR= [LAB
 synthetic: $(READY) ## generator, translator or SinGAN -> synthetic shards: GAN= OUTPUT= and LABEL= COUNT=, or BALANCE=true [SEED= REJECT_COPIES=true ...]
 	@$(call command,synthesize) $(flags)
 
+.PHONY: adopt
+adopt: $(READY) ## images of a generator of your own -> synthetic shards: IMAGES= SHARDS= OUTPUT= GENERATOR=name SEEN=training|others|unknown [LABEL= NUM_FOLDS= FOLD= ...]
+	@$(call command,adopt_synthetic) $(flags)
+
 .PHONY: evaluation
 evaluation: ALIASES = INCEPTION_WEIGHTS=weights
 evaluation: $(READY) ## GAN run or synthetic shards -> how good, how diverse, copied or not: GAN= or SYNTHETIC=, SHARDS= OUTPUT= [FEATURES= ...]

@@ -75,8 +75,8 @@ class Subject:
 class Sides:
     """The images, with features: synthetic ones, real ones to evaluate by, real ones seen in training.
 
-    `baseline` are real images that are evaluated as the synthetic ones are. Where nothing was held out, `training` is
-    None, and `reference` and `baseline` are halves of the images that the generator has seen.
+    `baseline` are real images that are evaluated as the synthetic ones are. Where the generator has seen all images, or
+    none, `training` is None, and `reference` and `baseline` are halves of them.
     """
 
     synthetic: Samples
@@ -166,17 +166,19 @@ def _selected_by(subject: Subject, real: RealShards) -> tuple[str, ...]:
 def _gather(config: EvaluateGanConfig, subject: Subject, real: RealShards, store: FeatureStore) -> Sides:
     """Reads, draws and extracts features; copies are looked for only if real images were held out."""
     size, num_classes = subject.image_size, len(subject.classes)
-    training = read_images(real.shards, real.seen, size)  # all of them: a copy may be of any
-    views = bool(real.held_out) and "memorisation" in config.metric_names
-    if real.held_out:
+    views = bool(real.held_out and real.seen) and "memorisation" in config.metric_names
+    images = read_images(real.shards, real.seen or real.held_out, size)  # all of them: a copy may be of any
+    if real.held_out and real.seen:
         reference = read_images(real.shards, real.held_out, size, config.most_per_class)
-        training_samples = baseline = store.samples(training, "training images")
+        training_samples = baseline = store.samples(images, "training images")
     else:
-        logging.warning(
-            "the generator was trained on all of these shards: it is evaluated by images that it has seen, and whether "
-            "it copies them cannot be told; train with --num_folds and --fold to hold some out"
-        )
-        reference, other_half = _halves(training, config.seed)
+        if real.seen:
+            logging.warning(
+                "the generator was, or may have been, trained on all of these shards: it is evaluated by images that "
+                "it has seen, and whether it copies them cannot be told; train with --num_folds and --fold to hold "
+                "some out"
+            )
+        reference, other_half = _halves(images, config.seed)
         training_samples, baseline = None, store.samples(other_half, "other real images")
     synthetic = _synthetic_images(config, subject, reference)
     return Sides(

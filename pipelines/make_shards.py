@@ -24,7 +24,7 @@ from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
 from pipelines.contract.shared_settings import EngineSettings, JpegSettings
 from pipelines.contract.workdir import open_workdir
-from pipelines.conversion.writing import write_all
+from pipelines.conversion.writing import REJECTED_FILE, rejections_of, write_all, write_rejected
 from tfrecords_tools.balance import balance_table, format_balance
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.duplicate_rows import DUPLICATES, Duplicates, find_duplicate_rows
@@ -58,7 +58,7 @@ TRUE_MASKS = "true"  # the value of --masks for the folder that a source brings
 TFRECORDS, ANEW, KEPT = "tfrecords", "anew", "kept"
 OF_MASKS = "masks"  # the origin of boxes around masks
 SAMPLE_SUBMISSION_FILE = "sample_submission.csv"
-REJECTED_FILE, DUPLICATES_FILE = "rejected.csv", "duplicates.csv"
+DUPLICATES_FILE = "duplicates.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +277,7 @@ def _write_all(config: MakeShardsConfig, output: AnyPath, table: MergedTable, pl
 
 def _require_images(manifest: Manifest, results: Sequence[ShardResult], output: AnyPath) -> None:
     """Raises DataError for a class without a training image, with the first image that was left out."""
-    rejected = [rejection for result in results for rejection in result.rejected]
+    rejected = rejections_of(results)
     place = f"{output}"
     if rejected:
         _, file, reason = rejected[0]
@@ -340,8 +340,7 @@ def _finish(
 ) -> None:
     """Writes the tables and, last, the manifest, which then vouches for the shards."""
     remove_leftovers(output, keep=[result.entry.file for result in results])  # of workers that were killed
-    rejected = [rejection for result in results for rejection in result.rejected]
-    write_table(output / REJECTED_FILE, pd.DataFrame(rejected, columns=["image_name", "file", "reason"]))
+    write_rejected(output, rejections_of(results))
     blank = [each for result in results for each in result.blank]
     write_table(output / BLANK_FILE, pd.DataFrame(blank, columns=["image_name", "file"]))
     values = pd.DataFrame(map(astuple, table.not_understood), columns=["table", "column", "value", "images"])

@@ -26,10 +26,11 @@ from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.shared_settings import CacheSettings
 from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir
+from pipelines.conversion.writing import REJECTED_FILE, Rejection, write_rejected
 from pipelines.prediction.combining import combine
 from pipelines.prediction.encoding import StoredAs, describe_other_storing, encoding_of
 from pipelines.prediction.networks import network_files, predict_networks
-from pipelines.prediction.new_images import Converted, ImageFiles, Rejection, StoredImages, convert, open_input
+from pipelines.prediction.new_images import Converted, ImageFiles, StoredImages, convert, open_input
 from pipelines.prediction.runs import describe_seen, open_runs
 from pipelines.submission.calibrated_run import CalibratedRun, CalibrationSettings, calibrate_run
 from tfrecords_tools.csv_tables import write_table
@@ -39,10 +40,8 @@ from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.foundation.texts import first_names
 from tfrecords_tools.images import Encoding
 
-REJECTED_FILE = "rejected.csv"
 _CONVERTED_FOLDER = "converted"  # image files as shards, until all networks have predicted them
 _SPLITS = ("train", "test")
-_REJECTED_COLUMNS = ["image_name", "file", "reason"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +96,7 @@ def run(config: PredictConfig) -> None:
         of_networks = predict_networks(workdir.path, calibrated, sets)
         table = combine(of_networks, classes)
         write_table(workdir.path / PREDICTED_FILE, table)
-        write_table(workdir.path / REJECTED_FILE, pd.DataFrame(rejected.values(), columns=_REJECTED_COLUMNS))
+        write_rejected(workdir.path, rejected.values())
         files = [PREDICTED_FILE, REJECTED_FILE, *chain.from_iterable(network_files(calibrated))]
         workdir.complete(_report(config, calibrated, table, rejected, seen), files)
         remove_folder(workdir.path / _CONVERTED_FOLDER)  # last: a run that resumes needs it

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from absl import logging
 
 from pipelines.artefacts import (
+    adopted_run,
     classifier_run,
     evaluation,
     generator_run,
@@ -66,6 +67,7 @@ SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
     generator_run.COMMAND: lambda folder: generator_section(read_gan_run(folder)),
     translator_run.COMMAND: lambda folder: translator_section(read_translator_run(folder)),
     singan_run.COMMAND: lambda folder: singan_section(folder, read_report(folder, SinganReport)),
+    adopted_run.COMMAND: lambda folder: synthetic_section(folder, read_report(folder, SyntheticReport)),
     synthetic_run.COMMAND: lambda folder: synthetic_section(folder, read_report(folder, SyntheticReport)),
     evaluation.COMMAND: lambda folder: evaluation_section(folder, read_report(folder, EvaluationReport)),
     classifier_run.COMMAND: lambda folder: classifier_section(read_classifier_run(folder)),

@@ -69,7 +69,7 @@ def run(config: SynthesizeConfig) -> None:
     if config.reject_copies:
         logging.info("%d images were rejected as suspected copies of training images", drawn.rejected.sum())
     _log_nearness(manifest.provenance)
-    logging.info("%d synthetic images in %d shards: %s", len(labels), len(manifest.shards), workdir.path)
+    logging.info("%d synthetic images in %d shards: %s", len(drawn.requests), len(manifest.shards), workdir.path)
 
 
 def _log_nearness(provenance: SyntheticProvenance) -> None:
@@ -104,7 +104,8 @@ def plan_labels(config: SynthesizeConfig, generator: OpenedSampler) -> np.ndarra
         missing = max(generator.class_counts) - np.asarray(generator.class_counts)
         labels = np.repeat(np.arange(len(generator.classes)), missing)
     elif config.label in generator.classes:
-        labels = np.full(config.count, generator.classes.index(config.label))
+        label = generator.classes.index(config.label)
+        labels = np.full(config.count or _all_of(generator, label), label)
     else:
         raise CommandError(
             f"--label={config.label!r} is no class of this generator; it has {', '.join(generator.classes)}"
@@ -117,6 +118,20 @@ def plan_labels(config: SynthesizeConfig, generator: OpenedSampler) -> np.ndarra
                 "different ones; ask for fewer with --label and --count"
             )
     return labels
+
+
+def _all_of(generator: OpenedSampler, label: int) -> int:
+    """Returns how many images of a class there are.
+
+    Raises:
+      CommandError: if a generator has them without end, or none.
+    """
+    capacity = generator.sampler.capacity(label)
+    if capacity is None:
+        raise CommandError(f"--count is missing: this generator draws images of {generator.classes[label]} without end")
+    if not capacity:
+        raise CommandError(f"--label={generator.classes[label]}: this generator has no image of it; give another")
+    return capacity
 
 
 def _open_real_images(
@@ -142,7 +157,7 @@ def _choose_images(
     real, extractor = copies
     with tempfile.TemporaryDirectory() as feature_dir:
         find_copies = copy_finder(real, generator.sampler.image_size, FeatureStore(Path(feature_dir), extractor))
-        return draw_without_copies(images, labels, find_copies)
+        return draw_without_copies(images, labels, find_copies, fewer_are_enough=not (config.balance or config.count))
 
 
 def _write_set(

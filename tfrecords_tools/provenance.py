@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from tfrecords_tools.foundation.documents import stored
 
+# How it is known what a generator has seen: by its run, by a user's word, or not at all.
+RECORDED, DECLARED, NOT_KNOWN = "recorded", "declared", "unknown"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LesionsOrigin:
@@ -72,6 +75,8 @@ class SyntheticProvenance:
         `made_from` alone, and not all that is listed here.
       near_source: fraction of the images that lie nearer to the real image they show most of than nineteen in twenty
         of these real images lie to any other; None where none or only one was made from.
+      seen_is: how it is known what the generator has seen, `RECORDED`, `DECLARED` or `NOT_KNOWN`; then `trained_on`
+        are all shards, to be on the safe side.
     """
 
     generator: str
@@ -87,6 +92,7 @@ class SyntheticProvenance:
     drawn_with: dict[str, str] | None = stored(default=None, omit_default=True)
     each_from_its_own_shard: bool = stored(default=False, omit_default=True)
     near_source: float | None = stored(default=None, omit_default=True)
+    seen_is: str = stored(default=RECORDED, omit_default=True)
 
     @property
     def seen(self) -> SeenShards:

@@ -18,7 +18,7 @@ from pipelines.artefacts.class_table import DIAGNOSES
 from pipelines.artefacts.epochs import SELECTIONS
 from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.shards import Shards, split_fold
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings
+from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings, TrustSettings
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
@@ -36,7 +36,9 @@ OOF_FILE, OOF_KAGGLE_FILE = "oof.csv", "oof_kaggle.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClassifierConfig(ClassifierConfig, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings):
+class TrainClassifierConfig(
+    ClassifierConfig, TrustSettings, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings
+):
     """Settings of train_classifier: the recipe, and on what to train it."""
 
     shards: str = setting(help="folder that make_shards wrote, local or gs://", same_baseline=False, is_path=True)

@@ -10,10 +10,16 @@ from pipelines.artefacts.shards import Shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.manifest import Manifest, ShardEntry
-from tfrecords_tools.provenance import SeenShards, ShardsUsed
+from tfrecords_tools.provenance import DECLARED, NOT_KNOWN, RECORDED, SeenShards, ShardsUsed
 
 _TRAIN_APART = "use one trained with the same --num_folds and --fold"
 _GIVE_OTHERS = "make its images from training images, as synthesize does unless it is told --sources"
+# How it is known what a generator has seen, in words.
+SEEN_IS = {
+    RECORDED: "",
+    DECLARED: "What the generator has seen is what was declared when its images were adopted.",
+    NOT_KNOWN: "What the generator has seen is unknown, so it may have seen any image.",
+}
 
 
 class Certainty(Enum):
@@ -94,7 +100,9 @@ def require_unseen(seen: SeenShards, shards: Shards, held_out: Sequence[ShardEnt
         )
 
 
-def without_leaks(synthetic: Shards, shards: Shards, validation: Sequence[ShardEntry]) -> Shards:
+def without_leaks(
+    synthetic: Shards, shards: Shards, validation: Sequence[ShardEntry], *, trust_unknown: bool = False
+) -> Shards:
     """Returns the synthetic shards for whose images nothing has seen an image that validates a classifier.
 
     These are all of a set or none, but where each shard was made from real shards of its own. What made them must have
@@ -104,11 +112,15 @@ def without_leaks(synthetic: Shards, shards: Shards, validation: Sequence[ShardE
       synthetic: a set.
       shards: the real ones.
       validation: shards of these that validate.
+      trust_unknown: whether a generator of which it is not known what it has seen is taken to have seen none of them.
 
     Raises:
       CommandError: if there are none, naming what was seen.
     """
     require_same_classes(f"{synthetic.folder}", synthetic.classes, shards.folder, shards.classes)
+    if synthetic.manifest.provenance.seen_is == NOT_KNOWN:
+        _require_trust(synthetic, trust_unknown)
+        return synthetic
     seen = synthetic.manifest.provenance.seen
     if seen.trained_on.folds_fingerprint != shards.manifest.folds_fingerprint:
         raise CommandError(
@@ -120,6 +132,20 @@ def without_leaks(synthetic: Shards, shards: Shards, validation: Sequence[ShardE
     names = ", ".join(shard.file for shard in synthetic.manifest.shards)
     require_unseen(seen, shards, validation, f"{synthetic.folder} ({names}) leaks: its generator")
     return synthetic
+
+
+def _require_trust(synthetic: Shards, trust_unknown: bool) -> None:
+    """Raises CommandError unless a user trusts a generator of which it is not known what it has seen."""
+    if not trust_unknown:
+        raise CommandError(
+            f"{synthetic.folder}: what the generator {synthetic.manifest.provenance.method} has seen is unknown, "
+            "perhaps the images that validate; adopt its images with another --seen if you know, or trust it with "
+            "--trust_unknown_generators"
+        )
+    logging.warning(
+        "%s: what the generator has seen is unknown; if it was trained on images that validate, metrics are too good",
+        synthetic.folder,
+    )
 
 
 def _made_from_others(synthetic: Shards, validation: Sequence[ShardEntry]) -> Shards:

@@ -9,8 +9,8 @@ from melgan.metrics.extractors import EXTRACTORS
 from melgan.studies.arms import AGAINST_IMITATION, SYNTHETIC
 from melgan.studies.differences import Difference
 from melgan.translation.translators import TRANSLATORS
-from pipelines.artefacts import singan_run
-from pipelines.contract.shared_settings import CacheSettings, EngineSettings, ExtractorSettings
+from pipelines.artefacts import adopted_run, singan_run
+from pipelines.contract.shared_settings import CacheSettings, EngineSettings, ExtractorSettings, TrustSettings
 from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import ConfigError, look_up
 from tfrecords_tools.foundation.settings import require, setting
@@ -19,8 +19,8 @@ COMMAND = "study"
 ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE = "arms.csv", "differences.csv", "variance.csv"
 POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.csv", "generators.csv", "scores.csv"
 MADE_FROM_IMAGES = (*TRANSLATORS, singan_run.METHOD)  # whose images are made from real ones
-GENERATORS = dict.fromkeys((*METHODS, *MADE_FROM_IMAGES))
-GENERATOR_SETTINGS = ("gan_settings", "translator_settings", "singan_settings")
+GENERATORS = dict.fromkeys((*METHODS, *MADE_FROM_IMAGES, adopted_run.METHOD))
+GENERATOR_SETTINGS = ("gan_settings", "translator_settings", "singan_settings", "adopted_settings")
 LATEX_TABLE, METHODS_TEXT = "differences.tex", "methods.txt"
 TABLES = (
     *(ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE, POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE),
@@ -31,7 +31,7 @@ LINEAR, NETWORK = "linear", "network"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
+class StudyConfig(TrustSettings, CacheSettings, EngineSettings, ExtractorSettings):
     """Settings of study."""
 
     shards: str = setting(help="real shards", is_path=True)
@@ -50,6 +50,11 @@ class StudyConfig(CacheSettings, EngineSettings, ExtractorSettings):
     gan_settings: tuple[str, ...] = setting((), "of train_gan, such as total_steps=2000,width=0.25")
     translator_settings: tuple[str, ...] = setting((), "of train_translator, such as total_steps=2000,width=0.25")
     singan_settings: tuple[str, ...] = setting((), "of train_singan, such as steps_per_scale=500,width=0.5")
+    adopted_settings: tuple[str, ...] = setting(
+        (),
+        "of adopt_synthetic, such as images=stylegan/fold{fold},generator=stylegan3,seen=training; {fold} stands for "
+        "the fold's number",
+    )
     classifier: str = setting(
         LINEAR,
         "linear: classifiers of --features, under a second each; network: runs of train_classifier, trained end to end",

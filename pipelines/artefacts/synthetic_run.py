@@ -17,10 +17,12 @@ GRID_FILE = "grid.png"
 class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
     """Settings of synthesize."""
 
-    gan: str = setting(help="folder that train_gan, train_translator or train_singan wrote", is_path=True)
+    gan: str = setting(
+        help="folder that train_gan, train_translator, train_singan or adopt_synthetic wrote", is_path=True
+    )
     output: str = setting(help="folder of the synthetic shards", changes_result=False)
     label: str = setting("", "name of the class to draw")
-    count: int = setting(0, "how many images of --label")
+    count: int = setting(0, "how many images of --label; 0: all, of a generator that has so many and no more")
     balance: bool = setting(False, "bring every class to the count of the largest in the training shards")
     boxes: str = setting(
         "",
@@ -58,8 +60,8 @@ class SynthesizeConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheS
         require(self.shard_size >= 1, "shard_size", self.shard_size, "at least 1")
         if self.balance == bool(self.label or self.count):
             raise CommandError("say what to draw: either --balance, or --label with --count")
-        if not self.balance and not self.count:
-            raise CommandError("--count is missing: how many images of --label to draw")
+        if self.count and not self.label:
+            raise CommandError(f"--count={self.count} without --label: images of which class?")
 
 
 @dataclass(frozen=True, kw_only=True)

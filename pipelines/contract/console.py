@@ -17,6 +17,7 @@ COMMANDS = {
     "singan": "train_singan",
     "evaluate": "evaluate_gan",
     "synthetic": "synthesize",
+    "adopt": "adopt_synthetic",
     "classifier": "train_classifier",
     "predict": "predict",
     "submission": "make_submission",

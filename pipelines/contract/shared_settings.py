@@ -90,6 +90,18 @@ class SamplingSettings(FoldSettings, CacheSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrustSettings(Settings):
+    """Trust in what is not known of generators."""
+
+    trust_unknown_generators: bool = setting(
+        False,
+        "take synthetic images of adopted generators of which it is unknown what they have seen; metrics may be too "
+        "good",
+        same_baseline=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtractorSettings(Settings):
     """The weights of a feature extractor."""
 

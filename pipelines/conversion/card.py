@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 
 from pipelines.artefacts.evaluation import EvaluationReport
+from pipelines.artefacts.seen import SEEN_IS
 from tfrecords_tools.manifest import Manifest
-from tfrecords_tools.provenance import SyntheticProvenance
+from tfrecords_tools.provenance import NOT_KNOWN, RECORDED, SyntheticProvenance
 
 CARD_FILE = "README.md"
 _COPIES = {"copies_features": "in the features of the evaluation", "copies_pixels": "in pixels"}
@@ -69,11 +70,9 @@ def _encoder(manifest: Manifest) -> str:
 
 
 def _of_generator(made_by: SyntheticProvenance) -> list[str]:
-    lines = [
-        f"Synthetic images, drawn by a generator of the method {made_by.method} (weights sha256 {made_by.generator}, "
-        f"seed {made_by.seed}), which was trained on {len(made_by.trained_on.shards)} shards of real images (folds "
-        f"{made_by.trained_on.folds_fingerprint[:16]}): {', '.join(made_by.trained_on.shards)}."
-    ]
+    lines = [f"Synthetic images, drawn by {_generator(made_by)}{_trained_on(made_by)}."]
+    if SEEN_IS[made_by.seen_is]:
+        lines += ["", SEEN_IS[made_by.seen_is]]
     if made_by.drawn_with:
         settings = ", ".join(f"{name} {value}" for name, value in made_by.drawn_with.items())
         lines += ["", f"Drawn with {settings}."]
@@ -82,6 +81,25 @@ def _of_generator(made_by: SyntheticProvenance) -> list[str]:
     if made_by.made_from:
         lines += ["", "Each image was made from a real one and shows something of it. **This set is not anonymous.**"]
     return lines
+
+
+def _generator(made_by: SyntheticProvenance) -> str:
+    if made_by.seen_is != RECORDED:
+        return f"{made_by.method}, which is no generator of melgan (images sha256 {made_by.generator})"
+    return f"a generator of the method {made_by.method} (weights sha256 {made_by.generator}, seed {made_by.seed})"
+
+
+def _trained_on(made_by: SyntheticProvenance) -> str:
+    """Returns what a generator was trained on, as the end of a sentence; empty where it is not known."""
+    used = made_by.trained_on
+    if made_by.seen_is == NOT_KNOWN:
+        return ""
+    if not used.shards:
+        return f", trained on none of the real images of the folds {used.folds_fingerprint[:16]}"
+    return (
+        f", which was trained on {len(used.shards)} shards of real images (folds {used.folds_fingerprint[:16]}): "
+        f"{', '.join(used.shards)}"
+    )
 
 
 def _of_copies(made_by: SyntheticProvenance, evaluation: EvaluationReport | None) -> list[str]:

@@ -1,14 +1,20 @@
 """Writes the shards of a plan: those that an earlier run has not finished, until too many images cannot be read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import pandas as pd
 from absl import logging
 
 from pipelines.contract.limits import allowed_of
 from pipelines.contract.progress import Progress
+from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath
 from tfrecords_tools.shards import ShardJob, ShardResult, read_part, remove_leftovers
+
+REJECTED_FILE = "rejected.csv"
+
+Rejection = tuple[str, str, str]  # image_name, file, reason
 
 
 def write_all(
@@ -40,13 +46,24 @@ def write_all(
     for result in engine([job for job in jobs if (job.split, job.index) not in finished]):
         results.append(result)
         progress.update(sum(result.entry.records + len(result.rejected) for result in results))
-        _require_few_rejected(results, max_rejected, num_images)
-    _require_few_rejected(results, max_rejected, num_images)
+        require_few_rejected(results, max_rejected, num_images)
+    require_few_rejected(results, max_rejected, num_images)
     return sorted(results, key=lambda result: (result.entry.split != "train", result.entry.index))
 
 
-def _require_few_rejected(results: Sequence[ShardResult], max_rejected: str, num_images: int) -> None:
-    rejected = [rejection for result in results for rejection in result.rejected]
+def rejections_of(results: Iterable[ShardResult]) -> list[Rejection]:
+    """Returns the images of shards that were left out because they cannot be read."""
+    return [rejection for result in results for rejection in result.rejected]
+
+
+def write_rejected(folder: AnyPath, rejections: Iterable[Rejection]) -> None:
+    """Writes the table of images that were left out."""
+    write_table(folder / REJECTED_FILE, pd.DataFrame(rejections, columns=["image_name", "file", "reason"]))
+
+
+def require_few_rejected(results: Sequence[ShardResult], max_rejected: str, num_images: int) -> None:
+    """Raises DataError, naming the first, if more images cannot be read than `max_rejected` allows of all."""
+    rejected = rejections_of(results)
     if len(rejected) > allowed_of(max_rejected, num_images, "max_rejected"):
         _, file, reason = rejected[0]
         raise DataError(

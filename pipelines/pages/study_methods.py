@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from pipelines.artefacts.adopted_run import METHOD, TRAINING
 from pipelines.artefacts.study import GENERATOR_SETTINGS, MADE_FROM_IMAGES, NETWORK, StudyConfig, StudyReport
 from pipelines.pages.page import sentences
+
+ADOPTED_TEXT = f"The images of {METHOD} were drawn elsewhere, by a generator that was not trained here."
 
 
 def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: str, versions: Mapping[str, str]) -> str:
@@ -16,7 +19,7 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
       versions: of packages by name.
     """
     given = _given([each for name in GENERATOR_SETTINGS for each in getattr(config, name)])
-    drawn = [method for method in report.methods if method not in MADE_FROM_IMAGES]
+    drawn = [method for method in report.methods if method not in MADE_FROM_IMAGES and _rejects_copies(config, method)]
     rejected = f"; of {', '.join(drawn)}, those nearer to a training image than held-out real images are were rejected"
     ratios = ", ".join(f"{ratio:g}" for ratio in config.ratio_values)
     group = "patients" if report.has_patients else "images"
@@ -27,6 +30,7 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
         f"{config.num_folds} folds.",
         f"For each fold we trained {config.generator_seeds} generator(s) of each of {', '.join(report.methods)}{given} "
         f"on the other folds (seeds from {config.seed}), and drew images of the class{rejected if drawn else ''}.",
+        ADOPTED_TEXT if METHOD in report.methods else "",
         _classifiers(config),
         f"Synthetic images were added to the real ones of the class at ratios of {ratios}; all arms saw as many "
         "images.",
@@ -36,6 +40,11 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
         f"That differences within {config.margin:g} are not relevant was fixed before.",
         f"Shards {shards_digest[:16]}; {versions_text}.",
     )
+
+
+def _rejects_copies(config: StudyConfig, method: str) -> bool:
+    """Returns whether copies of training images can be told, which takes knowing those of the generator."""
+    return method != METHOD or f"seen={TRAINING}" in config.adopted_settings
 
 
 def _classifiers(config: StudyConfig) -> str:

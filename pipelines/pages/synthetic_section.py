@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.artefacts.seen import describe_ancestors
+from pipelines.artefacts.seen import SEEN_IS, describe_ancestors
 from pipelines.artefacts.synthetic_run import GRID_FILE, SyntheticReport
 from pipelines.pages import charts
 from pipelines.pages.page import Picture, Section, Table, sentences
@@ -17,7 +17,7 @@ def synthetic_section(folder: Path, report: SyntheticReport) -> Section:
         items.append(Picture(charts.png_data_uri(folder / GRID_FILE), "First synthetic images of each class"))
     made_by = report.provenance
     text = f"Drawn with seed {made_by.seed} by generator {made_by.generator[:12]} ({made_by.method})."
-    text = sentences(text, describe_ancestors(made_by.seen), _origin(made_by))
+    text = sentences(text, SEEN_IS[made_by.seen_is], describe_ancestors(made_by.seen), _origin(made_by))
     return Section(f"Synthetic images: {folder.name}", text, tuple(items))
 
 

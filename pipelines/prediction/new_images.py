@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.artefacts.shards import Shards, open_any_shards
-from pipelines.conversion.writing import write_all
+from pipelines.conversion.writing import Rejection, rejections_of, write_all
 from tfrecords_tools.engines import ENGINES, EngineOptions
 from tfrecords_tools.foundation.errors import CommandError, DataError
-from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, is_remote
+from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, is_folder, is_remote
 from tfrecords_tools.images import Encoding
 from tfrecords_tools.manifest import MANIFEST_FILE, Manifest, ShardEntry
 from tfrecords_tools.planning import plan_unlabelled, write_plan
@@ -18,8 +18,6 @@ from tfrecords_tools.shards import ShardJob, write_shard
 from tfrecords_tools.sources.unlabelled import is_image, list_folder, one_image, read_named_images
 
 _IMAGES_A_SHARD = 128  # so few that all processes have work, and that a killed run loses little
-
-Rejection = tuple[str, str, str]  # image_name, file, reason
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def open_input(path: str, *, images: str, split: str, cache_dir: str) -> ImageFi
     """Returns what is to be predicted.
 
     Arguments:
-      path: of a folder of images, one image, a CSV table that names images, or a folder of shards.
+      path: of a folder or zip file of images, one image, a CSV table that names images, or a folder of shards.
       images: folder of the images of a table; "" for that of the table.
       split: of shards; "" for the test split of those that have it, and else all.
       cache_dir: for the shards of a bucket; "" for none.
@@ -60,7 +58,8 @@ def open_input(path: str, *, images: str, split: str, cache_dir: str) -> ImageFi
       DataError: if the input is not there, damaged, or has no image.
     """
     place = as_path(path)
-    is_shards, is_table = is_file(place / MANIFEST_FILE), is_file(place) and not is_image(place)
+    is_shards, is_single = is_file(place / MANIFEST_FILE), is_file(place) and not is_folder(place)
+    is_table = is_single and not is_image(place)
     if place.suffix == ".tfrec":
         raise CommandError(f"--input={path}: one shard; give the folder of shards that make_shards wrote")
     if split and not is_shards:
@@ -72,7 +71,7 @@ def open_input(path: str, *, images: str, split: str, cache_dir: str) -> ImageFi
     if is_table:
         root = _absolute(as_path(images) if images else place.parent)
         return ImageFiles(root, read_named_images(place, root))
-    if is_file(place):
+    if is_single:
         return ImageFiles(_absolute(place).parent, one_image(place))
     return ImageFiles(_absolute(place), list_folder(_absolute(place)))
 
@@ -106,7 +105,7 @@ def convert(files: ImageFiles, encoding: Encoding, folder: Path, *, workers: int
     ]
     engine = partial(ENGINES["local"], work=write_shard, options=EngineOptions(workers=workers))
     results = write_all(folder, jobs, count, engine=engine, max_rejected=max_rejected)
-    rejected = tuple(rejection for result in results for rejection in result.rejected)
+    rejected = tuple(rejections_of(results))
     if len(rejected) == count:
         _, file, reason = rejected[0]
         raise DataError(f"{files.root}: no image can be read, the first is {file} ({reason}); repair them")

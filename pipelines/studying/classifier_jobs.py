@@ -28,7 +28,15 @@ _GIVEN_BY = "classifier_settings"
 _LAST = {"select": "last"}  # the best epoch by the images that arms are compared on would flatter them
 # Settings that the study chooses, or that would take the meaning from what it chooses.
 _CHOSEN = ("shards", "workdir", "num_folds", "folds", "seed", "cache_dir", "scratch_dir", "match", "steps_per_epoch")
-_CHOSEN += ("synthetic", "synthetic_fraction", "examples", "diagnoses", "labelled_fraction", "unlabelled")
+_CHOSEN += (
+    "trust_unknown_generators",
+    "synthetic",
+    "synthetic_fraction",
+    "examples",
+    "diagnoses",
+    "labelled_fraction",
+    "unlabelled",
+)
 
 
 def classifier_job(design: Design, images: RealImages, training: Training) -> Job:
@@ -47,6 +55,7 @@ def classifier_job(design: Design, images: RealImages, training: Training) -> Jo
         "folds": training.fold,
         "seed": training.seed,
         "cache_dir": absolute_or_none(design.config.cache_dir),
+        "trust_unknown_generators": design.config.trust_unknown_generators,
     }
     settings |= _LAST | pairs_of(design.config.classifier_settings, _GIVEN_BY, classifier_run.COMMAND, _CHOSEN)
     settings |= dict(recipe)

@@ -107,7 +107,7 @@ def _synthetic(
     design: Design, generator: PlannedGenerator, held_out: Sequence[ShardEntry], store: FeatureStore
 ) -> Samples:
     found = open_synthetic(str(generator.synthetic), "jobs_dir", design.config.cache_dir)
-    opened = without_leaks(found, design.shards, held_out)
+    opened = without_leaks(found, design.shards, held_out, trust_unknown=design.config.trust_unknown_generators)
     require_stored_alike(design.shards, [opened], 0, "jobs_dir")
     images = read_images(opened, opened.manifest.shards, design.shards.manifest.image_size)
     return store.samples(images, f"synthetic images ({generator.name})")

@@ -64,12 +64,14 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
       ConfigError: for a training that is not possible, as one that is too short.
     """
     kind = kind_of(generator.method)
-    shared = {"seed": generator.seed, "cache_dir": absolute_or_none(config.cache_dir)}
-    drawing = shared | {"quality": generator.quality, "gan": generator.gan} | kind.drawn_with(generator)
+    cache = {"cache_dir": absolute_or_none(config.cache_dir)}
+    training = Command(kind.command, _training_settings(config, generator, kind) | cache, kind.given_by)
+    kind.require_trainable(training.config, generator.class_counts)  # raises for what is refused
+    drawing = cache | {"seed": generator.seed, "quality": generator.quality, "gan": generator.gan}
+    drawing |= kind.drawn_with(generator)
     drawn = {"output": generator.synthetic, "label": generator.label, "count": generator.count}
     settings = {
-        kind.command: _training_settings(config, generator, kind) | shared,
-        synthetic_run.COMMAND: drawing | drawn | {"reject_copies": kind.rejects_copies},
+        synthetic_run.COMMAND: drawing | drawn | {"reject_copies": kind.rejects_copies(training.config)},
         evaluation.COMMAND: drawing
         | {
             "shards": absolute(config.shards),
@@ -80,14 +82,13 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
             "feature_dir": jobs_folder(config) / "features",
         },
     }
-    commands = tuple(Command(name, own, kind.given_by) for name, own in settings.items())
-    training, *_ = (command.config for command in commands)  # raises for what is refused
-    kind.require_trainable(training, generator.class_counts)
-    return Job(generator.name, commands, generator.log)
+    commands = [Command(name, own, kind.given_by) for name, own in settings.items()]
+    for command in commands:
+        command.config  # noqa: B018  raises for what is refused
+    return Job(generator.name, (training, *commands), generator.log)
 
 
 def _training_settings(config: StudyConfig, generator: PlannedGenerator, kind: GeneratorKind) -> dict[str, object]:
-    own = {"shards": absolute(config.shards), "workdir": generator.gan, "image_size": generator.image_size}
-    own |= kind.trained_with(generator)
-    given = getattr(config, kind.given_by)
-    return own | pairs_of(given, kind.given_by, kind.command, [*own, "seed", "cache_dir"])
+    own = {"shards": absolute(config.shards), kind.folder_setting: generator.gan, **kind.trained_with(generator)}
+    given = [each.replace("{fold}", str(generator.fold)) for each in getattr(config, kind.given_by)]
+    return own | pairs_of(given, kind.given_by, kind.command, [*own, "cache_dir"])

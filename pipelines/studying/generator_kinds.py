@@ -9,13 +9,15 @@ from melgan.gans.combinations import require_trainable
 from melgan.gans.methods import METHODS
 from melgan.translation.mask_edits import EDITS, TRANSPLANT
 from melgan.translation.translators import TRANSLATORS, outlined_by
-from pipelines.artefacts import generator_run, singan_run, translator_run
+from pipelines.artefacts import adopted_run, generator_run, singan_run, translator_run
+from pipelines.artefacts.adopted_run import AdoptSyntheticConfig
 from pipelines.artefacts.generator_run import TrainGanConfig
 from pipelines.artefacts.shards import Shards
 from pipelines.artefacts.singan_run import TrainSinganConfig, seconds_per_step_of_images, steps_of_images
 from pipelines.artefacts.speed import seconds_per_step
 from pipelines.artefacts.translator_run import TrainTranslatorConfig
 from pipelines.studying.planned_generator import PlannedGenerator
+from pipelines.synthesis.adoption import list_adopted
 from pipelines.training.translation_data import classes_of, open_fold
 from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import CommandError
@@ -36,8 +38,9 @@ class GeneratorKind:
       serves_all_folds: whether one training serves all folds, as what draws an image has seen nothing but one other.
       trained_with: settings of their training that the study chooses, beside those that all have.
       drawn_with: settings of drawing images that the study chooses.
-      rejects_copies: whether others are drawn in place of suspected copies. An image made from a real one lies near to
-        it: how near is recorded, and none is drawn in its place.
+      folder_setting: the setting that names its folder.
+      rejects_copies: whether others are drawn in place of suspected copies, by the config of the training. An image
+        made from a real one lies near to it: how near is recorded, and none is drawn in its place.
       require_trainable: raises for a config of a training, and images of each class, that cannot be trained.
       require_images: raises for shards that a training has too few images in.
       shorter: settings of a training as short as tells how long a long one takes.
@@ -51,7 +54,8 @@ class GeneratorKind:
     serves_all_folds: bool = False
     trained_with: Callable[[PlannedGenerator], dict[str, object]]
     drawn_with: Callable[[PlannedGenerator], dict[str, object]] = lambda generator: {}
-    rejects_copies: bool
+    folder_setting: str = "workdir"
+    rejects_copies: Callable[[Any], bool]
     require_trainable: Callable[[Any, Sequence[int]], None] = lambda training, class_counts: None
     require_images: Callable[[Any, Shards, PlannedGenerator], None] = lambda training, shards, generator: None
     shorter: Callable[[Any], dict[str, object]]
@@ -73,7 +77,11 @@ def _without_fold(generator: PlannedGenerator) -> dict[str, object]:
 
 
 def _method_without_fold(generator: PlannedGenerator) -> dict[str, object]:
-    return {"method": generator.method, **_without_fold(generator)}
+    return {"method": generator.method, **_seed_and_size(generator), **_without_fold(generator)}
+
+
+def _seed_and_size(generator: PlannedGenerator) -> dict[str, object]:
+    return {"seed": generator.seed, "image_size": generator.image_size}
 
 
 def _fewer_steps(training: TrainGanConfig | TrainTranslatorConfig) -> dict[str, object]:
@@ -118,13 +126,23 @@ def _require_sources(training: TrainTranslatorConfig, shards: Shards, generator:
         )
 
 
+def _require_adopted(training: AdoptSyntheticConfig, shards: Shards, generator: PlannedGenerator) -> None:
+    """Raises CommandError if there are fewer images than the largest ratio takes."""
+    available = len(list_adopted(training, shards.classes))
+    if generator.count > available:
+        raise CommandError(
+            f"--ratios: {generator.count} images of {generator.label} are wanted of {generator.name}, and "
+            f"{training.images} has {available}; give smaller ratios"
+        )
+
+
 KINDS = (
     GeneratorKind(
         methods=METHODS,
         command=generator_run.COMMAND,
         given_by="gan_settings",
         trained_with=_method_without_fold,
-        rejects_copies=True,
+        rejects_copies=lambda training: True,
         require_trainable=_require_trainable_gan,
         shorter=_shorter_gan,
         steps=_steps_of_gan,
@@ -135,7 +153,7 @@ KINDS = (
         given_by="translator_settings",
         trained_with=lambda generator: _method_without_fold(generator) | {"target_class": generator.label},
         drawn_with=_edits,
-        rejects_copies=False,
+        rejects_copies=lambda training: False,
         require_images=_require_sources,
         shorter=_fewer_steps,
         steps=lambda training, shards, generator: {translator_run.SERIES: training.total_steps},
@@ -145,9 +163,9 @@ KINDS = (
         command=singan_run.COMMAND,
         given_by="singan_settings",
         serves_all_folds=True,
-        trained_with=lambda generator: {"label": generator.label},
+        trained_with=lambda generator: {"label": generator.label, **_seed_and_size(generator)},
         drawn_with=_without_fold,
-        rejects_copies=False,
+        rejects_copies=lambda training: False,
         shorter=lambda training: {
             "most": 2,
             "steps_per_scale": min(_STEPS, training.steps_per_scale),
@@ -158,5 +176,16 @@ KINDS = (
         },
         steps=_steps_of_singan,
         seconds_per_step=lambda folder, series: seconds_per_step_of_images(folder),
+    ),
+    GeneratorKind(
+        methods=(adopted_run.METHOD,),
+        command=adopted_run.COMMAND,
+        given_by="adopted_settings",
+        trained_with=lambda generator: {"label": generator.label, **_without_fold(generator)},
+        folder_setting="output",
+        rejects_copies=lambda training: training.seen == adopted_run.TRAINING,
+        require_images=_require_adopted,
+        shorter=lambda training: {},
+        steps=lambda training, shards, generator: {},
     ),
 )

@@ -13,7 +13,16 @@ from typing import Any
 
 from melgan.gans import methods
 from melgan.translation import translators
-from pipelines.artefacts import classifier_run, evaluation, generator_run, singan_run, synthetic_run, translator_run
+from pipelines.artefacts import (
+    adopted_run,
+    classifier_run,
+    evaluation,
+    generator_run,
+    singan_run,
+    synthetic_run,
+    translator_run,
+)
+from pipelines.artefacts.adopted_run import AdoptSyntheticConfig
 from pipelines.artefacts.classifier_run import TrainClassifierConfig
 from pipelines.artefacts.evaluation import EvaluateGanConfig
 from pipelines.artefacts.generator_run import TrainGanConfig
@@ -30,6 +39,7 @@ CONFIGS: dict[str, type] = {
     generator_run.COMMAND: TrainGanConfig,
     translator_run.COMMAND: TrainTranslatorConfig,
     singan_run.COMMAND: TrainSinganConfig,
+    adopted_run.COMMAND: AdoptSyntheticConfig,
     synthetic_run.COMMAND: SynthesizeConfig,
     evaluation.COMMAND: EvaluateGanConfig,
     classifier_run.COMMAND: TrainClassifierConfig,

@@ -87,7 +87,7 @@ def _seconds_of_method(design: Design, method: str) -> float:
 
 def _short_generator(job: Job, kind: GeneratorKind, folder: Path) -> Job:
     """Returns the commands of a generator with fewer steps, in folders of their own."""
-    shorter = {"workdir": folder / "gan", **kind.shorter(job.commands[0].config)}
+    shorter = {kind.folder_setting: folder / "gan", **kind.shorter(job.commands[0].config)}
     # What a generator draws after so few steps looks like nothing else, or all alike.
     drawing = {"gan": folder / "gan", "num_folds": 0, "fold": 0}  # a fold may hold out all of a few images
     drawn = drawing | {"output": folder / "synthetic", "reject_copies": False}

@@ -30,14 +30,25 @@ class Drawn:
     rejected: np.ndarray
 
 
-def draw_without_copies(images: SyntheticImages, labels: np.ndarray, find_copies: FindCopies) -> Drawn:
+def draw_without_copies(
+    images: SyntheticImages, labels: np.ndarray, find_copies: FindCopies, *, fewer_are_enough: bool = False
+) -> Drawn:
     """Returns which images to write for labels `[N]`: in place of a suspected copy, the next one that is none.
 
+    Classes are drawn one after the other, each in one run of indices.
+
+    Arguments:
+      images: to draw.
+      labels: of the images.
+      find_copies: tells copies.
+      fewer_are_enough: whether those of a class without copies will do where it has no others in place of copies.
+
     Raises:
-      CommandError: if hardly any image is accepted.
+      CommandError: if hardly any image is accepted, or a class has no others in place of copies.
     """
     indices, missing = np.arange(len(labels)), np.arange(len(labels))
     rejected, of_class = (np.zeros(len(images.sampler.classes), int) for _ in range(2))
+    given_up = np.zeros(len(labels), bool)
     drawn = 0
     progress = Progress("images without copies", len(labels), "images")
     while len(missing):
@@ -46,27 +57,40 @@ def draw_without_copies(images: SyntheticImages, labels: np.ndarray, find_copies
                 f"{rejected.sum()} of {drawn} images lie suspiciously near to a training image: this generator copies, "
                 "or it draws images so smooth that they lie near to everything; evaluate_gan shows which"
             )
-        rows, candidates = missing[:_CHUNK], np.arange(drawn, drawn + len(missing[:_CHUNK]))
-        of_class += np.bincount(labels[rows], minlength=len(rejected))
-        _require_so_many(images.sampler, of_class, rejected)
+        label = labels[missing[0]]
+        rows = missing[labels[missing] == label][:_CHUNK]
+        left = _left(images.sampler, label, of_class)
+        if left < len(rows) and not fewer_are_enough:
+            raise _too_few(images.sampler, label, rejected)
+        if not left:
+            given_up[rows] = True
+            missing = missing[~np.isin(missing, rows)]
+            continue
+        rows = rows[:left]
+        candidates = np.arange(drawn, drawn + len(rows))
         copies = find_copies(images.draw(Requests(index=candidates, label=labels[rows])))
         indices[rows] = candidates
-        rejected += np.bincount(labels[rows][copies], minlength=len(rejected))
+        of_class[label] += len(rows)
+        rejected[label] += copies.sum()
         drawn += len(rows)
-        missing = np.concatenate([missing[_CHUNK:], rows[copies]])
+        missing = missing[~np.isin(missing, rows[~copies])]
         progress.update(len(labels) - len(missing))
-    return Drawn(Requests(index=indices, label=labels), rejected)
+    if given_up.all():
+        raise _too_few(images.sampler, labels[0], rejected)
+    return Drawn(Requests(index=indices[~given_up], label=labels[~given_up]), rejected)
 
 
-def _require_so_many(sampler: Sampler, counts: np.ndarray, rejected: np.ndarray) -> None:
-    """Raises CommandError if a sampler has not so many different images of each class."""
-    for label, count in enumerate(counts.tolist()):
-        capacity = sampler.capacity(label)
-        if capacity is not None and count > capacity:
-            raise CommandError(
-                f"{rejected[label]} of the {capacity} images of {sampler.classes[label]} that this generator has are "
-                "suspected copies, so there are not as many others as are asked for; ask for fewer with --count"
-            )
+def _left(sampler: Sampler, label: int, drawn: np.ndarray) -> int:
+    """Returns how many other images of a class there are, `drawn` of each having been drawn."""
+    capacity = sampler.capacity(label)
+    return _CHUNK if capacity is None else capacity - int(drawn[label])
+
+
+def _too_few(sampler: Sampler, label: int, rejected: np.ndarray) -> CommandError:
+    return CommandError(
+        f"{rejected[label]} of the {sampler.capacity(label)} images of {sampler.classes[label]} that this generator "
+        "has are suspected copies, so there are not as many others as are asked for; ask for fewer with --count"
+    )
 
 
 def require_comparable(generator: OpenedSampler, shards: Shards, labels: np.ndarray) -> RealShards:
@@ -89,8 +113,13 @@ def require_comparable(generator: OpenedSampler, shards: Shards, labels: np.ndar
         )
     if not real.held_out:
         raise CommandError(
-            "--reject_copies compares with real images that the generator has not seen, and it was trained on all; "
-            "train it with --num_folds and --fold"
+            "--reject_copies compares with real images that the generator has not seen, and it was, or may have been, "
+            "trained on all; train it with --num_folds and --fold"
+        )
+    if not real.seen:
+        raise CommandError(
+            f"--reject_copies: the generator has seen none of the images of {shards.folder}, so it copies none of "
+            "them; leave it out"
         )
     counts = shards.class_counts(real.held_out)
     missing = [name for label, name in enumerate(shards.classes) if label in labels and not counts[label]]

@@ -12,7 +12,7 @@ from melgan.sources import Sources
 from pipelines.contract.inputs import Input
 from pipelines.contract.workdir import folder_input
 from tfrecords_tools.foundation.files import AnyPath
-from tfrecords_tools.provenance import SeenShards
+from tfrecords_tools.provenance import RECORDED, SeenShards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class OpenedSampler:
       method: that trained it.
       seed: of its images.
       seen: the real shards that it has seen, and that its images are made from.
+      seen_is: how that is known, see `SyntheticProvenance`.
       class_counts: training images of each class.
       shards: the folder of the shards of its training, as its run names it.
       drawn_with: settings of the drawing that are not the defaults, by name.
@@ -42,6 +43,7 @@ class OpenedSampler:
     seen: SeenShards
     class_counts: tuple[int, ...]
     shards: str
+    seen_is: str = RECORDED
     drawn_with: Mapping[str, str] = field(default_factory=dict)
     sources: Sources | None = None
     sources_folder: AnyPath | None = None

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from pipelines.artefacts import generator_run, singan_run, translator_run
+from pipelines.artefacts import adopted_run, generator_run, singan_run, translator_run
 from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.contract.workdir import read_facts, require_completed
+from pipelines.synthesis.adopted_sampler import open_adopted
 from pipelines.synthesis.gan_sampler import open_gan
 from pipelines.synthesis.opened import OpenedSampler
 from pipelines.synthesis.singan_sampler import open_singan
@@ -25,6 +26,7 @@ SAMPLERS: dict[str, SamplerKind] = {
     generator_run.COMMAND: SamplerKind(open_gan, ("checkpoint",)),
     translator_run.COMMAND: SamplerKind(open_translator, ("sources", "edits", "edit_strength")),
     singan_run.COMMAND: SamplerKind(open_singan, ("start_scale", "paste_scale", "num_folds", "fold")),
+    adopted_run.COMMAND: SamplerKind(open_adopted, ()),
 }
 
 

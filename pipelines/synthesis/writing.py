@@ -122,6 +122,7 @@ def synthetic_manifest(
             made_from=generator.seen.made_from,
             each_from_its_own_shard=generator.own_shard_of is not None,
             near_source=near_source,
+            seen_is=generator.seen_is,
         ),
     )
 

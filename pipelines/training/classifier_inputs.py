@@ -160,9 +160,15 @@ def _open_synthetic(config: TrainClassifierConfig, shards: Shards, fold: int) ->
     """Returns the synthetic shards of a fold, stored like the real ones, that nothing of a validation image is in."""
     held_out = _held_out(config, shards, fold)
     found = [open_synthetic(_of_fold(path, fold), "synthetic", config.cache_dir) for path in config.synthetic]
-    opened = [without_leaks(synthetic, shards, held_out) for synthetic in found]
+    opened = [_without_leaks(synthetic, config, shards, held_out) for synthetic in found]
     require_stored_alike(shards, opened, config.match_resolution)
     return opened
+
+
+def _without_leaks(
+    synthetic: Shards, config: TrainClassifierConfig, shards: Shards, held_out: Sequence[ShardEntry]
+) -> Shards:
+    return without_leaks(synthetic, shards, held_out, trust_unknown=config.trust_unknown_generators)
 
 
 def _open_unlabelled(config: TrainClassifierConfig, shards: Shards, fold: int) -> list[str | Shards]:
@@ -184,7 +190,7 @@ def _open_other(path: str, config: TrainClassifierConfig, shards: Shards, fold: 
             f"--unlabelled={path}: its generator learned from labels that --labelled_fraction hides; leave one out"
         )
     else:
-        opened = without_leaks(opened, shards, held_out)
+        opened = _without_leaks(opened, config, shards, held_out)
     require_stored_alike(shards, [opened], config.match_resolution, "unlabelled")
     return opened
 

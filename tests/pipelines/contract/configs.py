@@ -34,6 +34,7 @@ FOLDERS = {
     "train_singan": "workdir",
     "train_classifier": "workdir",
     "synthesize": "output",
+    "adopt_synthetic": "output",
     "evaluate_gan": "output",
     "make_submission": "output",
     "predict": "output",

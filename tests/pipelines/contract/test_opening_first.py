@@ -28,6 +28,11 @@ SETTINGS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "train_singan": ({"shards": INPUT}, "seed", 7),
     "train_classifier": ({"shards": INPUT, "backbone": "small_cnn"}, "epochs", 7),
     "synthesize": ({"gan": INPUT, "label": "malignant", "count": 3}, "quality", 7),
+    "adopt_synthetic": (
+        {"images": INPUT, "shards": INPUT, "generator": "stylegan3", "seen": "unknown"},
+        "fit",
+        "resize",
+    ),
     "evaluate_gan": ({"gan": INPUT, "shards": INPUT, "features": "pixels"}, "quality", 7),
     "make_submission": ({"runs": (INPUT,)}, "label", "malignant"),
     "predict": ({"runs": (INPUT,), "input": INPUT}, "prior", "real"),

@@ -45,7 +45,8 @@ def flags_of(config_class: type, *arguments: str) -> flags.FlagValues:
 
 
 def required_flags(config_class: type) -> list[str]:
-    return [f"--{field.name}=phantom" for field in fields(config_class) if is_required(field)]
+    required = [field for field in fields(config_class) if is_required(field)]
+    return [f"--{field.name}={(declaration(field).choices or ['phantom'])[0]}" for field in required]
 
 
 def test_every_command_and_every_config_is_found():
@@ -61,7 +62,7 @@ def test_every_field_is_a_setting_with_a_line_of_help(name: str):
         assert isinstance(declared, Setting), field.name
         assert declared.help.strip(), field.name
         assert "\n" not in declared.help, field.name
-        assert declared.choices is None or field.default in (None, *declared.choices), field.name
+        assert declared.choices is None or is_required(field) or field.default in (None, *declared.choices), field.name
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -138,6 +139,7 @@ def test_every_setting_that_changes_no_result_is_known():
         },
         "train_classifier": {"workdir", "scratch_dir", "cache_dir", "steps_per_call", "heartbeat_seconds"},
         "synthesize": {"output", "cache_dir"},
+        "adopt_synthetic": {"output", "cache_dir", "max_rejected"},
         "evaluate_gan": {"output", "cache_dir", "feature_dir"},
         "make_submission": {"output", "cache_dir"},
         "predict": {"output", "cache_dir", "max_rejected", "workers"},
@@ -166,6 +168,7 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
         "synthetic_targets",
         "blend",
         "metadata_for_synthetic",
+        "trust_unknown_generators",
         "match",
         "target",
     }
@@ -176,6 +179,7 @@ def test_settings_that_decide_a_result_but_no_baseline_are_these():
     assert decisive == {
         *("deterministic", "shards", "folds", "match", "target"),
         *("synthetic", "synthetic_fraction", "synthetic_targets", "blend", "metadata_for_synthetic"),
+        "trust_unknown_generators",
     }
 
 

@@ -9,8 +9,9 @@ from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.workdir import read_facts
 from pipelines.studying import jobs, pilot
 from pipelines.studying.design import open_design
-from tests.pipelines.conftest import succeed
+from tests.pipelines.conftest import picture, succeed
 from tests.pipelines.study_runs import SETTINGS, jobs_of, run_study
+from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.manifest import read_manifest
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fewer_metrics")]
@@ -71,3 +72,29 @@ def test_the_time_of_a_singan_is_shared_by_the_folds(study_shards, tmp_path, ran
     images = design.shards.manifest.class_counts()[design.label]
     left = len(pyramid_sizes(design.shards.manifest.image_size, 32, 0.75)) * (images * 10000 - 2 * 20)
     assert seconds == pytest.approx((training + left * seconds_per_step_of_images(folder / "gan")) / 2 + sum(others))
+
+
+def test_images_of_another_generator_are_a_method(study_shards, tmp_path, ran):
+    images = tmp_path / "stylegan"
+    for fold in range(2):
+        for number in range(40):
+            path = images / f"fold{fold}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture(100 * fold + number, 40).save(path)
+    settings = (f"images={images}/fold{{fold}}", "generator=stylegan3", "seen=training")
+    own = {"methods": ("adopted",), "ratios": ("0.5",), "adopted_settings": settings}
+    report = run_study(study_shards, tmp_path / "study", **own)
+    assert {name: ran.count(name) for name in ("adopt_synthetic", "synthesize", "evaluate_gan")} == {
+        "adopt_synthetic": 2,
+        "synthesize": 2,
+        "evaluate_gan": 2,
+    }
+    real = open_shards(str(study_shards), "shards").manifest
+    for fold in range(2):
+        (folder,) = (jobs_of(tmp_path / "study") / "adopted" / "seed0" / f"fold{fold}").glob("synthetic*")
+        provenance = read_manifest(folder).provenance
+        assert provenance.trained_on.indices == tuple(entry.index for entry in split_fold(real, 2, fold)[0])
+        assert provenance.rejected_copies == 0
+    assert {each.method for each in report.generators} == {"adopted"}
+    with pytest.raises(CommandError, match="40"):
+        run_study(study_shards, tmp_path / "more", **{**own, "ratios": ("9",)})
