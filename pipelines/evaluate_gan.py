@@ -39,12 +39,12 @@ from pipelines.contract.progress import Progress
 from pipelines.contract.workdir import Workdir, digest, folder_input, local_folder, open_workdir
 from pipelines.pages import evaluation_pictures as pictures
 from pipelines.pages.evaluation_section import evaluation_section
-from pipelines.pages.page import render
+from pipelines.pages.page_files import write_page
 from pipelines.synthesis.opened import OpenedSampler
 from pipelines.synthesis.samplers import open_sampler
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.documents import as_plain
-from tfrecords_tools.foundation.files import as_path, is_remote, write_atomically
+from tfrecords_tools.foundation.files import as_path, is_remote
 from tfrecords_tools.provenance import SeenShards
 
 METRICS_TABLE, NEAREST_TABLE, PAGE = "metrics.csv", "nearest.csv", "report.html"
@@ -116,7 +116,7 @@ def run(config: EvaluateGanConfig) -> None:
             curves=subject.curves,
             **{what: tuple(own) for what, own in rows.items()},
         )
-        _write(workdir, subject, sides, report, config.seed)
+        _write(workdir, config, subject, sides, report)
 
 
 def _inputs(config: EvaluateGanConfig) -> dict[str, Input]:
@@ -233,16 +233,19 @@ def _with_progress(what: str, comparison: Comparison, classes: Sequence[str], me
     return evaluate(comparison, classes, metrics=metrics, progress=progress.update)
 
 
-def _write(workdir: Workdir, subject: Subject, sides: Sides, report: EvaluationReport, seed: int) -> None:
+def _write(
+    workdir: Workdir, config: EvaluateGanConfig, subject: Subject, sides: Sides, report: EvaluationReport
+) -> None:
     """Writes pictures, the table of metrics, the page and the report."""
     folder = workdir.path
     pictures.write_real_and_synthetic(folder, sides.reference, sides.synthetic, report.classes)
-    pictures.write_embedding(folder, sides.reference, sides.synthetic, report.classes, seed)
+    pictures.write_embedding(folder, sides.reference, sides.synthetic, report.classes, config.seed)
     if subject.generator is not None:
         pictures.write_interpolations(folder, subject.generator.sampler)
     _write_table(folder / METRICS_TABLE, report)
-    write_atomically(folder / PAGE, render(f"melgan: {folder.name}", [evaluation_section(folder, report)]))
-    workdir.complete(report, [METRICS_TABLE])
+    sections, title = [evaluation_section(folder, report)], f"melgan: {folder.name}"
+    files = write_page(folder / PAGE, title, sections, figures=config.figures, tables=config.tables)
+    workdir.complete(report, [METRICS_TABLE, *files])
     _log(report)
     logging.info("report: %s", folder / PAGE)
 

@@ -9,7 +9,7 @@ compared on the images that both predicted.
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from absl import logging
 
@@ -34,6 +34,7 @@ from pipelines.artefacts.submission import SubmissionReport
 from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.artefacts.translator_run import read_translator_run
 from pipelines.contract.main import main
+from pipelines.contract.shared_settings import PageSettings
 from pipelines.contract.workdir import (
     digest,
     folder_input,
@@ -46,17 +47,19 @@ from pipelines.contract.workdir import (
 from pipelines.pages.classifier_section import classifier_section
 from pipelines.pages.evaluation_section import comparison_of_generators, evaluation_section
 from pipelines.pages.generator_section import generator_section
-from pipelines.pages.page import Section, render
+from pipelines.pages.page import Section, named
+from pipelines.pages.page_files import write_page
 from pipelines.pages.predictions_section import predictions_section
 from pipelines.pages.provenance_section import provenance_section
 from pipelines.pages.result_section import comparison_section, result_section
+from pipelines.pages.run_names import run_names
 from pipelines.pages.shards_section import shards_section
 from pipelines.pages.study_section import study_section
 from pipelines.pages.submission_section import submission_section
 from pipelines.pages.synthetic_section import synthetic_section
 from pipelines.pages.translator_section import singan_section, translator_section
-from tfrecords_tools.foundation.files import AnyPath, write_atomically
-from tfrecords_tools.foundation.settings import Settings, setting
+from tfrecords_tools.foundation.files import AnyPath
+from tfrecords_tools.foundation.settings import setting
 from tfrecords_tools.manifest import read_manifest
 
 REPORT_PAGE = "report.html"
@@ -78,7 +81,7 @@ SECTIONS: dict[str, Callable[[AnyPath], Section]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportConfig(Settings):
+class ReportConfig(PageSettings):
     """Settings of report."""
 
     runs: tuple[str, ...] = setting(help="folders of any command, separated by commas", is_path=True)
@@ -92,29 +95,33 @@ def run(config: ReportConfig) -> None:
     if workdir is None:
         return
     with workdir:
-        folders = [require_completed(path, "runs") for path in config.runs]
+        folders = [require_completed(path, "runs") for path in dict.fromkeys(config.runs)]
         sections, report = make_sections(folders)
         workdir.begin({f"runs, {number}": folder_input(folder) for number, folder in enumerate(folders, start=1)})
-        write_atomically(workdir.path / REPORT_PAGE, render(config.title, sections))
-        workdir.complete(report, [REPORT_PAGE])
+        page = workdir.path / REPORT_PAGE
+        files = write_page(page, config.title, sections, figures=config.figures, tables=config.tables)
+        workdir.complete(report, [REPORT_PAGE, *files])
     logging.info("report: %s", workdir.path / REPORT_PAGE)
 
 
 def make_sections(folders: Sequence[AnyPath]) -> tuple[list[Section], ReportReport]:
     """Returns the sections of the page on some runs, and what the report says of them."""
-    made_by = {folder: read_facts(folder).command for folder in folders}
-    of_command = {command: [folder for folder in folders if made_by[folder] == command] for command in SECTIONS}
-    classifiers = [read_classifier_run(folder) for folder in of_command[classifier_run.COMMAND]]
+    names = run_names(folders)
+    made_by = {folder: read_facts(folder).command for folder in names}
+    of_command = {command: [folder for folder in names if made_by[folder] == command] for command in SECTIONS}
+    classifiers = [
+        replace(read_classifier_run(folder), called=names[folder]) for folder in of_command[classifier_run.COMMAND]
+    ]
     comparisons, left_out = compare(classifiers)
-    reports = {folder.name: read_report(folder, EvaluationReport) for folder in of_command[evaluation.COMMAND]}
+    reports = {names[folder]: read_report(folder, EvaluationReport) for folder in of_command[evaluation.COMMAND]}
     after = {
         classifier_run.COMMAND: comparison_section(comparisons),
         evaluation.COMMAND: comparison_of_generators(reports),
     }
     sections = result_section(classifiers, comparisons, left_out)
     for command, own in of_command.items():
-        sections += [SECTIONS[command](folder) for folder in own] + after.get(command, [])
-    sections.append(provenance_section(folders))
+        sections += [named(SECTIONS[command](folder), names[folder]) for folder in own] + after.get(command, [])
+    sections.append(provenance_section(names))
     runs = {str(folder): digest(folder) for folder in folders}
     return sections, ReportReport(runs=runs, comparisons=tuple(comparisons))
 

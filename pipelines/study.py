@@ -26,9 +26,10 @@ from pipelines.artefacts.study import COMMAND, METHODS_TEXT, NETWORK, TABLES, St
 from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.contract.progress import format_seconds
+from pipelines.contract.shared_settings import FIGURE_FORMATS
 from pipelines.contract.workdir import Workdir, digest, folder_input, installed_versions, local_folder, open_workdir
-from pipelines.pages.figures import write_figures
-from pipelines.pages.page import Section, render
+from pipelines.pages.page import Section
+from pipelines.pages.page_files import write_page
 from pipelines.pages.study_methods import methods_paragraph
 from pipelines.pages.study_section import study_sections
 from pipelines.studying.analysis import Analysis
@@ -47,7 +48,7 @@ from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import as_path, write_atomically
 from tfrecords_tools.foundation.texts import first_names
 
-PAGE, FIGURES = "study.html", "figures"
+PAGE = "study.html"
 _EXPECTED_AREA, _EXPECTED_CORRELATION = 0.80, 0.90
 _MOST_NAMES = 3
 
@@ -160,10 +161,9 @@ def _write(
     paragraph = methods_paragraph(config, report, digest(as_path(config.shards)), installed_versions())
     sections = [*study_sections(config, report), Section("Methods", paragraph, ())]
     write_atomically(folder / METHODS_TEXT, paragraph + "\n")
-    write_atomically(folder / PAGE, render(f"melgan study: {report.label}", sections))
-    figures = write_figures(folder / FIGURES, sections)
+    figures = write_page(folder / PAGE, f"melgan study: {report.label}", sections, figures=FIGURE_FORMATS)
     if not failed:
-        workdir.complete(report, [PAGE, METHODS_TEXT, *TABLES, *(f"{FIGURES}/{name}" for name in figures)])
+        workdir.complete(report, [PAGE, METHODS_TEXT, *TABLES, *figures])
     logging.info("%s", sections[0].text)
     logging.info("page: %s", folder / PAGE)
 

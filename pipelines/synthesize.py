@@ -27,7 +27,7 @@ from pipelines.artefacts.synthetic_run import COMMAND, GRID_FILE, SynthesizeConf
 from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.main import main
 from pipelines.contract.workdir import folder_input, open_workdir
-from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, write_grid
+from pipelines.pages.grids import GRID_ROWS, Column, write_grid
 from pipelines.synthesis.boxes import Placement, place
 from pipelines.synthesis.copies import Drawn, copy_finder, draw_without_copies, require_comparable
 from pipelines.synthesis.nearness import fraction_near_source
@@ -189,7 +189,7 @@ def _write_grid(folder: AnyPath, generator: OpenedSampler, requests: Requests) -
         rows = np.flatnonzero(requests.label == label)[:GRID_ROWS]
         if len(rows):
             columns.append(Column(name, generator.sampler.draw(requests.take(rows)).images))
-    write_grid(folder / GRID_FILE, columns, [SYNTHETIC] * GRID_ROWS)
+    write_grid(folder / GRID_FILE, columns, across=True)
 
 
 if __name__ == "__main__":

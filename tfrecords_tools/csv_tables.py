@@ -5,8 +5,9 @@ in the file (as OWASP, "CSV Injection", has it), and so has one in which only ap
 so that every text can be read again. Numbers stay as they are.
 """
 
+import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -23,6 +24,14 @@ def as_csv(table: pd.DataFrame) -> str:
     texts = table.select_dtypes(include=["object", "string"]).columns
     guarded = {name: table[name].map(_guard, na_action="ignore") for name in texts}
     return table.assign(**guarded).to_csv(index=False)
+
+
+def rows_as_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Returns rows of texts as CSV, a header among them; texts that are numbers stay numbers."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([text if _is_number(text) else _guard(text) for text in row] for row in rows)
+    return buffer.getvalue()
 
 
 def read_table(path: AnyPath, texts: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
@@ -52,3 +61,11 @@ def read_table(path: AnyPath, texts: Sequence[str], optional: Sequence[str] = ()
 def _guard(value: object) -> object:
     is_formula = isinstance(value, str) and value.lstrip("'").startswith(("=", "+", "-", "@"))
     return f"'{value}" if is_formula else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

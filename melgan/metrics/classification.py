@@ -22,7 +22,7 @@ from melgan.metrics.roc import (
     specificity_at,
 )
 
-AUC = "auc"
+AUC, CALIBRATION_ERROR = "auc", "calibration_error"
 PARTIAL_AUC_ABOVE = 0.80  # sensitivity, as of ISIC 2024
 SPECIFICITIES = (0.80, 0.90, 0.95)
 SENSITIVITIES = (0.80, 0.90, 0.95)
@@ -78,7 +78,7 @@ METRICS: dict[str, Metric] = {
         for at in SENSITIVITIES
     },
     "brier_score": Metric(_of_probabilities(brier_score), of_many=True),
-    "calibration_error": Metric(_of_probabilities(calibration_error), of_many=True, allows_repetition=False),
+    CALIBRATION_ERROR: Metric(_of_probabilities(calibration_error), of_many=True, allows_repetition=False),
     "net_benefit_at_prior": Metric(_of_probabilities(net_benefit_at_prior)),
 }
 

@@ -103,6 +103,23 @@ def sensitivity_at(curve: RocCurve, specificity: float) -> float:
     return float(curve.true_positives[last] / curve.positives)
 
 
+def threshold_at_specificity(positive: np.ndarray, scores: np.ndarray, specificity: float) -> float:
+    """Returns the lowest threshold with at least a specificity, at which the sensitivity is that of `sensitivity_at`.
+
+    Arguments:
+      positive: which images are of the class `[N]`, bool.
+      scores: larger for the class `[N]`; those at or above the threshold count as of it.
+      specificity: from 0 to 1.
+
+    Returns:
+      One of the scores; infinity where none has the specificity.
+    """
+    negatives, candidates = np.sort(scores[~positive]), np.unique(scores)
+    false_positives = len(negatives) - np.searchsorted(negatives, candidates, side="left")
+    allowed = candidates[false_positives <= (1 - specificity) * len(negatives) + _ROUNDING]
+    return float(allowed[0]) if len(allowed) else np.inf
+
+
 def specificity_at(curve: RocCurve, sensitivity: float) -> float:
     """Returns the largest specificity of any threshold whose sensitivity is at least the one given."""
     if not curve.has_both:

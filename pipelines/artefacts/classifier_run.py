@@ -211,16 +211,17 @@ class ClassifierReport:
 
 @dataclass(frozen=True)
 class ClassifierRun:
-    """A completed run of train_classifier."""
+    """A completed run of train_classifier; `called` is what pages call it, by default the name of the folder."""
 
     folder: AnyPath
     config: TrainClassifierConfig
     report: ClassifierReport
+    called: str = ""
 
     @property
     def name(self) -> str:
-        """The name of the folder, by which pages call the run."""
-        return self.folder.name
+        """What pages call the run."""
+        return self.called or self.folder.name
 
     @property
     def target(self) -> str:

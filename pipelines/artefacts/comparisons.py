@@ -25,7 +25,8 @@ class Comparison:
     """The difference in AUC, mean of the folds, of a classifier with synthetic images from its baseline without.
 
     It is of the images of both. Standard error and p-value are those of DeLong, with the images of a patient as a
-    cluster; NaN for more than two classes.
+    cluster; NaN for more than two classes. It rests on one training a fold on each side; earlier versions do not say
+    of how many folds.
     """
 
     baseline: str = stored("without")
@@ -37,6 +38,7 @@ class Comparison:
     images: int
     standard_error: float = math.nan
     p_value: float = math.nan
+    folds: int = 0
 
     @property
     def interval(self) -> Interval:
@@ -135,6 +137,7 @@ def _compare(baseline: ClassifierRun, treated: ClassifierRun) -> Comparison:
         images=len(both.labels),
         standard_error=delong.standard_error,
         p_value=delong.p_value,
+        folds=len(np.unique(both.folds)),
     )
 
 

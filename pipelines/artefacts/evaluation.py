@@ -10,7 +10,13 @@ from melgan.metrics.extractors import EXTRACTORS
 from pipelines.artefacts.evaluation_curves import Curves
 from pipelines.artefacts.feature_store import require_known_features
 from pipelines.artefacts.image_sets import MOST_PER_CLASS
-from pipelines.contract.shared_settings import CacheSettings, ExtractorSettings, JpegSettings, SamplingSettings
+from pipelines.contract.shared_settings import (
+    CacheSettings,
+    ExtractorSettings,
+    JpegSettings,
+    PageSettings,
+    SamplingSettings,
+)
 from tfrecords_tools.foundation.documents import stored
 from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.settings import require, setting
@@ -22,7 +28,7 @@ _SERVING = ("recall", "coverage", "accuracy_score", "accuracy_reverse")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings):
+class EvaluateGanConfig(SamplingSettings, JpegSettings, ExtractorSettings, CacheSettings, PageSettings):
     """Settings of evaluate_gan."""
 
     gan: str = setting(

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tfrecords_tools.engines import ENGINES, LOCAL, EngineOptions
-from tfrecords_tools.foundation.errors import CommandError
+from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.settings import Settings, require, setting
 from tfrecords_tools.images import JPEG_QUALITY
 
 CHECKPOINTS = ("last", "best")
 MAX_ROLLBACKS = 3
+FIGURE_FORMATS, TABLE_FORMATS = ("svg", "pdf"), ("csv", "latex")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,21 @@ class ExtractorSettings(Settings):
     """The weights of a feature extractor."""
 
     weights: str = setting("", "file of InceptionV3's ImageNet weights, where they cannot be downloaded", is_path=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSettings(Settings):
+    """Files beside a page, for a paper."""
+
+    figures: tuple[str, ...] = setting((), f"formats of every picture as a file: {', '.join(FIGURE_FORMATS)}")
+    tables: tuple[str, ...] = setting((), f"formats of every table as a file: {', '.join(TABLE_FORMATS)}")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.figures:
+            look_up(dict.fromkeys(FIGURE_FORMATS), name, "figures")
+        for name in self.tables:
+            look_up(dict.fromkeys(TABLE_FORMATS), name, "tables")
 
 
 @dataclass(frozen=True, kw_only=True)

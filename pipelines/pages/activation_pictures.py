@@ -1,4 +1,4 @@
-"""Pictures of images beside the same with what a network looks at, in rows, as one PNG."""
+"""Pictures of images beside the same with what a network looks at, in rows, as one picture."""
 
 import io
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pipelines.pages.drawing import font, shorten
+from pipelines.pages.rasters import Raster
 
-TILE = 108
+TILE = 160
 _COLUMNS = 4
 _GAP, _SPACE, _LINE = 2, 14, 15
 _STRONGEST = 0.65  # of the colour over the image, where the map is 1
@@ -26,8 +27,8 @@ class ActivationPair:
     lines: tuple[str, ...]
 
 
-def activation_picture(pairs: Sequence[ActivationPair]) -> bytes:
-    """Returns a PNG of one or more images, each beside itself under the colours of its map."""
+def activation_picture(pairs: Sequence[ActivationPair]) -> Raster:
+    """Returns a picture of one or more images, each beside itself under the colours of its map."""
     width, lines = 2 * TILE + _GAP, max(len(pair.lines) for pair in pairs)
     height = TILE + lines * _LINE + 4
     columns, rows = min(_COLUMNS, len(pairs)), -(-len(pairs) // _COLUMNS)
@@ -44,7 +45,7 @@ def activation_picture(pairs: Sequence[ActivationPair]) -> bytes:
             draw.text(place, shorten(text, width, draw, letters), "black", letters)
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG")
-    return buffer.getvalue()
+    return Raster(buffer.getvalue())
 
 
 def overlaid(image: np.ndarray, activation: np.ndarray) -> np.ndarray:

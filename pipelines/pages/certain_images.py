@@ -6,9 +6,8 @@ import pandas as pd
 
 from pipelines.artefacts.certain_images import CertainImage, ExplainedImage, explain, most_certain
 from pipelines.artefacts.classifier_run import ClassifierRun
-from pipelines.pages import charts
 from pipelines.pages.activation_pictures import ActivationPair, activation_picture
-from pipelines.pages.page import Picture, Table
+from pipelines.pages.page import Details, Item, Picture, Table
 from tfrecords_tools.foundation.errors import DataError
 
 MOST_SHOWN = 8
@@ -18,20 +17,20 @@ _MAPS = (
 )
 
 
-def certain_images(run: ClassifierRun, predictions: pd.DataFrame) -> tuple[str, tuple[Table | Picture, ...]]:
+def certain_images(run: ClassifierRun, predictions: pd.DataFrame) -> tuple[str, tuple[Item, ...]]:
     """Returns a sentence on why there are no pictures, or "", and pictures of the most certain errors and hits.
 
     The errors are in a table too, with or without pictures.
     """
     errors, hits = (most_certain(predictions, MOST_SHOWN, right=right) for right in (False, True))
-    table = (_table(errors, run.report.classes),) if errors else ()
+    table = (Details("The most certain errors by name", (_table(errors, run.report.classes),)),) if errors else ()
     try:
         explained = explain(run, [*errors, *hits])
     except DataError as error:
         return f" There are no pictures of images, because {error}.", table
     shown = (("wrong", explained[: len(errors)]), ("right", explained[len(errors) :]))
     pictures = [_picture(images, run.report.classes, how) for how, images in shown if images]
-    return "", (*table, *pictures)
+    return "", (*pictures, *table)
 
 
 def _table(errors: Sequence[CertainImage], classes: Sequence[str]) -> Table:
@@ -39,13 +38,13 @@ def _table(errors: Sequence[CertainImage], classes: Sequence[str]) -> Table:
         (each.name, classes[each.label], classes[each.predicted], f"{each.probability:.3f}", str(each.fold))
         for each in errors
     )
-    return Table(("most certain errors", "class", "predicted", "probability of that", "fold"), rows)
+    return Table(("image", "class", "predicted", "probability of that", "fold"), rows)
 
 
 def _picture(images: Sequence[ExplainedImage], classes: Sequence[str], how: str) -> Picture:
     pairs = [ActivationPair(each.image, each.activation, _lines(each.certain, classes)) for each in images]
     caption = f"The images of which the classifier is most certain, out of fold, and {how}. {_MAPS}"
-    return Picture(charts.png_bytes_uri(activation_picture(pairs)), caption)
+    return Picture(activation_picture(pairs), caption)
 
 
 def _lines(image: CertainImage, classes: Sequence[str]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
 
 import matplotlib
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from pipelines.pages import palette
 from tfrecords_tools.foundation.texts import in_one_line
 
 _STYLE = {
@@ -29,15 +30,14 @@ _STYLE = {
     "pdf.fonttype": 42,  # TrueType, as publishers ask for
     "svg.fonttype": "none",  # text stays text: a browser has the letters of more languages than one font
 }
-# The formats of files, and what is left out of them, so that equal charts have equal bytes.
-FIGURE_FORMATS: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-_COLOURS = ("#1f5fa8", "#d1495b", "#3a8f5c", "#8a5fb0", "#c98a1b", "#4aa3b5", "#777777")
-
+# What is left out of a file of each format, so that equal charts have equal bytes.
+_LEFT_OUT: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+PIXELS_PER_INCH = 96  # of a browser
 _LONGEST_NAME = 20  # letters
 _MOST_IN_PANEL = 10  # names of a legend; more stand below all panels
 _COLUMNS_BELOW = 4
 _MOST_COUNTED = 12  # classes of a confusion matrix whose cells have room for numbers
-_DARK = 0.55  # fraction of a cell from which on white letters can be read
+_DARK, _DARKEST = 0.7, 1.3  # fraction of a cell from which on white letters can be read, and that would be black
 Bars = Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]
 Calibrated = Mapping[str, Sequence[tuple[float, float, float, float]]]
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -50,16 +50,24 @@ class Chart:
     figure: Figure
 
     @property
+    def width(self) -> int:
+        """Its width on a page, in pixels."""
+        return round(self.figure.get_figwidth() * PIXELS_PER_INCH)
+
+    @property
     def uri(self) -> str:
-        """The chart as an SVG picture inside a data URI."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.file("svg")).decode()
+        """The chart as an SVG picture inside a data URI, on the ground of the page."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self._saved("svg", transparent=True)).decode()
 
     def file(self, kind: str) -> bytes:
-        """Returns the chart as a file; `kind`: of FIGURE_FORMATS."""
+        """Returns the chart as a file, on white; `kind`: of FIGURE_FORMATS."""
+        return self._saved(kind, transparent=False)
+
+    def _saved(self, kind: str, *, transparent: bool) -> bytes:
         buffer = io.BytesIO()
         with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of the font by which text is measured
-            self.figure.savefig(buffer, format=kind, metadata=FIGURE_FORMATS[kind])
+            self.figure.savefig(buffer, format=kind, metadata=_LEFT_OUT[kind], transparent=transparent)
         return buffer.getvalue()
 
 
@@ -72,9 +80,9 @@ def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], 
       x_label: what a bar is.
     """
     figure, axes = _figure(1, height=2.6)
-    bottom = np.zeros(len(positions))
-    for colour, (label, values) in zip(_cycle(len(counts)), counts.items(), strict=True):
-        axes[0].bar(positions, values, bottom=bottom, label=literal(label), color=colour, width=0.75)
+    bottom, colours = np.zeros(len(positions)), palette.of_classes(list(counts))
+    for label, values in counts.items():
+        axes[0].bar(positions, values, bottom=bottom, label=literal(label), color=colours[label], width=0.75)
         bottom += np.asarray(values)
     axes[0].set(xlabel=x_label, ylabel="images", xticks=positions if len(positions) <= 20 else positions[::5])
     axes[0].grid(visible=False, axis="x")
@@ -85,15 +93,25 @@ def stacked_bars(positions: Sequence[int], counts: Mapping[str, Sequence[int]], 
 def curves(
     panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
     x_label: str,
+    *,
+    colours: Mapping[str, str] = MappingProxyType({}),
     threshold: float | None = None,
 ) -> Chart:
-    """Returns line charts side by side: panel title -> line name -> (x, y); with a dashed line at a threshold."""
+    """Returns line charts side by side.
+
+    Arguments:
+      panels: title of a panel -> name of a line -> (x, y).
+      x_label: what x is.
+      colours: of lines by their name; of others that of no class.
+      threshold: where a dashed line is drawn.
+    """
     figure, axes = _figure(len(panels), height=2.8)
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
-        for colour, (name, (x, y)) in zip(_cycle(len(lines)), lines.items(), strict=True):
-            axis.plot(x, y, label=literal(name), color=colour, linewidth=1.4, marker="o" if len(x) < 2 else None)
+        for name, (x, y) in lines.items():
+            style = {"color": colours.get(name, palette.OTHER), "linewidth": 1.4, "marker": "o" if len(x) < 2 else None}
+            axis.plot(x, y, label=literal(name), **style)
         if threshold is not None:
-            axis.axhline(threshold, color="#777777", linewidth=0.9, linestyle="--")
+            axis.axhline(threshold, color=palette.GUIDE, linewidth=0.9, linestyle="--")
             axis.set_ylim(bottom=0)
         axis.set(title=title, xlabel=x_label)
     _add_legend(figure, [axis for axis, lines in zip(axes, panels.values(), strict=True) if len(lines) > 1])
@@ -101,58 +119,88 @@ def curves(
 
 
 def bars(panels: Bars, classes: Sequence[str]) -> Chart:
-    """Returns bars with intervals, side by side in each class: panel -> kind -> (value, low, high) or NaN of each."""
+    """Returns bars with intervals, side by side in each class: panel -> side -> (value, low, high) or NaN of each.
+
+    A side is real or synthetic.
+    """
     figure, axes = _figure(len(panels), height=2.6)
     positions = np.arange(len(classes))
-    for axis, (title, kinds) in zip(axes, panels.items(), strict=True):
-        width = 0.8 / len(kinds)
-        for number, (colour, (kind, intervals)) in enumerate(zip(_cycle(len(kinds)), kinds.items(), strict=True)):
+    for axis, (title, sides) in zip(axes, panels.items(), strict=True):
+        width = 0.8 / len(sides)
+        for number, (side, intervals) in enumerate(sides.items()):
             values, lows, highs = np.array(intervals).T
             reach = np.nan_to_num(np.maximum([values - lows, highs - values], 0.0))
-            centres = positions + (number - (len(kinds) - 1) / 2) * width
-            axis.bar(centres, values, width, yerr=reach, color=colour, label=kind, error_kw={"linewidth": 0.9})
+            centres = positions + (number - (len(sides) - 1) / 2) * width
+            style = {"color": palette.SIDES[side], "error_kw": {"linewidth": 0.9}}
+            axis.bar(centres, values, width, yerr=reach, label=side, **style)
         axis.set(title=title)
         axis.set_xticks(positions, list(map(literal, classes)), rotation=30 if len(classes) > 2 else 0, fontsize=8)
         axis.grid(visible=False, axis="x")
-    axes[0].legend(fontsize=8)
+    _add_legend(figure, axes[:1])
     return Chart(figure)
 
 
-def forest(groups: Mapping[str, Mapping[str, tuple[float, float, float]]], x_label: str, margin: float) -> Chart:
-    """Returns a forest plot: group -> name -> (value, low, high), a row each; with lines at 0 and at the margins."""
+def forest(
+    groups: Mapping[str, Mapping[str, tuple[float, float, float]]],
+    x_label: str,
+    *,
+    colours: Mapping[str, str],
+    margin: float | None = None,
+) -> Chart:
+    """Returns a forest plot, a row a value.
+
+    Arguments:
+      groups: name of a group -> name of a row -> (value, low, high).
+      x_label: what the values are.
+      colours: of the groups by their name.
+      margin: of differences, which have a line at 0 and a band as wide as the margin on its both sides.
+    """
     count = sum(map(len, groups.values()))
     figure, (axes,) = _figure(1, height=0.9 + 0.24 * count)
     names: list[str] = []
-    for colour, (group, rows) in zip(_cycle(len(groups)), groups.items(), strict=True):
+    for group, rows in groups.items():
         values, lows, highs = np.array(list(rows.values())).T
         positions = len(names) + np.arange(len(rows))
         reach = np.maximum([values - lows, highs - values], 0)
-        axes.errorbar(values, positions, xerr=reach, fmt="o", color=colour, markersize=4, linewidth=1.3, label=group)
+        style = {"color": colours[group], "fmt": "o", "markersize": 4, "linewidth": 1.3}
+        axes.errorbar(values, positions, xerr=reach, label=group, **style)
         names += map(literal, rows)
-    axes.axvline(0, color="#444444", linewidth=0.9)
-    axes.axvspan(-margin, margin, color="#777777", alpha=0.12, linewidth=0)
+    if margin is not None:
+        axes.axvline(0, color="#444444", linewidth=0.9)
+        axes.axvspan(-margin, margin, color=palette.GUIDE, alpha=0.15, linewidth=0)
     axes.set_yticks(range(count), names, fontsize=8)
     axes.set(xlabel=x_label, ylim=(count - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
-    _add_legend(figure, [axes])
+    _add_legend(figure, [axes], loc="lower left", columns=4, anchor=(0, 1))
     return Chart(figure)
 
 
 def ratio_curves(
     lines: Mapping[str, Mapping[float, tuple[float, float, float]]],
     levels: Mapping[str, float],
+    *,
+    colours: Mapping[str, str],
     x_label: str,
     y_label: str,
 ) -> Chart:
-    """Returns values with intervals over ratios: line -> ratio -> (value, low, high); with named dashed levels."""
+    """Returns values with intervals over ratios.
+
+    Arguments:
+      lines: name of a line -> ratio -> (value, low, high).
+      levels: of real images, dashed: name -> value.
+      colours: of the lines by their name.
+      x_label: what the ratio is.
+      y_label: what the values are.
+    """
     figure, (axes,) = _figure(1, height=3.4)
-    for number, (colour, (name, points)) in enumerate(zip(_cycle(len(lines)), lines.items(), strict=True)):
+    for number, (name, points) in enumerate(lines.items()):
         values, lows, highs = np.array(list(points.values())).T
         ratios = np.array(list(points)) * 1.03 ** (number - (len(lines) - 1) / 2)  # side by side
         reach = np.maximum([values - lows, highs - values], 0)
-        axes.errorbar(ratios, values, reach, color=colour, marker="o", markersize=4, linewidth=1.2, label=literal(name))
+        style = {"color": colours[name], "marker": "o", "markersize": 4, "linewidth": 1.2}
+        axes.errorbar(ratios, values, reach, label=literal(name), **style)
     for name, level in levels.items():
-        axes.axhline(level, color="#3a8f5c", linewidth=1.0, linestyle="--", label=literal(name))
+        axes.axhline(level, color=palette.REAL, linewidth=1.0, linestyle="--", label=literal(name))
     axes.axhline(0, color="#444444", linewidth=0.9)
     ratios = sorted({ratio for points in lines.values() for ratio in points})
     axes.set_xscale("log")
@@ -167,7 +215,7 @@ def embedding(table: pd.DataFrame, classes: Sequence[str]) -> Chart:
     """Returns two planes of points with equal axes, real and synthetic: rows of `images`, `class`, `x` and `y`."""
     figure, axes = _figure(2, height=3.8)
     for axis, what in zip(axes, ("real", "synthetic"), strict=True):
-        for colour, name in zip(_cycle(len(classes)), classes, strict=True):
+        for name, colour in palette.of_classes(classes).items():
             own = table[(table["images"] == what) & (table["class"] == name)]
             axis.scatter(own["x"], own["y"], s=9, color=colour, label=literal(name), alpha=0.7, linewidths=0)
         axis.set(title=what, xlim=_reach(table["x"]), ylim=_reach(table["y"]), xticks=[], yticks=[])
@@ -175,16 +223,23 @@ def embedding(table: pd.DataFrame, classes: Sequence[str]) -> Chart:
     return Chart(figure)
 
 
-def roc_and_precision_recall(scored: Scored) -> Chart:
-    """Returns the ROC curve beside the precision-recall curve: name -> (positive bool `[N]`, scores `[N]`)."""
+def roc_and_precision_recall(scored: Scored, classes: Sequence[str]) -> Chart:
+    """Returns the ROC curve beside the precision-recall curve.
+
+    Arguments:
+      scored: class -> (positive bool `[N]`, scores `[N]`), of some or all classes.
+      classes: the names of all.
+    """
     figure, (roc, precision_recall) = _figure(2, height=3.6)
-    for colour, (name, (positive, scores)) in zip(_cycle(len(scored)), scored.items(), strict=True):
+    colours = palette.of_classes(classes)
+    for name, (positive, scores) in scored.items():
+        colour = colours[name]
         false_positive_rate, sensitivity, _ = roc_curve(positive, scores)
         roc.plot(false_positive_rate, sensitivity, color=colour, label=literal(name))
         precision, recall, _ = precision_recall_curve(positive, scores)
         precision_recall.plot(recall, precision, color=colour, drawstyle="steps-post")
         precision_recall.axhline(np.mean(positive), color=colour, linewidth=0.8, linestyle=":")
-    roc.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
+    roc.plot([0, 1], [0, 1], color=palette.GUIDE, linewidth=0.8, linestyle=":")
     roc.set(title="ROC", xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     precision_recall.set(
         title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
@@ -193,30 +248,34 @@ def roc_and_precision_recall(scored: Scored) -> Chart:
     return Chart(figure)
 
 
-def calibration_and_confusion(bins: Calibrated, counts: np.ndarray, classes: Sequence[str]) -> Chart:
+def calibration_and_confusion(
+    bins: Calibrated, counts: np.ndarray, classes: Sequence[str], predicted: str = "most probable class"
+) -> Chart:
     """Returns a reliability diagram beside a confusion matrix.
 
     Arguments:
       bins: name -> rows of mean probability, fraction of the class, and the bounds of its interval.
-      counts: images of each class by their most probable class `[classes, classes]`.
+      counts: images of each class by the one that they count as `[classes, classes]`.
       classes: their names.
+      predicted: what an image counts as.
     """
     figure, (calibration, confusion) = _figure(2, height=max(3.6, 0.4 * len(classes) + 0.8))
-    _draw_calibration(calibration, bins)
+    _draw_calibration(calibration, bins, palette.of_classes(classes))
     _draw_confusion(confusion, counts, list(map(literal, classes)))
+    confusion.set_xlabel(predicted)
     _add_legend(figure, [calibration], loc="lower right")
     return Chart(figure)
 
 
-def _draw_calibration(axes: Axes, bins: Calibrated) -> None:
-    for colour, (name, rows) in zip(_cycle(len(bins)), bins.items(), strict=True):
+def _draw_calibration(axes: Axes, bins: Calibrated, colours: Mapping[str, str]) -> None:
+    for name, rows in bins.items():
         mean, fraction, low, high = np.array(rows).T
         reach = np.maximum([fraction - low, high - fraction], 0)
-        style = {"marker": "o", "markersize": 3.5, "linewidth": 1.2, "elinewidth": 0.8}
-        axes.errorbar(mean, fraction, reach, color=colour, label=literal(name), **style)
+        style = {"color": colours[name], "marker": "o", "markersize": 3.5, "linewidth": 1.2, "elinewidth": 0.8}
+        axes.errorbar(mean, fraction, reach, label=literal(name), **style)
     highest = max(max(mean, high) for rows in bins.values() for mean, _, _, high in rows)
     limits = (-0.02 * highest, min(1.05 * highest, 1.02))
-    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
+    axes.plot([0, 1], [0, 1], color=palette.GUIDE, linewidth=0.8, linestyle=":")
     axes.set(title="Calibration", xlabel="probability, mean of a bin", ylabel="fraction of the class")
     axes.set(xlim=limits, ylim=limits)
 
@@ -224,7 +283,7 @@ def _draw_calibration(axes: Axes, bins: Calibrated) -> None:
 def _draw_confusion(axes: Axes, counts: np.ndarray, names: Sequence[str]) -> None:
     """Draws the fractions of each row as colours and, unless there are too many classes, the counts with them."""
     fractions, size = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), 8 if len(names) < 7 else 6
-    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(fractions, cmap="Greys", vmin=0, vmax=_DARKEST)
     for (row, column), count in np.ndenumerate(counts) if len(names) <= _MOST_COUNTED else ():
         text, ink = f"{count}\n{fractions[row, column]:.0%}", "white" if fractions[row, column] > _DARK else "black"
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
@@ -232,7 +291,7 @@ def _draw_confusion(axes: Axes, counts: np.ndarray, names: Sequence[str]) -> Non
         range(len(names)), names, rotation=0 if len(names) < 3 else 45 if len(names) < 7 else 90, fontsize=size
     )
     axes.set_yticks(range(len(names)), names, fontsize=size)
-    axes.set(title="Confusion", xlabel="most probable class", ylabel="class")
+    axes.set(title="Confusion", ylabel="class")
     axes.grid(visible=False)
 
 
@@ -246,16 +305,6 @@ def literal(name: str) -> str:
     if len(name) > _LONGEST_NAME:
         name = f"{name[: _LONGEST_NAME // 2]}…{name[-(_LONGEST_NAME // 2) :]}"
     return ("\u200b" if name.startswith("_") else "") + name.replace("$", r"\$")
-
-
-def png_data_uri(path: Path) -> str:
-    """Returns a PNG file as a data URI."""
-    return png_bytes_uri(path.read_bytes())
-
-
-def png_bytes_uri(png: bytes) -> str:
-    """Returns the bytes of a PNG file as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -281,7 +330,7 @@ def _add_legend(
 ) -> None:
     """Names the colours in every panel, or, if they are many, once below them all, where the figure grows for them."""
     named = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    style = {"fontsize": 8, "markerscale": marker_scale}
+    style = {"fontsize": 8, "markerscale": marker_scale, "frameon": _STYLE["legend.frameon"]}
     if len(named) <= _MOST_IN_PANEL:
         for axis in axes:
             axis.legend(loc=loc, ncols=columns, bbox_to_anchor=anchor, **style)
@@ -293,7 +342,6 @@ def _add_legend(
         named,
         loc="outside lower center",
         ncols=_COLUMNS_BELOW,
-        frameon=_STYLE["legend.frameon"],
         **style,
     )
 
@@ -301,7 +349,3 @@ def _add_legend(
 def _reach(values: pd.Series) -> tuple[float, float]:
     margin = 0.05 * (values.max() - values.min()) or 1.0
     return values.min() - margin, values.max() + margin
-
-
-def _cycle(count: int) -> list[str]:
-    return [_COLOURS[number % len(_COLOURS)] for number in range(count)]

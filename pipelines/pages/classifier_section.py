@@ -1,5 +1,6 @@
 """The section of a page on a classifier."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,57 +9,101 @@ from sklearn.metrics import confusion_matrix
 
 from melgan.classifiers.metadata import METADATA
 from melgan.metrics.calibration import equal_mass_bins
-from melgan.metrics.classification import PARTIAL_AUC_ABOVE, scored_classes
-from melgan.metrics.cross_validation import ranks_within_folds
+from melgan.metrics.classification import CALIBRATION_ERROR, PARTIAL_AUC_ABOVE, scored_classes
+from melgan.metrics.cross_validation import MEAN_AUC, POOLED_RANK_AUC, ranks_within_folds
 from melgan.metrics.delong import mean_area
 from melgan.metrics.intervals import fraction_interval, patient_groups
+from melgan.metrics.roc import threshold_at_specificity
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
 from pipelines.artefacts.predictions import probability_columns, scores
-from pipelines.pages import charts
+from pipelines.pages import charts, palette
 from pipelines.pages.certain_images import certain_images
-from pipelines.pages.page import Picture, Section, Table, interval_text, number_text
+from pipelines.pages.page import Details, Picture, Section, Table, interval_text, number_text, sentences
 
 _BINS_DRAWN = 10
-_CALIBRATION_AND_CONFUSION = (
-    f"Left: how often images are of the class, in {_BINS_DRAWN} bins of equally many, over all folds, with 95 % "
-    "intervals; dotted: as often as the probability says. Right: images of each class by their most probable class, "
-    "and the fraction of the row"
+_SPECIFICITY = 0.90  # at which the errors of two classes are counted
+_HEADLINE = (MEAN_AUC, "average_precision", f"sensitivity_at_{_SPECIFICITY:.2f}_specificity", CALIBRATION_ERROR)
+_TITLES = {
+    MEAN_AUC: "AUC, mean of the folds",
+    POOLED_RANK_AUC: "AUC over ranks within the folds",
+    f"partial_auc_above_{PARTIAL_AUC_ABOVE:.2f}_sensitivity": f"partial AUC above {PARTIAL_AUC_ABOVE:.0%} sensitivity",
+    "brier_score": "Brier score",
+    CALIBRATION_ERROR: "expected calibration error",
+    "net_benefit_at_prior": "net benefit, with the fraction of the class as threshold",
+}
+_METRICS_READ = (
+    "Metrics are means of the folds, whose models are calibrated differently. For recall, the most probable class "
+    "counts as the prediction."
 )
 
 
 def classifier_section(run: ClassifierRun) -> Section:
     """Returns metrics with intervals, curves over the epochs, ROC and precision-recall, the most certain images."""
-    config, predictions = run.config, out_of_fold(run)
-    metrics, classes = run.report.metrics, run.report.classes
-    rows = tuple((_metric_title(name, classes), interval_text(value)) for name, value in metrics.items())
-    table = Table(("out-of-fold metric", "value (95 % interval)"), rows)
-    caption = "ROC and precision-recall over the ranks within the folds; dotted: a classifier that guesses"
-    pictures = (
-        Picture(charts.roc_and_precision_recall(_scored(predictions, classes)), caption),
-        Picture(
-            charts.calibration_and_confusion(
-                _calibrated(predictions, classes), _confusion(predictions, classes), classes
-            ),
-            _CALIBRATION_AND_CONFUSION,
-        ),
-        Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
+    predictions, metrics = out_of_fold(run), run.report.metrics
+    why_no_pictures, certain = certain_images(run, predictions)
+    further = Details(
+        "All metrics, and every fold",
+        (_metric_table(run, tuple(metrics)), _fold_table(run, predictions)),
+        _METRICS_READ,
     )
+    items = (
+        _metric_table(run, [name for name in _HEADLINE if name in metrics]),
+        _roc(predictions, run.report.classes),
+        _calibration_and_confusion(run, predictions),
+        *certain,
+        Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
+        further,
+    )
+    text = sentences(_recipe(run), _on_chance(predictions, run.report.classes), why_no_pictures)
+    return Section("Classifier", text, items)
+
+
+def _recipe(run: ClassifierRun) -> str:
+    """Returns sentences on the network and on what it learned from."""
+    config = run.config
     matched = {"steps": "as many steps as without", "real": "as many passes over real images as without"}[config.match]
     synthetic = f"{synthetic_fraction(run)} synthetic images in training, {matched}"
     training = synthetic if config.synthetic else "real images only"
-    reduced = f"All images were first reduced to {config.match_resolution} px and compressed there. "
-    text = (
-        f"{config.backbone} at {config.image_size} px, weights {config.weights}, {config.epochs} epochs, {training}. "
-        f"{reduced if config.match_resolution else ''}{_sources(run)}"
-        "Metrics are means of the folds, whose models are calibrated differently. The pooled AUC is over the ranks of "
-        "scores within their fold. For recall, the most probable class counts as the prediction."
-        f"{_on_chance(predictions, classes)}"
+    reduced = f"All images were first reduced to {config.match_resolution} px and compressed there."
+    return sentences(
+        f"{config.backbone} at {config.image_size} px, weights {config.weights}, {config.epochs} epochs, {training}.",
+        reduced if config.match_resolution else "",
+        _sources(run).strip(),
     )
-    why_no_pictures, certain = certain_images(run, predictions)
-    items = (table, _fold_table(run, predictions), *pictures, *certain)
-    return Section(f"Classifier: {run.name}", text + why_no_pictures, items)
+
+
+def _metric_table(run: ClassifierRun, names: Sequence[str]) -> Table:
+    rows = tuple((_metric_title(name, run.report.classes), interval_text(run.report.metrics[name])) for name in names)
+    return Table(("out-of-fold metric", "value (95 % interval)"), rows)
+
+
+def _roc(predictions: pd.DataFrame, classes: tuple[str, ...]) -> Picture:
+    caption = "ROC and precision-recall over the ranks within the folds; dotted: a classifier that guesses"
+    return Picture(charts.roc_and_precision_recall(_scored(predictions, classes), classes), caption)
+
+
+def _calibration_and_confusion(run: ClassifierRun, predictions: pd.DataFrame) -> Picture:
+    classes = run.report.classes
+    of_two = len(classes) == 2
+    counted, predicted = (
+        (_at_specificity, f"class at {_SPECIFICITY:.0%} specificity")
+        if of_two
+        else (_most_probable, "most probable class")
+    )
+    error = run.report.metrics.get(CALIBRATION_ERROR)
+    caption = sentences(
+        f"Left: how often images are of the class, in {_BINS_DRAWN} bins of equally many, over all folds, with 95 % "
+        "intervals; dotted: as often as the probability says.",
+        "" if error is None else f"Expected calibration error, mean of the folds: {interval_text(error)}.",
+        f"Right: images of each class by the {predicted}, and the fraction of the row.",
+        "The threshold is that of each fold, on its own images." if of_two else "",
+    )
+    counts = _confusion(predictions, counted(predictions))
+    return Picture(
+        charts.calibration_and_confusion(_calibrated(predictions, classes), counts, classes, predicted), caption
+    )
 
 
 def _sources(run: ClassifierRun) -> str:
@@ -92,7 +137,7 @@ def _on_chance(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
     own = predictions[probability_columns(classes)[1]].to_numpy()
     area = mean_area(positive, own[None], folds=folds, groups=patient_groups(predictions["patient_id"].to_numpy()))
     return (
-        f" Of the images {positive.mean():.3f} are {classes[1]}: so much average precision has a classifier that "
+        f"Of the images {positive.mean():.3f} are {classes[1]}: so much average precision has a classifier that "
         f"guesses, and a partial AUC of {(1 - PARTIAL_AUC_ABOVE) ** 2 / 2:.2f} of at most {1 - PARTIAL_AUC_ABOVE:.2f}. "
         f"Standard error of the mean AUC by DeLong, the images of a patient as a cluster: "
         f"{number_text(area.standard_error)}."
@@ -107,7 +152,12 @@ def synthetic_fraction(run: ClassifierRun) -> str:
 def _metric_title(name: str, classes: Sequence[str]) -> str:
     """Returns the name of a metric in words, with the name of its class, if it has one, to the letter."""
     metric, _, of_class = name.partition("_")
-    return f"{metric} {of_class}" if of_class in classes else name.replace("_", " ")
+    if name in _TITLES:
+        return _TITLES[name]
+    if of_class in classes:
+        return f"{metric.replace('auc', 'AUC')} of {of_class}"
+    of_curve = re.fullmatch(r"(\w+)_at_(0\.\d+)_(\w+)", name)
+    return f"{of_curve[1]} at {float(of_curve[2]):.0%} {of_curve[3]}" if of_curve else name.replace("_", " ")
 
 
 def _fold_table(run: ClassifierRun, predictions: pd.DataFrame) -> Table:
@@ -148,17 +198,34 @@ def _bins(
     return found
 
 
-def _confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Returns the images of each class by their most probable class `[classes, classes]`."""
+def _most_probable(predictions: pd.DataFrame) -> np.ndarray:
+    """Returns the class that each image counts as `[N]`: that of the highest probability."""
+    return scores(predictions)[1].argmax(axis=1)
+
+
+def _at_specificity(predictions: pd.DataFrame) -> np.ndarray:
+    """Returns the class of two that each image counts as `[N]`, by the threshold of its fold."""
     labels, probabilities = scores(predictions)
-    return confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(classes)))
+    folds, predicted = predictions["fold"].to_numpy(), np.zeros(len(labels), np.int64)
+    for fold in np.unique(folds):
+        own = folds == fold
+        threshold = threshold_at_specificity(labels[own] == 1, probabilities[own, 1], _SPECIFICITY)
+        predicted[own] = probabilities[own, 1] >= threshold
+    return predicted
 
 
-def _epoch_curves(run: ClassifierRun) -> str:
+def _confusion(predictions: pd.DataFrame, predicted: np.ndarray) -> np.ndarray:
+    """Returns the images of each class by what they count as `[classes, classes]`."""
+    labels, probabilities = scores(predictions)
+    return confusion_matrix(labels, predicted, labels=range(probabilities.shape[1]))
+
+
+def _epoch_curves(run: ClassifierRun) -> charts.Chart:
     panels: dict[str, dict] = {"training loss": {}, "validation AUC": {}}
     for fold in run.report.folds:
         epochs, name = read_epochs(run.folder, fold), f"fold {fold}"
         known = [epoch for epoch in epochs if epoch.loss is not None]
         panels["training loss"][name] = ([epoch.number for epoch in known], [epoch.loss for epoch in known])
         panels["validation AUC"][name] = ([epoch.number for epoch in epochs], [epoch.auc for epoch in epochs])
-    return charts.curves(panels, "epoch")
+    colours = palette.shades(list(panels["validation AUC"]))
+    return charts.curves(panels, "epoch", colours=colours)

@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from melgan.metrics.dihedral import views_of
 from melgan.metrics.samples import Samples
 from melgan.sampling import Sampler
-from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, column_of_class, write_grid
+from pipelines.pages.grids import GRID_ROWS, REAL, SYNTHETIC, Column, column_of_class, write_grid
 from tfrecords_tools.csv_tables import read_table, write_table
 
 GRID, SUSPICIOUS, EMBEDDING, INTERPOLATIONS = "real_and_synthetic.png", "suspicious.png", "embedding.csv", "steps.png"
@@ -21,13 +21,13 @@ _EMBEDDED_COMPONENTS = 50
 
 
 def write_real_and_synthetic(folder: Path, real: Samples, synthetic: Samples, classes: Sequence[str]) -> None:
-    """Writes the first images of each class: real ones under its name, beside them synthetic ones."""
+    """Writes the first images of each class: real ones, and below them synthetic ones."""
     columns = [
         column_of_class(title, side.images, side.labels, label)
         for label, name in enumerate(classes)
-        for side, title in ((real, name), (synthetic, SYNTHETIC))
+        for side, title in ((real, f"{name}, {REAL}"), (synthetic, SYNTHETIC))
     ]
-    write_grid(folder / GRID, columns)
+    write_grid(folder / GRID, columns, across=True)
 
 
 def write_most_suspicious(folder: Path, synthetic: Samples, training: Samples, nearest: pd.DataFrame) -> None:
@@ -49,8 +49,8 @@ def write_most_suspicious(folder: Path, synthetic: Samples, training: Samples, n
             own.append(list(views_of(synthetic.images[pair.row][None]))[pair.view][0])
             theirs.append(training.images[pair.training_row])
             names.append(f"{pair.ratio:.2f} {space[0]}.")
-    columns = [Column("synthetic", np.stack(own)), Column("training", np.stack(theirs))]
-    write_grid(folder / SUSPICIOUS, columns, names)
+    columns = [Column(SYNTHETIC, np.stack(own)), Column("training", np.stack(theirs))]
+    write_grid(folder / SUSPICIOUS, columns, names, across=True)
 
 
 def write_embedding(folder: Path, real: Samples, synthetic: Samples, classes: Sequence[str], seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The section of a page on an evaluation of a generator: metrics with intervals, bars, pictures."""
+"""The section of a page on an evaluation of a generator: its verdict, pictures, and metrics with intervals."""
 
 import itertools
 import math
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from melgan.metrics.evaluation import Row
-from melgan.metrics.memorisation import FEATURES, PIXELS
 from melgan.metrics.ms_ssim import WEIGHTS, num_scales
-from pipelines.artefacts.evaluation import EvaluationReport, row_of, value_of
-from pipelines.pages import charts
+from pipelines.artefacts.evaluation import EvaluationReport, row_of
+from pipelines.pages import charts, palette
 from pipelines.pages import evaluation_pictures as pictures
-from pipelines.pages.page import Picture, Section, Table
+from pipelines.pages.evaluation_verdict import verdict, verdict_table
+from pipelines.pages.page import Details, Picture, Section, Table, sentences
+from pipelines.pages.rasters import read_raster
 
 # Metric -> its name on the page, and what to know before reading it.
 NAMES = {
@@ -35,58 +36,37 @@ NAMES = {
     "redness_drift": "redness, in deviations of the real",
     "dark_corners_drift": "dark corners, difference of fractions",
 }
-_UNLIKELY = 0.01  # of a p, as every class and space has one
 _BARS = ("kid", "precision", "recall", "density", "coverage", "ms_ssim")
-_PICTURES = {
-    pictures.GRID: "Real held-out images beside synthetic ones, the first of each class",
+# What is shown before the verdict on each class, behind it, and after its charts.
+_FIRST = {
+    pictures.GRID: "Real held-out images, and below them synthetic ones, the first of each class",
+}
+_SECOND = {
     pictures.SUSPICIOUS: (
         "The synthetic images that lie nearest to a training image, by features (f.) and by pixels (p.), turned as "
         "they lay nearest; the number is their distance over the threshold, below 1 an image is suspicious. All are "
         "named in nearest.csv"
     ),
+}
+_FURTHER = {
     pictures.INTERPOLATIONS: "From one synthetic image of each class to another, in equal steps of the latents",
 }
 
 
 def evaluation_section(folder: Path, report: EvaluationReport) -> Section:
-    """Returns what stands out, metrics beside the metrics of real images, and pictures."""
-    standing_out = summary(report)
-    items: list[Table | Picture] = [Table(("class", "what stands out"), tuple(standing_out))] if standing_out else []
-    items += [_metrics(report), _counts(report), *_unavailable(report), *_bars(report)]
-    for file, caption in _PICTURES.items():
-        if (folder / file).is_file():
-            items.append(Picture(charts.png_data_uri(folder / file), caption))
-    if (folder / pictures.EMBEDDING).is_file():
-        caption = "Real and synthetic images in a plane where neighbours in feature space are neighbours (t-SNE)"
-        items.append(Picture(charts.embedding(pictures.read_embedding(folder), report.classes), caption))
-    if report.curves:
-        panels = {f"{NAMES[name]}, in training": lines for name, lines in report.curves.items()}
-        items.append(Picture(charts.curves(panels, "step"), "The averaged generator, evaluated while it was trained"))
-    return Section(f"Evaluation: {folder.name}", " ".join(_explanation(report)), tuple(items))
-
-
-def summary(report: EvaluationReport) -> list[tuple[str, str]]:
-    """Returns classes, and of each what stands out: collapse, distance from real images, suspected copies."""
-    standing_out = []
-    for scope in report.classes:
-        above_real = _is_above_real(report, scope, "kid")
-        found = [
-            text
-            for text, holds in (
-                (
-                    "no real image lies among the synthetic ones (recall 0)",
-                    value_of(report.synthetic, "recall", scope) == 0,
-                ),
-                ("images resemble each other more than real ones do (MS-SSIM)", _resemble_each_other(report, scope)),
-                ("KID cannot be told from the KID of real images", above_real is False),
-                ("KID is above the KID of real images", above_real),
-                ("more images than by chance lie near to a training image", _has_copies(report, scope)),
-            )
-            if holds
-        ]
-        if found:
-            standing_out.append((scope, "; ".join(found)))
-    return standing_out
+    """Returns the verdict and pictures, and behind them all metrics beside those of real images."""
+    charts_of_metrics = (
+        *_bars(report),
+        *_embedding(folder, report),
+        *_grids(folder, _FURTHER),
+        *_training_curves(report),
+    )
+    all_metrics = Details(
+        "All metrics", (_metrics(report), _counts(report), *_unavailable(report)), " ".join(_explanation(report))
+    )
+    shown = (*_grids(folder, _FIRST), verdict_table(report), *_grids(folder, _SECOND))
+    items = (*shown, *charts_of_metrics, all_metrics)
+    return Section("Evaluation", sentences(verdict(report), *_subject(report)), items)
 
 
 def comparison_of_generators(reports: Mapping[str, EvaluationReport]) -> list[Section]:
@@ -106,19 +86,47 @@ def _comparison(reports: Mapping[str, EvaluationReport]) -> Section:
     return Section("Generators compared", f"Features: {first.features}.", (Table(header, tuple(rows)),))
 
 
+def _grids(folder: Path, captions: Mapping[str, str]) -> list[Picture]:
+    return [Picture(read_raster(folder / file), captions[file]) for file in captions if (folder / file).is_file()]
+
+
+def _embedding(folder: Path, report: EvaluationReport) -> list[Picture]:
+    if not (folder / pictures.EMBEDDING).is_file():
+        return []
+    caption = "Real and synthetic images in a plane where neighbours in feature space are neighbours (t-SNE)"
+    return [Picture(charts.embedding(pictures.read_embedding(folder), report.classes), caption)]
+
+
+def _training_curves(report: EvaluationReport) -> list[Picture]:
+    if not report.curves:
+        return []
+    panels = {f"{NAMES[name]}, in training": lines for name, lines in report.curves.items()}
+    chart = charts.curves(panels, "step", colours=palette.of_classes(report.classes))
+    return [Picture(chart, "The averaged generator, evaluated while it was trained")]
+
+
+def _subject(report: EvaluationReport) -> list[str]:
+    """Returns sentences on the generator, and on the real images that it is evaluated by."""
+    count = max((row.reference for row in report.synthetic), default=0)
+    by = (
+        f"{count} real images that it has not seen"
+        if report.held_out
+        else "half of the real images, all of which it has seen: whether it copies them cannot be told"
+    )
+    selected = f"It was selected in its run by {', '.join(report.selected_by)}, so its metrics are flattered."
+    return [
+        f"{report.method} at {report.image_size} px, evaluated by {by}.",
+        *([selected] if report.selected_by else []),
+    ]
+
+
 def _explanation(report: EvaluationReport) -> list[str]:
     """Returns sentences that a reader needs to understand the metrics: the generator, the real images, the features."""
-    by = (
-        f"real images of {', '.join(report.held_out)}, which the generator has not seen"
-        if report.held_out
-        else "half of the real images, all of which the generator has seen: whether it copies them cannot be told"
-    )
-    beside = "as many real training images" if report.held_out else "the other half of the real images"
-    selected = f"It was selected in its run by {', '.join(report.selected_by)}, so its metrics are flattered."
     scales = num_scales(report.image_size)
+    beside = "as many real training images" if report.held_out else "the other half of the real images"
     return [
-        f"{report.method} (generator {report.generator[:12]}, {report.image_size} px), evaluated by {by}.",
-        *([selected] if report.selected_by else []),
+        f"Generator {report.generator[:12]}.",
+        *([f"Held out: {', '.join(report.held_out)}."] if report.held_out else []),
         f"Features: {report.features}.",
         *([f"MS-SSIM has {scales} of 5 scales at this size."] if scales < len(WEIGHTS) else []),
         f"Below each metric stands the one of {beside}, evaluated alike: a faultless generator would reach it. "
@@ -198,20 +206,3 @@ def _bar(row: Row | None) -> tuple[float, float, float]:
     if row is None or row.value is None:
         return math.nan, math.nan, math.nan
     return (row.value, row.value, row.value) if row.low is None else (row.value, row.low, row.high)
-
-
-def _is_above_real(report: EvaluationReport, scope: str, name: str) -> bool | None:
-    """Returns whether a metric's interval lies above the value of real images; None where one of them is missing."""
-    row, real = row_of(report.synthetic, name, scope), value_of(report.real, name, scope)
-    return None if row is None or real is None or row.low is None else row.low > real
-
-
-def _resemble_each_other(report: EvaluationReport, scope: str) -> bool:
-    row, real = (row_of(rows, "ms_ssim", scope) for rows in (report.synthetic, report.real))
-    known = row is not None and real is not None and row.low is not None and real.high is not None
-    return known and row.low > real.high
-
-
-def _has_copies(report: EvaluationReport, scope: str) -> bool:
-    probabilities = [value_of(report.synthetic, f"copies_{space}_p", scope) for space in (FEATURES, PIXELS)]
-    return any(probability is not None and probability < _UNLIKELY for probability in probabilities)

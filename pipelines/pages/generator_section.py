@@ -7,7 +7,7 @@ from pipelines.artefacts.diversity_history import Diversity, read_diversity
 from pipelines.artefacts.evaluation_curves import read_curves
 from pipelines.artefacts.generator_run import GanRun
 from pipelines.artefacts.seen import describe_ancestors
-from pipelines.pages import charts
+from pipelines.pages import charts, palette
 from pipelines.pages.evaluation_section import NAMES
 from pipelines.pages.page import Picture, Section, sentences
 from pipelines.pages.training_pictures import last_samples, losses
@@ -22,19 +22,19 @@ def generator_section(run: GanRun) -> Section:
         f"{config.global_batch_size} images, trained on {len(report.trained_on.shards)} shards."
     )
     return Section(
-        f"Generator: {run.folder.name}",
+        "Generator",
         sentences(text, describe_ancestors(report.seen()), _collapse(history)),
         (
-            *last_samples(run.folder, "each column a class; first row real, below it synthetic"),
+            *last_samples(run.folder, "of each class a real image and synthetic ones"),
             *losses(run.folder),
-            *_diversity_curves(history),
+            *_diversity_curves(history, report.classes),
             *_evaluation_curves(run),
         ),
     )
 
 
-def _diversity_curves(history: Sequence[Diversity]) -> list[Picture]:
-    classes = dict.fromkeys(name for each in history for name in each.of_class)
+def _diversity_curves(history: Sequence[Diversity], classes: Sequence[str]) -> list[Picture]:
+    classes = [name for name in classes if any(name in each.of_class for each in history)]
     if not classes:
         return []
     curves = {}
@@ -45,7 +45,8 @@ def _diversity_curves(history: Sequence[Diversity]) -> list[Picture]:
         "How much the synthetic images of each class differ from each other, where 1 is as much as its real images do; "
         f"below the dashed line ({COLLAPSED_BELOW:g}) the class has collapsed"
     )
-    return [Picture(charts.curves({"diversity": curves}, "step", threshold=COLLAPSED_BELOW), caption)]
+    colours = palette.of_classes(classes)
+    return [Picture(charts.curves({"diversity": curves}, "step", colours=colours, threshold=COLLAPSED_BELOW), caption)]
 
 
 def _evaluation_curves(run: GanRun) -> list[Picture]:
@@ -57,7 +58,8 @@ def _evaluation_curves(run: GanRun) -> list[Picture]:
     best = run.report.best
     if best is not None:
         caption += f"; the best generator, by KID of {best.class_name}, is the one of step {best.step}"
-    return [Picture(charts.curves(panels, "step"), caption)]
+    colours = palette.of_classes(run.report.classes)
+    return [Picture(charts.curves(panels, "step", colours=colours), caption)]
 
 
 def _collapse(history: Sequence[Diversity]) -> str:

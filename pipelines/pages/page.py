@@ -1,34 +1,54 @@
-"""A page of tables and pictures that needs nothing from outside."""
+"""A page of tables and pictures that needs nothing from outside, and no script."""
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
 
 import jinja2
+from markupsafe import Markup
 
 from melgan.metrics.intervals import Interval
 from pipelines.pages.charts import Chart
+from pipelines.pages.rasters import Raster
 from tfrecords_tools.foundation.texts import in_one_line
+
+_LONGEST_ANCHOR = 50  # letters
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart, or the data URI of a grid, and what it shows in words."""
+    """A chart, or a grid of images, and what it shows in words."""
 
-    image: Chart | str
+    image: Chart | Raster
     caption: str
 
     @property
-    def uri(self) -> str:
-        """The picture as a data URI."""
-        return self.image if isinstance(self.image, str) else self.image.uri
+    def is_chart(self) -> bool:
+        """Whether it is drawn in ink on the ground of the page, and not made of images."""
+        return isinstance(self.image, Chart)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts."""
+    """A table of texts; the first cell of a row names it."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a reader sees who opens it: a sentence, and tables and pictures."""
+
+    title: str
+    items: tuple[Table | Picture, ...]
+    text: str = ""
+
+
+Item: TypeAlias = Table | Picture | Details
+Kind = TypeVar("Kind", Table, Picture)
 
 
 @dataclass(frozen=True)
@@ -37,19 +57,42 @@ class Section:
 
     title: str
     text: str
-    items: tuple[Table | Picture, ...]
+    items: tuple[Item, ...]
+
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        """Returns its tables, or its pictures, in order, with those inside of details."""
+        return [item for item in _flat(self.items) if isinstance(item, kind)]
 
 
-def render(title: str, sections: list[Section]) -> str:
+def named(section: Section, name: str) -> Section:
+    """Returns a section with the name of a run in its title, unless the title says it already."""
+    is_said = name.lower() in section.title.lower().split()
+    return section if is_said else replace(section, title=f"{section.title}: {name}")
+
+
+def render(title: str, sections: Sequence[Section]) -> str:
     """Returns the page; every text is escaped, and none turns the direction of what is written after it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipelines.pages"),
         autoescape=True,
-        finalize=lambda text: in_one_line(str(text)),
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(title=title, sections=sections)
+    anchored = list(zip(anchors([section.title for section in sections]), sections, strict=True))
+    return environment.get_template("report.html").render(title=title, sections=anchored)
+
+
+def anchors(titles: Sequence[str]) -> list[str]:
+    """Returns what sections are called in addresses and files: letters a to z, digits and hyphens, no two alike."""
+    found: list[str] = []
+    for title in titles:
+        plain, number = re.sub("[^a-z0-9]+", "-", title.lower())[:_LONGEST_ANCHOR].strip("-"), 1
+        plain = plain or "section"
+        while (anchor := plain if number == 1 else f"{plain}-{number}") in found:
+            number += 1
+        found.append(anchor)
+    return found
 
 
 def interval_text(interval: Interval, signed: bool = False) -> str:
@@ -71,3 +114,16 @@ def p_text(p_value: float) -> str:
 def sentences(*texts: str) -> str:
     """Returns texts as one, without those that are empty."""
     return " ".join(text for text in texts if text)
+
+
+def _shown(text: object) -> str:
+    """Returns a text as it is shown; what the template has made of texts already stays as it is."""
+    return text if isinstance(text, Markup) else in_one_line(str(text))
+
+
+def _flat(items: Sequence[Item]) -> Iterator[Table | Picture]:
+    for item in items:
+        if isinstance(item, Details):
+            yield from item.items
+        else:
+            yield item

@@ -28,7 +28,7 @@ def predictions_section(folder: Path, report: PredictReport) -> Section:
     rejected = f"{report.rejected} could not be read." if report.rejected else ""
     seen = [f"{each}." for each in report.seen]
     text = sentences(f"Images: {report.images}.", rejected, mix, _disagreement(table), *seen)
-    return Section(f"Predictions: {folder.name}", text, (classes, runs))
+    return Section("Predictions", text, (classes, runs))
 
 
 def _disagreement(table: pd.DataFrame) -> str:

@@ -31,7 +31,7 @@ def shards_section(folder: Path, manifest: Manifest) -> Section:
         "A fold is a set of whole shards; neither patients nor groups of duplicates cross shards.",
     )
     picture = Picture(bars, "Images of each class in every training shard")
-    return Section(f"Data: {folder.name}", text, (table, picture, *_not_understood(folder)))
+    return Section("Data", text, (table, picture, *_not_understood(folder)))
 
 
 def _not_understood(folder: Path) -> list[Table]:

@@ -18,11 +18,14 @@ from melgan.studies.arms import (
 from melgan.studies.differences import EQUIVALENT, HARMS, HELPS, UNDECIDED
 from pipelines.artefacts.study import NETWORK, SENSITIVITY, Comparison, StudyConfig, StudyReport
 from pipelines.contract.workdir import read_config, read_report
+from pipelines.pages import palette
 from pipelines.pages.charts import forest, ratio_curves
 from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, p_text, sentences
 from tfrecords_tools.foundation.files import AnyPath
 
 _FEW_SEEDS = 5
+_SYNTHETIC, _CONTROLS = "synthetic images", "controls"
+_COLOURS = {_SYNTHETIC: palette.SYNTHETIC, _CONTROLS: palette.OTHER}
 _SAID = {HELPS: "help", HARMS: "harm", EQUIVALENT: "make no relevant difference"}
 
 
@@ -36,7 +39,7 @@ def study_sections(config: StudyConfig, report: StudyReport) -> list[Section]:
 def study_section(folder: AnyPath) -> Section:
     """Returns the verdict of a study, as a section of a page on several runs."""
     config, report = read_config(folder, StudyConfig), read_report(folder, StudyReport)
-    return replace(_result(config, report), title=f"Study: {folder.name}")
+    return replace(_result(config, report), title="Study")
 
 
 def _result(config: StudyConfig, report: StudyReport) -> Section:
@@ -133,15 +136,15 @@ def _controls(report: StudyReport) -> str:
 
 def _differences(config: StudyConfig, report: StudyReport) -> Section:
     groups = {
-        "synthetic images": {each.arm: astuple(each.difference.simultaneous) for each in report.of_family(SYNTHETIC)},
-        "controls": {
+        _SYNTHETIC: {each.arm: astuple(each.difference.simultaneous) for each in report.of_family(SYNTHETIC)},
+        _CONTROLS: {
             name: astuple(each.difference.simultaneous)
             for name, each in report.of_arms.items()
             if each.family != SYNTHETIC and name != SHUFFLED
         },
     }
     picture = Picture(
-        forest(groups, "difference in AUC", config.margin),
+        forest(groups, "difference in AUC", colours=_COLOURS, margin=config.margin),
         "Differences in AUC from the baseline of each arm, with 95 % intervals that hold for each family together; "
         f"grey: within the margin of {config.margin:g}. Shuffled labels are left out.",
     )
@@ -188,7 +191,14 @@ def _ratios(report: StudyReport) -> Section:
         "Differences in AUC over the ratio of added images to real ones of the class, with 95 % intervals. Dashed: "
         "what the other half of the patients is worth to a classifier that has the first."
     )
-    chart = ratio_curves(lines, levels, "added images to real ones of the class", "difference in AUC")
+    of_synthetic = palette.shades([name for name in lines if name in report.methods], palette.SYNTHETIC)
+    chart = ratio_curves(
+        lines,
+        levels,
+        colours=palette.shades(list(lines)) | of_synthetic,
+        x_label="added images to real ones of the class",
+        y_label="difference in AUC",
+    )
     return Section("Ratios", "", (Picture(chart, caption),))
 
 

@@ -17,7 +17,7 @@ def submission_section(folder: Path, report: SubmissionReport) -> Section:
     row = (str(len(table)), str(report.models), *quantiles)
     of_class = f"Probability of {report.label}." if report.label else ""
     text = sentences(of_class, _combined(report), _filled(report))
-    return Section(f"Submission: {folder.name}", text, (Table(header, (row,)), *_members(report)))
+    return Section("Submission", text, (Table(header, (row,)), *_members(report)))
 
 
 def _combined(report: SubmissionReport) -> str:

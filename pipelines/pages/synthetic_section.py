@@ -4,21 +4,21 @@ from pathlib import Path
 
 from pipelines.artefacts.seen import SEEN_IS, describe_ancestors
 from pipelines.artefacts.synthetic_run import GRID_FILE, SyntheticReport
-from pipelines.pages import charts
-from pipelines.pages.page import Picture, Section, Table, sentences
+from pipelines.pages.page import Item, Picture, Section, Table, sentences
+from pipelines.pages.rasters import read_raster
 from tfrecords_tools.provenance import SyntheticProvenance
 
 
 def synthetic_section(folder: Path, report: SyntheticReport) -> Section:
     """Returns counts and a grid of the images."""
     counts = [(name, str(count)) for name, count in zip(report.classes, report.class_counts, strict=True) if count]
-    items: list[Table | Picture] = [Table(("class", "synthetic images"), tuple(counts))]
+    items: list[Item] = [Table(("class", "synthetic images"), tuple(counts))]
     if (folder / GRID_FILE).is_file():
-        items.append(Picture(charts.png_data_uri(folder / GRID_FILE), "First synthetic images of each class"))
+        items.append(Picture(read_raster(folder / GRID_FILE), "The first synthetic images of each class"))
     made_by = report.provenance
     text = f"Drawn with seed {made_by.seed} by generator {made_by.generator[:12]} ({made_by.method})."
     text = sentences(text, SEEN_IS[made_by.seen_is], describe_ancestors(made_by.seen), _origin(made_by))
-    return Section(f"Synthetic images: {folder.name}", text, tuple(items))
+    return Section("Synthetic images", text, tuple(items))
 
 
 def _origin(made_by: SyntheticProvenance) -> str:

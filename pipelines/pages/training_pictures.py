@@ -6,6 +6,7 @@ from pipelines.artefacts import diversity_history, evaluation_curves
 from pipelines.artefacts.metrics_file import MetricsLine, read_metrics
 from pipelines.pages import charts
 from pipelines.pages.page import Picture
+from pipelines.pages.rasters import read_raster
 from tfrecords_tools.foundation.files import AnyPath
 
 _MAX_CURVE_POINTS = 400
@@ -16,7 +17,7 @@ def last_samples(folder: AnyPath, what: str) -> list[Picture]:
     grids = sorted((folder / "samples").glob("*.png"))
     if not grids:
         return []
-    return [Picture(charts.png_data_uri(grids[-1]), f"Step {int(grids[-1].stem)}: {what}")]
+    return [Picture(read_raster(grids[-1]), f"Step {int(grids[-1].stem)}: {what}")]
 
 
 def losses(folder: AnyPath) -> list[Picture]:
@@ -31,7 +32,7 @@ def losses(folder: AnyPath) -> list[Picture]:
     ]
 
 
-def _metric_curves(lines: Sequence[MetricsLine]) -> str:
+def _metric_curves(lines: Sequence[MetricsLine]) -> charts.Chart:
     own = lines[:: -(-len(lines) // _MAX_CURVE_POINTS)]
     steps = [line.step for line in own]
     panels = {name.replace("_", " "): {name: (steps, [line.metrics[name] for line in own])} for name in own[0].metrics}

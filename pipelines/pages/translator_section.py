@@ -6,8 +6,8 @@ from melgan.translation.translators import TRANSLATORS
 from pipelines.artefacts.seen import describe_ancestors
 from pipelines.artefacts.singan_run import SAMPLES_FILE, SampleMeasures, SinganReport
 from pipelines.artefacts.translator_run import TranslatorReport, TranslatorRun
-from pipelines.pages import charts
 from pipelines.pages.page import Picture, Section, Table, sentences
+from pipelines.pages.rasters import read_raster
 from pipelines.pages.training_pictures import last_samples, losses
 
 
@@ -22,7 +22,7 @@ def translator_section(run: TranslatorRun) -> Section:
         text, describe_ancestors(report.seen), "Its images show something of the real ones that they are made from."
     )
     pictures = (*last_samples(run.folder, "real images, and beside them what became of them"), *losses(run.folder))
-    return Section(f"Translator: {run.folder.name}", text, pictures)
+    return Section("Translator", text, pictures)
 
 
 def _ways(report: TranslatorReport) -> str:
@@ -49,10 +49,8 @@ def singan_section(folder: Path, report: SinganReport) -> Section:
         ("samples from", "diversity", "distance", "coherence", "completeness"),
         tuple(_measures(each) for each in report.samples),
     )
-    picture = Picture(
-        charts.png_data_uri(folder / SAMPLES_FILE), "Real images, and samples that start at the first scales"
-    )
-    return Section(f"Single images: {folder.name}", text, (table, *([measures] if report.samples else []), picture))
+    picture = Picture(read_raster(folder / SAMPLES_FILE), "Real images, and samples that start at the first scales")
+    return Section("Generators of single images", text, (table, *([measures] if report.samples else []), picture))
 
 
 def _measures(measures: SampleMeasures) -> tuple[str, ...]:

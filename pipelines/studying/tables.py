@@ -24,6 +24,7 @@ from pipelines.artefacts.study import (
     Generator,
     StudyReport,
 )
+from pipelines.pages.latex import as_latex
 from pipelines.pages.page import p_text
 from pipelines.studying.real_images import RealImages
 from pipelines.studying.scores import ArmScores
@@ -40,6 +41,8 @@ _NESTED = (
     "equivalence",
     "superiority",
 )  # which have no place in a table
+
+_LATEX_HEADER = ("Arm", "Baseline", "Difference in AUC", "95 % interval", "p", "Verdict")
 
 
 def write_tables(folder: Path, report: StudyReport, margin: float) -> None:
@@ -130,15 +133,15 @@ def _power(each: Comparison, margin: float) -> dict:
 def _latex(report: StudyReport) -> str:
     """Returns the differences in AUC as a LaTeX table, for the package booktabs."""
     rows = [
-        {
-            "Arm": each.arm,
-            "Baseline": each.baseline,
-            "Difference in AUC": f"{each.difference.value:+.3f}",
-            "95 % interval": f"{each.difference.simultaneous.low:+.3f} to {each.difference.simultaneous.high:+.3f}",
-            "p": p_text(each.difference.p_max_t),
-            "Verdict": each.verdict,
-        }
+        (
+            each.arm,
+            each.baseline,
+            f"{each.difference.value:+.3f}",
+            f"{each.difference.simultaneous.low:+.3f} to {each.difference.simultaneous.high:+.3f}",
+            p_text(each.difference.p_max_t),
+            each.verdict,
+        )
         for each in report.comparisons
         if each.metric == AUC
     ]
-    return pd.DataFrame(rows).to_latex(index=False, escape=True)
+    return as_latex(_LATEX_HEADER, rows)

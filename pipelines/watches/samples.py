@@ -50,7 +50,7 @@ class CheckpointWatch:
             fakes = self._sampler.draw(first_requests(label, GRID_ROWS)).images
             columns.append(Column(name, np.concatenate([real[:1], fakes])))
         self._grid_file(step).parent.mkdir(exist_ok=True)
-        write_grid(self._grid_file(step), columns, [REAL] + [SYNTHETIC] * GRID_ROWS)
+        write_grid(self._grid_file(step), columns, [REAL] + [SYNTHETIC] * GRID_ROWS, across=True)
 
     def _grid_file(self, step: int) -> Path:
         return self._folder / "samples" / f"{step:07d}.png"

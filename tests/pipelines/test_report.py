@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,18 +19,16 @@ from pipelines.artefacts.shards_report import ShardsReport
 from pipelines.artefacts.submission import SubmissionReport
 from pipelines.artefacts.synthetic_run import SyntheticReport
 from pipelines.contract.workdir import read_facts, read_report
+from pipelines.pages.charts import stacked_bars
 from pipelines.pages.generator_section import generator_section
 from pipelines.pages.page import Picture, Section, Table, render
+from tests.pipelines.pages.browser import browse, measured, needs_browser
 from tfrecords_tools.foundation.documents import to_text
 from tfrecords_tools.foundation.files import file_sha256
 from tfrecords_tools.manifest import read_manifest, write_manifest
 from tfrecords_tools.provenance import ShardsUsed
 
 pytestmark = pytest.mark.slow
-
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 
 
 class _Links(HTMLParser):
@@ -60,12 +56,12 @@ def test_every_run_has_its_section_and_the_comparison_is_made(report: Path):
         "Result",
         "Data: shards",
         "Generator: gan",
-        "Synthetic images: synthetic",
-        "Evaluation: evaluation",
+        "Synthetic images",
+        "Evaluation",
         "Classifier: real_only",
         "Classifier: mixed",
         "With and without synthetic images",
-        "Submission: submission",
+        "Submission",
         "Provenance",
     ]
     (comparison,) = json.loads((report / "report.json").read_text())["comparisons"]
@@ -119,7 +115,9 @@ def test_manifests_and_the_best_generator_are_written_again_as_they_were_read(re
 
 def test_texts_are_escaped():
     table = Table(("<b>",), (("<script>alert(1)</script>",),))
-    page = render("a & b", [Section("<i>", "x < y", (table, Picture("data:,", '"quoted"')))])
+    page = render(
+        "a & b", [Section("<i>", "x < y", (table, Picture(stacked_bars([0], {"a": [1]}, "shard"), '"quoted"')))]
+    )
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "a &amp; b" in page
@@ -149,7 +147,7 @@ def gan_run(folder: Path, diversity: dict[str, list[float]], **report: object) -
 
 def test_a_generator_is_described_by_method_size_steps_and_shards(tmp_path):
     section = generator_section(gan_run(tmp_path, {"ring": [0.9]}))
-    assert section.title == f"Generator: {tmp_path.name}"
+    assert section.title == "Generator"
     for said in ("bagan_gp", "32 px", "width 1.0", "200 steps", "8 images", "1 shards"):
         assert said in section.text
 
@@ -192,30 +190,26 @@ def test_the_curves_of_evaluations_name_the_features_and_the_best_generator(tmp_
         assert said in curves.caption
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no browser installed: apt-get install chromium")
+@needs_browser
 def test_a_browser_shows_it_without_an_error_or_an_outside_request(report: Path, tmp_path: Path):
     log = tmp_path / "net.json"
-    command = [
-        BROWSER,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--enable-logging=stderr",
-        f"--log-net-log={log}",
-        "--window-size=390,2000",
-        f"--screenshot={tmp_path / 'page.png'}",
-        (report / "report.html").resolve().as_uri(),
-    ]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert shown.returncode == 0, shown.stderr
+    flags = ("--enable-logging=stderr", f"--log-net-log={log}", "--window-size=390,2000")
+    shown = browse(tmp_path, report / "report.html", *flags, f"--screenshot={tmp_path / 'page.png'}")
     assert (tmp_path / "page.png").stat().st_size > 10_000
     console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
     assert console == []
     requested = set(re.findall(r'"url":"((?:https?|ftp|wss?)://[^"]+)"', log.read_text()))
     assert {address for address in requested if "google" not in address and "gvt1" not in address} == set()
+
+
+@needs_browser
+def test_the_headline_is_in_sight_on_a_phone_and_nothing_is_wider_than_it(report: Path, tmp_path: Path):
+    find = """
+    const areas = [...page.querySelectorAll("#result td")].filter(cell => cell.dataset.label.startsWith("AUC"));
+    return { overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
+             at: areas.map(cell => [cell.getBoundingClientRect().right, cell.getBoundingClientRect().bottom]) };
+    """
+    found = measured(tmp_path, (report / "report.html").read_text(), find, width=390)
+    assert found["overflow"] == 0
+    assert len(found["at"]) == 2
+    assert all(right <= 390 and bottom <= 844 for right, bottom in found["at"])

@@ -5,7 +5,7 @@ import csv
 import pandas as pd
 import pytest
 
-from tfrecords_tools.csv_tables import read_table, write_table
+from tfrecords_tools.csv_tables import read_table, rows_as_csv, write_table
 
 FORMULAS = ["=1+1", "=cmd|' /C calc'!A0", "+1", "-5", "@SUM(A1)"]
 TEXTS = [
@@ -51,3 +51,8 @@ def test_a_table_without_a_column_is_refused(tmp_path):
     (tmp_path / "table.csv").write_text("a\n1\n")
     with pytest.raises(ValueError, match="class"):
         read_table(tmp_path / "table.csv", ["class"])
+
+
+def test_rows_of_texts_have_no_formula_in_any_place_and_numbers_stay():
+    text = rows_as_csv([["=a", "b"], ["-0.3", "+0.1 (0 to 1)"], ["1e-3", "a,b"]])
+    assert list(csv.reader(text.splitlines())) == [["'=a", "b"], ["-0.3", "'+0.1 (0 to 1)"], ["1e-3", "a,b"]]

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from melgan.metrics.roc import area, average_precision, partial_area, roc_curve, specificity_at
+from melgan.metrics.roc import (
+    area,
+    average_precision,
+    partial_area,
+    roc_curve,
+    sensitivity_at,
+    specificity_at,
+    threshold_at_specificity,
+)
 
 RNG = np.random.default_rng(3)
 CASES = [(RNG.random(size) < 0.3, RNG.integers(0, 15, size) / 15) for size in (40, 41, 200)]  # with ties
@@ -12,6 +20,18 @@ CASES = [(RNG.random(size) < 0.3, RNG.integers(0, 15, size) / 15) for size in (4
 
 def cases():
     return pytest.mark.parametrize(("positive", "scores"), CASES, ids=["40", "41", "200"])
+
+
+@cases()
+@pytest.mark.parametrize("specificity", [0.0, 0.8, 0.9, 1.0])
+def test_images_at_or_above_the_threshold_have_the_specificity_and_the_best_sensitivity(positive, scores, specificity):
+    found = scores >= threshold_at_specificity(positive, scores, specificity)
+    assert np.mean(~found[~positive]) >= specificity - 1e-9
+    assert np.mean(found[positive]) == pytest.approx(sensitivity_at(roc_curve(positive, scores), specificity))
+
+
+def test_no_threshold_has_the_specificity_where_an_image_of_the_others_is_first():
+    assert threshold_at_specificity(np.array([True, False]), np.array([0.2, 0.7]), 1.0) == np.inf
 
 
 def test_the_curve_by_hand():

@@ -16,8 +16,11 @@ from pipelines.artefacts.comparisons import Comparison, NotCompared, ReportRepor
 from pipelines.artefacts.epochs import Epoch, series_of_fold
 from pipelines.artefacts.metrics_file import MetricsWriter
 from pipelines.contract.workdir import open_workdir, read_report
+from pipelines.pages.classifier_section import classifier_section
+from pipelines.pages.page import Picture
 from pipelines.pages.result_section import comparison_section
 from pipelines.report import ReportConfig, make_sections
+from tests.pipelines.pages.chart_texts import chart_texts
 from tfrecords_tools.foundation.documents import as_plain, from_plain
 
 CLASSES = ("benign", "malignant")
@@ -95,6 +98,7 @@ def test_classifiers_that_differ_in_nothing_that_makes_a_baseline_are_compared(t
     (comparison,), left_out = compare(runs_of(*folders))
     assert left_out == []
     assert (comparison.baseline, comparison.treated, comparison.images) == ("real", "mixed", 60)
+    assert comparison.folds == 1
     sections, made = make_sections(folders)
     assert made.comparisons == (comparison,)
     assert "With and without synthetic images" in [section.title for section in sections]
@@ -212,6 +216,36 @@ def test_a_comparison_of_a_report_is_read_as_it_was_written(tmp_path):
     (comparison,) = read_report(tmp_path / "report", ReportReport).comparisons
     assert comparison == compare(runs_of(*folders))[0][0]
     assert replace(comparison, images=0).interval == Interval(comparison.value, comparison.low, comparison.high)
+
+
+def test_beside_a_comparison_stands_on_how_many_trainings_it_rests():
+    interval = {"value": 0.01, "low": -0.02, "high": 0.04}
+    comparison = Comparison(baseline="real", treated="mixed", classes=CLASSES, **interval, images=60, folds=3)
+    (section,) = comparison_section([comparison])
+    (table,) = section.items
+    assert dict(zip(table.header, table.rows[0], strict=True))["trainings on each side"] == "3 folds x 1 seed"
+    assert "make study" in section.text
+
+
+def test_runs_of_equal_folder_names_are_told_apart(tmp_path):
+    folders = [finish(tmp_path / "a" / "run", BASELINE), finish(tmp_path / "b" / "run", MIXED, seed=3)]
+    sections, made = make_sections(folders)
+    assert [(each.baseline, each.treated) for each in made.comparisons] == [("a/run", "b/run")]
+    assert [row[0] for row in sections[0].items[0].rows] == ["a/run", "b/run"]
+    titles = [section.title for section in sections]
+    assert {"Classifier: a/run", "Classifier: b/run"} <= set(titles)
+    assert len(set(titles)) == len(titles)
+
+
+def test_the_errors_of_two_classes_are_counted_at_a_specificity(tmp_path):
+    run = read_classifier_run(finish(tmp_path / "real", BASELINE))
+    table = predictions(1)
+    scored, positive = table["probability malignant"].to_numpy(), table["label"].to_numpy() == 1
+    threshold = np.sort(scored[~positive])[-5]  # 4 of 40 lie above it
+    caught = int((scored[positive] > threshold).sum())
+    texts = [chart_texts(picture.image) for picture in classifier_section(run).all(Picture) if picture.is_chart]
+    (confusion,) = [found for found in texts if "Confusion" in found]
+    assert {"36", "4", str(20 - caught), str(caught)} <= {word for text in confusion for word in text.split()}
 
 
 def test_the_section_of_a_classifier_tells_what_chance_gives_and_how_sure_its_area_is(tmp_path):

@@ -21,8 +21,8 @@ def test_a_map_covers_the_image_by_its_colour_the_more_the_more_there_is():
 
 def test_images_stand_in_rows_each_beside_its_map_above_its_lines():
     pairs = [ActivationPair(IMAGE, np.ones((4, 4)), ("\u202ename", "a, predicted b 0.9"))] * 5
-    picture = np.asarray(Image.open(io.BytesIO(activation_picture(pairs))))
-    alone = np.asarray(Image.open(io.BytesIO(activation_picture(pairs[:1]))))
+    picture = np.asarray(Image.open(io.BytesIO(activation_picture(pairs).png)))
+    alone = np.asarray(Image.open(io.BytesIO(activation_picture(pairs[:1]).png)))
     assert picture.shape[1] > 4 * 2 * TILE
     assert picture.shape[0] > 2 * alone.shape[0]
     assert (alone[TILE // 2, TILE // 2] == IMAGE[0, 0]).all()

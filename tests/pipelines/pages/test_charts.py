@@ -1,13 +1,14 @@
 """Charts: the names of classes stand in them to the letter."""
 
 import base64
-from xml.etree import ElementTree
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.pages import charts
+from pipelines.pages import charts, palette
+from tests.pipelines.pages.chart_texts import chart_texts
 
 NAMES = ("$\\alpha$", "$x", "_hidden", "<script>", "=1+1", "{fold}", "%s", "Läsion 黒色腫 😀", "a\x1b[31m", "nan")
 SHOWN = (
@@ -24,18 +25,12 @@ SHOWN = (
 )
 
 
-def texts(chart: charts.Chart) -> list[str]:
-    """All texts of a chart."""
-    root = ElementTree.fromstring(base64.b64decode(chart.uri.removeprefix("data:image/svg+xml;base64,")))
-    return ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
 def _bars(names):
     return charts.stacked_bars([0, 1], {name: [1, 2] for name in names}, "shard")
 
 
-def _curves(names):
-    return charts.curves({"KID": {name: ([1, 2], [0.1, 0.2]) for name in names}}, "step")
+def _curves(names, colours=MappingProxyType({})):
+    return charts.curves({"KID": {name: ([1, 2], [0.1, 0.2]) for name in names}}, "step", colours=colours)
 
 
 def _intervals(names):
@@ -49,7 +44,7 @@ def _embedding(names):
 
 def _roc(names):
     scored = (np.array([False, True, True]), np.array([0.1, 0.2, 0.05]))
-    return charts.roc_and_precision_recall(dict.fromkeys(names, scored))
+    return charts.roc_and_precision_recall(dict.fromkeys(names, scored), names)
 
 
 def _calibration(names):
@@ -62,18 +57,44 @@ DRAWINGS = pytest.mark.parametrize("draw", [_bars, _curves, _intervals, _embeddi
 
 @DRAWINGS
 def test_names_are_drawn_to_the_letter(draw, recwarn):
-    assert set(SHOWN) <= set(texts(draw(NAMES)))
+    assert set(SHOWN) <= set(chart_texts(draw(NAMES)))
     assert not recwarn.list
 
 
 @DRAWINGS
 def test_long_and_many_names_leave_room_for_the_chart(draw, recwarn):
-    found = texts(draw([*(f"class {number}" for number in range(30)), "y" * 250]))
+    found = chart_texts(draw([*(f"class {number}" for number in range(30)), "y" * 250]))
     assert {f"class {number}" for number in range(30)} | {"y" * 10 + "…" + "y" * 10} <= set(found)
     assert not recwarn.list
 
 
 def test_cells_of_a_confusion_tell_images_and_the_fraction_of_their_class():
     counts = np.array([[3, 1], [0, 0]])
-    found = texts(charts.calibration_and_confusion({"b": [(0.1, 0.2, 0.1, 0.3)]}, counts, ("a", "b")))
+    found = chart_texts(charts.calibration_and_confusion({"b": [(0.1, 0.2, 0.1, 0.3)]}, counts, ("a", "b")))
     assert {"3", "75%", "1", "25%", "0", "0%"} <= {word for text in found for word in text.split()}
+
+
+def test_a_class_has_one_colour_in_all_charts_of_a_page():
+    names = ("first", "second")
+    drawings = [
+        _bars(names),
+        _curves(names, palette.of_classes(names)),
+        _embedding(names),
+        _roc(names),
+        _calibration(names),
+    ]
+    for colour in palette.of_classes(names).values():
+        assert all(colour.encode() in drawing.file("svg") for drawing in drawings)
+        assert colour.encode() not in _intervals(names).file("svg")
+
+
+def test_real_and_synthetic_have_their_colours():
+    drawn = charts.bars({"KID": {side: [(0.2, 0.1, 0.3)] for side in palette.SIDES}}, ("a",)).file("svg")
+    assert all(colour.encode() in drawn for colour in (palette.REAL, palette.SYNTHETIC))
+
+
+def test_a_chart_stands_on_the_ground_of_its_page_and_on_white_in_a_file():
+    drawing = _bars(("a",))
+    shown = base64.b64decode(drawing.uri.partition(",")[2])
+    assert b"fill: #ffffff" in drawing.file("svg")
+    assert b"fill: #ffffff" not in shown

@@ -1,6 +1,5 @@
 """The section on a classifier: its most certain images, or why there are none."""
 
-import base64
 import io
 from dataclasses import replace
 
@@ -21,12 +20,12 @@ def run(classifier) -> ClassifierRun:
 
 
 def images_of(section: Section) -> list[Image.Image]:
-    uris = [item.uri.partition(",") for item in section.items if isinstance(item, Picture)]
-    return [Image.open(io.BytesIO(base64.b64decode(data))) for kind, _, data in uris if "png" in kind]
+    rasters = [picture.image for picture in section.all(Picture) if not picture.is_chart]
+    return [Image.open(io.BytesIO(raster.png)) for raster in rasters]
 
 
 def errors_of(section: Section) -> list[tuple[str, ...]]:
-    return [row for item in section.items if isinstance(item, Table) and "error" in item.header[0] for row in item.rows]
+    return [row for table in section.all(Table) if table.header[0] == "image" for row in table.rows]
 
 
 def test_the_most_certain_errors_are_named_and_shown_beside_hits(run):

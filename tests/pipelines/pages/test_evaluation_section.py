@@ -1,11 +1,15 @@
 """What the section on an evaluation says of its metrics."""
 
+import numpy as np
 import pytest
 
 from melgan.metrics.evaluation import ALL_CLASSES, Row
 from pipelines.artefacts.evaluation import EvaluationReport, row_of, value_of
-from pipelines.pages.evaluation_section import NAMES, comparison_of_generators, evaluation_section, summary
-from pipelines.pages.page import Picture, Table
+from pipelines.pages.evaluation_pictures import GRID, SUSPICIOUS
+from pipelines.pages.evaluation_section import NAMES, comparison_of_generators, evaluation_section
+from pipelines.pages.evaluation_verdict import COLLAPSED, DIFFERENT, LIKE_REAL, UNKNOWN, summary, verdict, verdict_of
+from pipelines.pages.grids import Column, write_grid
+from pipelines.pages.page import Details, Picture, Table
 
 CLASSES = ("ring", "normal")
 
@@ -32,12 +36,11 @@ def report_of(synthetic, real=(), **other):
 
 
 def captions_of(folder, report):
-    return [item.caption for item in evaluation_section(folder, report).items if isinstance(item, Picture)]
+    return [picture.caption for picture in evaluation_section(folder, report).all(Picture)]
 
 
 def tables_of(folder, report, first):
-    items = evaluation_section(folder, report).items
-    return [item for item in items if isinstance(item, Table) and item.header[0] == first]
+    return [table for table in evaluation_section(folder, report).all(Table) if table.header[0] == first]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +75,47 @@ def test_nothing_is_said_of_what_does_not_stand_out(synthetic, real):
     assert summary(report_of([synthetic], [real] if real else [])) == []
 
 
+@pytest.mark.parametrize(
+    ("synthetic", "real", "found"),
+    [
+        ([row("kid", 0.1, -0.1, 0.3)], [row("kid", 0.01)], LIKE_REAL),
+        ([row("kid", 0.4, 0.3, 0.5)], [row("kid", 0.01)], DIFFERENT),
+        ([row("kid", 0.1, -0.1, 0.3), row("recall", 0.0, 0.0, 0.1)], [row("kid", 0.01), row("recall", 0.9)], COLLAPSED),
+        ([row("ms_ssim", 0.9, 0.8, 1.0)], [row("ms_ssim", 0.2, 0.1, 0.3)], COLLAPSED),
+        ([row("kid", None, note="too few")], [row("kid", 0.01)], UNKNOWN),
+    ],
+)
+def test_a_class_is_like_real_images_different_collapsed_or_not_known(synthetic, real, found):
+    assert verdict_of(report_of(synthetic, real), "ring") == found
+
+
+@pytest.mark.parametrize(
+    ("p_of_class", "said"),
+    [({}, "not looked for"), ({"ring": 0.001, "normal": 0.5}, "of ring than"), ({"ring": 0.5}, "no class")],
+)
+def test_the_verdict_tells_of_copies_also_where_none_were_looked_for(p_of_class, said):
+    rows = [row("copies_pixels_p", value, scope=scope) for scope, value in p_of_class.items()]
+    assert said in verdict(report_of(rows)).partition("opies")[2]
+
+
+def test_the_page_opens_with_pictures_and_the_verdict_and_all_metrics_are_behind_it(tmp_path):
+    tile = Column("ring", np.zeros((2, 64, 64, 3), np.uint8))
+    for file in (GRID, SUSPICIOUS):
+        write_grid(tmp_path / file, [tile], across=True)
+    report = report_of([row("kid", 0.1, 0.0, 0.2), row("recall", 0.5)], [row("kid", 0.01), row("recall", 0.9)])
+    grid, table, suspicious, *_, metrics = evaluation_section(tmp_path, report).items
+    assert [grid.is_chart, suspicious.is_chart] == [False, False]
+    assert table.header == ("class", "verdict", "KID", "recall", "because")
+    assert table.rows[0][:4] == ("ring", LIKE_REAL, "0.1 (real 0.01)", "0.5 (real 0.9)")
+    assert table.rows[1][:4] == ("normal", UNKNOWN, "- (real -)", "- (real -)")
+    assert isinstance(metrics, Details)
+    assert metrics.items[0].header[0] == "metric"
+
+
 @pytest.mark.parametrize(("size", "said"), [(64, "3 of 5 scales"), (256, None)])
 def test_scales_are_named_where_not_all_fit(tmp_path, size, said):
-    text = evaluation_section(tmp_path, report_of([row("kid", 0.1, 0.0, 0.2)], image_size=size)).text
+    items = evaluation_section(tmp_path, report_of([row("kid", 0.1, 0.0, 0.2)], image_size=size)).items
+    (text,) = (item.text for item in items if isinstance(item, Details))
     assert said in text if said else "scales" not in text
 
 

@@ -40,6 +40,21 @@ def test_a_grid_without_images_is_not_written(tmp_path):
     assert not (tmp_path / "grid.png").exists()
 
 
+def test_columns_on_their_side_run_from_left_to_right(tmp_path):
+    columns = [
+        Column("benign", np.full((3, 64, 64, 3), 10, np.uint8)),
+        Column("b", np.full((2, 64, 64, 3), 60, np.uint8)),
+    ]
+    write_grid(tmp_path / "grid.png", columns, ["real", "synthetic", "synthetic"], across=True)
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert grid.shape[:2] == (18 + 2 * 66, 44 + 3 * 66)
+    for row, (shade, count) in enumerate(((10, 3), (60, 2))):
+        line = grid[18 + row * 66 + 30, 44:, 0]
+        assert (line == shade).sum() == count * 64
+    write_grid(tmp_path / "plain.png", columns, across=True)
+    assert Image.open(tmp_path / "plain.png").size == (44 + 3 * 66, 2 * 66)
+
+
 def test_a_column_of_a_class_has_its_first_images():
     labels = np.arange(30) % 3
     images = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1).repeat(3, axis=3)
@@ -52,6 +67,8 @@ def test_a_name_may_hold_any_letters(tmp_path):
     tile = np.zeros((1, 64, 64, 3), np.uint8)
     for number, name in enumerate(("Läsion", "黒色腫 😀", "\u202eab", "a\nb\x1b[31m", "$x$", "_", "y" * 250)):
         write_grid(tmp_path / f"{number}.png", [Column(name, tile)], [name])
-        assert Image.open(tmp_path / f"{number}.png").size == (44 + 66, 18 + 66)
+        width, height = Image.open(tmp_path / f"{number}.png").size
+        assert 44 + 66 <= width <= 120 + 66
+        assert height == 18 + 66
     blank = Image.open(tmp_path / "0.png").crop((44, 0, 110, 18))
     assert blank.getextrema()[0][0] < 128  # the name is there
