@@ -6,9 +6,10 @@
 
 Writes fold<k>/best.weights.h5 (of the epoch with the best validation AUC, or of the last: --select),
 fold<k>/predictions.csv, oof.csv (all out-of-fold predictions), oof_kaggle.csv (those of one class, as
-image_name,target,pred,fold), metrics.jsonl and tensorboard/. Synthetic images never enter validation, and a synthetic
-shard whose generator saw a shard of the validation fold is refused. Stopped by anything, it resumes from the last
-checkpoint when the same command is started again; with --workdir=gs://... --scratch_dir=LOCAL also on another machine.
+image_name,target,pred,fold), subgroups.csv (metrics by data set, sex, age and site), metrics.jsonl and tensorboard/.
+Synthetic images never enter validation, and a synthetic shard whose generator saw a shard of the validation fold is
+refused. Stopped by anything, it resumes from the last checkpoint when the same command is started again; with
+--workdir=gs://... --scratch_dir=LOCAL also on another machine.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
@@ -46,6 +47,7 @@ from pipelines.artefacts.classifier_run import (
     OOF_FILE,
     OOF_KAGGLE_FILE,
     PREDICTIONS_FILE,
+    SUBGROUPS_FILE,
     TEST,
     ClassifierReport,
     Priors,
@@ -65,6 +67,7 @@ from pipelines.artefacts.predictions import (
     scores,
 )
 from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.artefacts.subgroups import subgroups_table
 from pipelines.artefacts.twins import count_twins
 from pipelines.contract.inputs import absolute
 from pipelines.contract.main import main, sigterm_as_request
@@ -74,6 +77,7 @@ from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.discriminators import backbone_of_run
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
+from pipelines.training.subgroup_metrics import evaluate_subgroups
 from pipelines.training.teaching import write_answers
 from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
@@ -273,7 +277,15 @@ class FoldTraining:
     def _predict(self, views: int, sizes: Sequence[int] = ()) -> pd.DataFrame:
         predictor = self._trainer.predictor(views, sizes)
         shards, classes = self._inputs.shards, self._inputs.classes
-        return predictions_table(predictor, self._config, shards, self._validation, classes=classes, fold=self._fold)
+        return predictions_table(
+            predictor,
+            self._config,
+            shards,
+            self._validation,
+            classes=classes,
+            fold=self._fold,
+            without=self._config.train_only_source,
+        )
 
 
 def _priors(config: TrainClassifierConfig, streams: FoldStreams) -> Priors:
@@ -295,6 +307,10 @@ def _complete(
     write_table(folder / OOF_FILE, oof)
     write_table(folder / OOF_KAGGLE_FILE, kaggle_table(oof, classes, inputs.target))
     metrics = evaluate_predictions(oof, classes, config.seed)
+    subgroups = evaluate_subgroups(
+        oof, classes, inputs.target, shards.images(shards.manifest.split("train")), config.seed
+    )
+    write_table(folder / SUBGROUPS_FILE, subgroups_table(subgroups))
     selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
     files_of_a_fold = [*_FILES_OF_A_FOLD, *([BACKBONE_FILE] if inputs.gans else [])]
     streams = {str(fold): open_streams(config, inputs, fold, strategy, fold_folder(folder, fold)) for fold in folds}
@@ -317,11 +333,13 @@ def _complete(
             priors={fold: _priors(config, of_fold) for fold, of_fold in streams.items()},
             ancestors={str(fold): seen for fold, seen in inputs.ancestors.items()},
             unlabelled={str(fold): inputs.seen_unlabelled(fold) for fold in folds},
+            subgroups=subgroups,
             twins={str(fold): _count_twins(config, inputs, fold) for fold in folds},
         ),
         files=[
             OOF_FILE,
             OOF_KAGGLE_FILE,
+            SUBGROUPS_FILE,
             METRICS_FILE,
             *(f"fold{fold}/{name}" for fold in folds for name in files_of_a_fold),
         ],

@@ -132,10 +132,13 @@ def image_name_of(record: bytes) -> str:
 
 
 def facts_of(record: bytes) -> dict[str, str | int]:
-    """Returns the name of the image of a serialized example, its target and metadata, `MISSING` where it has none."""
+    """Returns the name of the image of a serialized example, its target, source and metadata.
+
+    `MISSING` stands for what it does not have.
+    """
     features = _EXAMPLE.FromString(record).features.feature
     facts: dict[str, str | int] = {"image_name": _first_text(features, "image_name")}
-    for name in ("target", *METADATA):
+    for name in ("target", SOURCE_FEATURE, *METADATA):
         values = features[name].int64_list.value
         facts[name] = values[0] if values else MISSING
     return facts

@@ -5,12 +5,12 @@ more workers see the batches of an undisturbed run on one. Only then are images 
 seed of its own. Images stay uint8 `[N, H, W, 3]`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import tensorflow as tf
 
-from tfrecords_tools.example import BOXES_FEATURE
+from tfrecords_tools.example import BOXES_FEATURE, SOURCE_FEATURE
 from tfrecords_tools.foundation.metadata import BOXES, MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
 from tfrecords_tools.outlines import OUTLINES
 from tfrecords_tools.streams import ShardSet, Stream, mixed_records
@@ -109,16 +109,19 @@ def evaluation_batches(
     max_boxes: int = 0,
     match_resolution: int = 0,
     outlined_by: str = "",
+    without_sources: Collection[int] = (),
 ) -> tf.data.Dataset:
     """Yields every record once, in stored order, with its name, patient code and label (`MISSING` in test shards).
 
     `{"image": uint8 [B, H, W, 3], "label": int32 [B], "patient_id": int64 [B], "image_name": string [B]}`; the last
     batch may be shorter. With `max_boxes` there are `"boxes"`, and if `outlined_by` something a `"mask"`, as in
-    `Stream`; `match_resolution` is as in `training_batches`.
+    `Stream`; `match_resolution` is as in `training_batches`. Images of data sets with the codes `without_sources` are
+    left out.
     """
     decode_image = _image_decoder([shards], image_size, match_resolution)
     records = tf.data.TFRecordDataset(list(shards.paths))
     records = records.filter(OUTLINES[outlined_by].is_in) if outlined_by else records
+    records = records.filter(partial(_is_of_others, sorted(without_sources))) if without_sources else records
 
     def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
         example = _parse(record, max_boxes, outlined_by)
@@ -127,6 +130,13 @@ def evaluation_batches(
 
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _is_of_others(sources: Sequence[int], record: tf.Tensor) -> tf.Tensor:
+    """Returns whether a record is of another data set than those with some codes."""
+    feature = {SOURCE_FEATURE: tf.io.FixedLenFeature([], tf.int64, default_value=MISSING)}
+    source = tf.io.parse_single_example(record, feature)[SOURCE_FEATURE]
+    return tf.reduce_all(source != tf.constant(sources, tf.int64))
 
 
 def _annotated(

@@ -18,6 +18,7 @@ from pipelines.artefacts.class_table import DIAGNOSES
 from pipelines.artefacts.epochs import SELECTIONS
 from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.shards import Shards, split_fold
+from pipelines.artefacts.subgroups import Subgroup
 from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings, TrustSettings
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
@@ -32,7 +33,7 @@ HIDDEN, TEST = "hidden", "test"
 DRAW, HIDE = "draw", "hide"
 BEST_WEIGHTS_FILE, PREDICTIONS_FILE = "best.weights.h5", "predictions.csv"  # of a fold, in its folder
 TEACHER_FILE = "teacher_on_synthetic.csv"  # likewise
-OOF_FILE, OOF_KAGGLE_FILE = "oof.csv", "oof_kaggle.csv"
+OOF_FILE, OOF_KAGGLE_FILE, SUBGROUPS_FILE = "oof.csv", "oof_kaggle.csv", "subgroups.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,9 @@ class TrainClassifierConfig(
         f"{TEST}, the test images; or folders of shards, real or synthetic",
         is_path=True,
         words=(HIDDEN, TEST),
+    )
+    train_only_source: tuple[str, ...] = setting(
+        (), "data sets of merged shards, by the names of their sources, that are learned from and never validated on"
     )
     examples: str = setting(
         "",
@@ -187,7 +191,7 @@ class ClassifierReport:
 
     `target` is the class that is positive, the last one where it is empty. `transductive` tells that images which are
     to be predicted, without their labels, were learned from. `ancestors` and `unlabelled` of a fold: see `SeenShards`;
-    `twins`: see `count_twins`.
+    `twins`: see `count_twins`. `subgroups` are those of the validated images.
     """
 
     classes: tuple[str, ...]
@@ -207,6 +211,7 @@ class ClassifierReport:
     ancestors: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
     unlabelled: dict[str, tuple[ShardsUsed, ...]] = field(default_factory=dict)
     twins: dict[str, int] = field(default_factory=dict)
+    subgroups: tuple[Subgroup, ...] = ()
 
 
 @dataclass(frozen=True)

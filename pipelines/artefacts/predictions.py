@@ -1,6 +1,6 @@
 """Tables of predictions: how they are made, read and evaluated."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +22,8 @@ from tfrecords_tools.foundation.metadata import PATIENT_IMAGES
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
 
-KEY_COLUMNS = ["image_name", "patient_id", "fold", "label"]
+SOURCE = "source"
+KEY_COLUMNS = ["image_name", "patient_id", "fold", "label", SOURCE]
 _PROBABILITY = "probability "  # before the name of a class, which may be that of a key column
 
 
@@ -34,6 +35,7 @@ def predictions_table(
     *,
     classes: ClassTable,
     fold: int,
+    without: Collection[str] = (),
 ) -> pd.DataFrame:
     """Returns one row an image in stored order: `KEY_COLUMNS`, then a column `probability NAME` of each class.
 
@@ -44,31 +46,42 @@ def predictions_table(
       entries: the shards to predict.
       classes: of the classifier.
       fold: number of the fold.
+      without: data sets whose images are left out.
     """
     read, counts = shards.read(entries), _patient_images(config, shards, entries)
+    sources = _sources(shards, entries)
     keys: list[pd.DataFrame] = []
 
     def batches(size: int) -> Iterator[dict[str, tf.Tensor]]:
         keys.clear()
-        start = 0
         for batch in evaluation_batches(
-            read, image_size=size, batch_size=READ_BATCH, match_resolution=config.match_resolution
+            read,
+            image_size=size,
+            batch_size=READ_BATCH,
+            match_resolution=config.match_resolution,
+            without_sources=[shards.sources[name] for name in without],
         ):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
-            keys.append(pd.DataFrame(columns | {"label": classes.labels(names, batch["label"].numpy())}))
-            own = slice(start, start := start + len(names))
-            yield batch if counts is None else batch | {PATIENT_IMAGES: counts[own]}
+            columns |= {"label": classes.labels(names, batch["label"].numpy()), SOURCE: sources.loc[names].to_numpy()}
+            keys.append(pd.DataFrame(columns))
+            yield batch if counts is None else batch | {PATIENT_IMAGES: counts.loc[names].to_numpy(np.int32)}
 
     probabilities = np.mean([predictor.predict(batches(size), size) for size in predictor.sizes], axis=0)
     table = pd.concat(keys, ignore_index=True)
     return table.join(pd.DataFrame(probabilities.astype(np.float64), columns=probability_columns(classes.names)))
 
 
-def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry]) -> np.ndarray | None:
-    """Returns how many images of its patient are in its split, of each image, where the classifier looks at it."""
+def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequence[ShardEntry]) -> pd.Series | None:
+    """Returns how many images of its patient are in its split, by name, where the classifier looks at it."""
     looks = METADATA[config.metadata].fuse is not None
-    return shards.images(entries)[PATIENT_IMAGES].to_numpy(np.int32) if looks else None
+    return shards.images(entries)[PATIENT_IMAGES] if looks else None
+
+
+def _sources(shards: Shards, entries: Sequence[ShardEntry]) -> pd.Series:
+    """Returns the data set that each image is from, by name; "" where it is not known."""
+    names = {code: name for name, code in shards.sources.items()}
+    return shards.images(entries)[SOURCE].map(lambda code: names.get(code, ""))
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -83,9 +96,10 @@ def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
       DataError: if it is damaged.
     """
     try:
-        table, columns = read_table(path, ["image_name"]), probability_columns(classes)
+        table, columns = read_table(path, ["image_name"], [SOURCE]), probability_columns(classes)
         if not set(columns) <= set(table):
             table = table.rename(columns=dict(zip(classes, columns, strict=True)))
+        table = table.assign(**{SOURCE: table[SOURCE].fillna("") if SOURCE in table else ""})
         return table[[*KEY_COLUMNS, *columns]]
     except (ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
         reason = str(error).partition("\n")[0]
@@ -94,7 +108,7 @@ def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
 
 def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Returns labels `[N]` and probabilities `[N, classes]`."""
-    return table["label"].to_numpy(), table.drop(columns=KEY_COLUMNS).to_numpy()
+    return table["label"].to_numpy(), table.loc[:, table.columns.str.startswith(_PROBABILITY)].to_numpy()
 
 
 def kaggle_table(table: pd.DataFrame, classes: Sequence[str], target: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.contract.workdir import CONFIG_FILE, digest, require_completed
-from tfrecords_tools.example import facts_of, image_name_of
+from tfrecords_tools.example import SOURCE_FEATURE, facts_of, image_name_of
 from tfrecords_tools.folds import fold_shards
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path, download, is_folder, is_remote, list_files
@@ -38,6 +38,11 @@ class Shards:
         """The names of the classes."""
         return self.manifest.classes
 
+    @property
+    def sources(self) -> dict[str, int]:
+        """The code of each data set that the images are from, by its name."""
+        return self.manifest.codes.get(SOURCE_FEATURE, {})
+
     def read(self, entries: Sequence[ShardEntry]) -> ShardSet:
         """Returns some of the shards as a set to read; with a cache, fetches those that it lacks."""
         if self.cache is not None and is_remote(self.folder):
@@ -54,8 +59,8 @@ class Shards:
     def images(self, entries: Sequence[ShardEntry]) -> pd.DataFrame:
         """Returns a row for each image of some of the shards, in stored order, indexed by its name.
 
-        Its columns are `target`, those of `METADATA`, and `patient_images`: how many images of its patient are in its
-        split. Each split is read once.
+        Its columns are `target`, `source`, those of `METADATA`, and `patient_images`: how many images of its patient
+        are in its split. Each split is read once.
         """
         return pd.concat([self._images_of_split(entry.split)[entry.file] for entry in entries])
 

@@ -1,5 +1,6 @@
 """The section of a page on a classifier."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +13,13 @@ from melgan.metrics.calibration import equal_mass_bins
 from melgan.metrics.classification import CALIBRATION_ERROR, PARTIAL_AUC_ABOVE, scored_classes
 from melgan.metrics.cross_validation import MEAN_AUC, POOLED_RANK_AUC, ranks_within_folds
 from melgan.metrics.delong import mean_area
-from melgan.metrics.intervals import fraction_interval, patient_groups
+from melgan.metrics.intervals import Interval, fraction_interval, patient_groups
 from melgan.metrics.roc import threshold_at_specificity
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
 from pipelines.artefacts.predictions import probability_columns, scores
+from pipelines.artefacts.subgroups import AT_SPECIFICITY
 from pipelines.pages import charts, palette
 from pipelines.pages.certain_images import certain_images
 from pipelines.pages.page import Details, Picture, Section, Table, interval_text, number_text, sentences
@@ -37,6 +39,12 @@ _METRICS_READ = (
     "Metrics are means of the folds, whose models are calibrated differently. For recall, the most probable class "
     "counts as the prediction."
 )
+_SUBGROUPS_READ = (
+    f"Sensitivity and specificity at the threshold of each fold that has a specificity of {AT_SPECIFICITY:.0%} over "
+    "all its images. Of few images intervals are wide, and of many subgroups one differs by chance: look for "
+    "differences that come again in other data."
+)
+_PROPERTIES = {"source": "data set", "age_approx": "age", "anatom_site_general_challenge": "site"}
 
 
 def classifier_section(run: ClassifierRun) -> Section:
@@ -54,10 +62,32 @@ def classifier_section(run: ClassifierRun) -> Section:
         _calibration_and_confusion(run, predictions),
         *certain,
         Picture(_epoch_curves(run), "Training loss and validation AUC of every fold"),
+        *_subgroups(run),
         further,
     )
     text = sentences(_recipe(run), _on_chance(predictions, run.report.classes), why_no_pictures)
     return Section("Classifier", text, items)
+
+
+def _subgroups(run: ClassifierRun) -> tuple[Details, ...]:
+    """Returns the metrics by data set, sex, age and site, as far as the images differ in them."""
+    if not run.report.subgroups:
+        return ()
+    header = ("", "images", f"of {run.target}", "AUC", "sensitivity", "specificity")
+    rows = tuple(
+        (
+            f"{_PROPERTIES.get(each.property, each.property)}: {each.value}",
+            str(each.images),
+            str(each.positives),
+            *(_interval_if_known(metric) for metric in (each.auc, each.sensitivity, each.specificity)),
+        )
+        for each in run.report.subgroups
+    )
+    return (Details("By data set, sex, age and site", (Table(header, rows),), _SUBGROUPS_READ),)
+
+
+def _interval_if_known(interval: Interval) -> str:
+    return "-" if math.isnan(interval.value) else interval_text(interval)
 
 
 def _recipe(run: ClassifierRun) -> str:

@@ -26,6 +26,7 @@ from pipelines.contract.inputs import Input, file_input
 from pipelines.contract.workdir import folder_input, is_completed
 from pipelines.training.discriminators import open_discriminator_run
 from pipelines.training.examples_table import read_examples, require_known
+from tfrecords_tools.example import SOURCE_FEATURE
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.provenance import SeenShards, ShardsUsed
@@ -80,6 +81,7 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
         )
     if config.target not in ("", *classes.names):
         raise CommandError(f"--target={config.target}: no class; {shards.folder} has {', '.join(classes.names)}")
+    _require_validation(config, shards)
     synthetic = {fold: _open_synthetic(config, shards, fold) for fold in config.fold_numbers}
     unlabelled = {fold: _open_unlabelled(config, shards, fold) for fold in config.fold_numbers}
     teacher = _open_teacher(config, shards, classes) if config.teacher else None
@@ -96,6 +98,21 @@ def open_inputs(config: TrainClassifierConfig) -> ClassifierInputs:
         ancestors=ancestors_without_leak(config, shards, gans),
         digests=_digests(config, shards, synthetic, unlabelled) | _digests_of_gans(gans),
     )
+
+
+def _require_validation(config: TrainClassifierConfig, shards: Shards) -> None:
+    """Raises CommandError for a data set that the shards do not have, or if a fold is left without an image."""
+    for name in config.train_only_source:
+        if name not in shards.sources:
+            known = ", ".join(shards.sources) or "none"
+            raise CommandError(f"--train_only_source={name}: {shards.folder} has images of {known}; give one of these")
+    left_out = [shards.sources[name] for name in config.train_only_source]
+    for fold in config.fold_numbers if left_out else ():
+        if shards.images(_held_out(config, shards, fold))[SOURCE_FEATURE].isin(left_out).all():
+            raise CommandError(
+                f"--train_only_source={','.join(config.train_only_source)}: leaves no image to validate fold {fold} "
+                "on; give fewer, or merge shards of more data sets"
+            )
 
 
 def _read_examples(

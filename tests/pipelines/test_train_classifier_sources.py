@@ -15,7 +15,7 @@ from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifier
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.contract.workdir import read_report
 from pipelines.make_submission import MakeSubmissionConfig
-from tests.pipelines.conftest import CLASSIFIER, PHANTOM, only_error, start_command, succeed
+from tests.pipelines.conftest import CLASSIFIER, PHANTOM, only_error, picture, start_command, succeed
 from tfrecords_tools.foundation.errors import CommandError, ConfigError
 
 pytestmark = pytest.mark.slow
@@ -212,3 +212,44 @@ def test_a_user_gets_one_line(shards, tmp_path, launch):
         "train_classifier", shards=shards, workdir=tmp_path / "run", semi_supervised="fixmatch", unlabelled="hidden"
     )
     assert "--labelled_fraction" in only_error(result)
+
+
+@pytest.fixture(scope="module")
+def merged(line, shards, launch) -> Path:
+    """Shards of two data sets, whose images have names of their own."""
+    images = line.root / "own_images"
+    for number in range(40):
+        path = images / ("malignant" if number % 4 == 0 else "benign") / f"own{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(number).save(path)
+    inputs = f"{shards.with_name('shards_images')},{images}"
+    folder = line.root / "merged"
+    settings = {"source": "phantom,image_folder", "input": inputs, "image_size": 32, "num_images": 240, "num_shards": 4}
+    succeed(launch("make_shards", output=folder, **settings))
+    return folder
+
+
+def test_a_data_set_for_training_only_is_learned_from_and_never_validated_on(merged, tmp_path, launch):
+    settings = {**CLASSIFIER, "epochs": 1, "shards": merged}
+    for name, others in (("both", {}), ("one", {"train_only_source": "image_folder"})):
+        succeed(launch("train_classifier", workdir=tmp_path / name, **settings, **others))
+    both, one = (pd.read_csv(tmp_path / name / "oof.csv") for name in ("both", "one"))
+    assert set(both["source"]) == {"phantom", "image_folder"}
+    assert set(one["source"]) == {"phantom"}
+    assert set(one["image_name"]) == set(both["image_name"][both["source"] == "phantom"])
+    reports = [read_report(tmp_path / name, ClassifierReport) for name in ("both", "one")]
+    assert [report.images for report in reports] == [len(both), len(one)]
+    assert reports[0].priors == reports[1].priors  # learned from alike
+    of_source = {each.value: each for each in reports[0].subgroups if each.property == "source"}
+    assert of_source["image_folder"].images == 40
+    assert of_source["image_folder"].positives == 10
+    assert "source" not in {each.property for each in reports[1].subgroups}
+    table = pd.read_csv(tmp_path / "one" / "subgroups.csv")
+    assert set(table["property"]) >= {"sex", "age_approx"}
+    assert table.loc[table["property"] == "sex", "images"].sum() == len(one)
+
+
+def test_data_sets_that_are_not_there_or_are_all_are_refused(merged, tmp_path):
+    for names, told in ((("isic2019",), "phantom, image_folder"), (("phantom", "image_folder"), "fold 0")):
+        with pytest.raises(CommandError, match=told):
+            train_classifier.run(config_of(merged, tmp_path / "no", train_only_source=names))
