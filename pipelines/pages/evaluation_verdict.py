@@ -44,7 +44,7 @@ def verdict_table(report: EvaluationReport) -> Table:
         )
         for name in report.classes
     )
-    return Table(("class", "verdict", *known.values(), "because"), tuple(rows))
+    return Table(("class", "verdict", *known.values(), "what stands out"), tuple(rows))
 
 
 def summary(report: EvaluationReport) -> list[tuple[str, str]]:
