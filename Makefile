@@ -129,7 +129,7 @@ export: $(READY) ## shards -> folder per class, WebDataset or Hugging Face, with
 
 .PHONY: report
 report: ALIASES = RUN_FOLDERS=runs
-report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE=]
+report: $(READY) ## any runs -> report.html: RUNS=a,b,c OUTPUT= [TITLE= FIGURES= TABLES=]
 	@$(call command,report) $(flags)
 
 .PHONY: study

@@ -7,7 +7,7 @@ Synthetic images are evaluated by the real images that the generator did not see
 as many real training images, evaluated by the same real ones: no generator can be expected to be better. Writes
 metrics.csv, report.html, and pictures: real beside synthetic, the most suspicious images beside their nearest training
 images, an embedding, and steps between two images of a class. Features are kept in features/ by digest, so more
-metrics cost little.
+metrics cost little. With --figures and --tables, the pictures and tables of the page are written as files too.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401

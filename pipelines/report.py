@@ -3,7 +3,7 @@
     python -m pipelines.report --runs=SHARDS,GAN,SYNTHETIC,BASELINE,MIXED,SUBMISSION --output=REPORT
 
 Runs are folders of any command, in any order. Classifiers that differ in nothing but their synthetic images are
-compared on the images that both predicted.
+compared on the images that both predicted. With --figures and --tables, pictures and tables are written as files too.
 """
 
 import pipelines.contract.quiet_tensorflow  # noqa: F401

@@ -27,7 +27,7 @@ def certain_images(run: ClassifierRun, predictions: pd.DataFrame) -> tuple[str, 
     try:
         explained = explain(run, [*errors, *hits])
     except DataError as error:
-        return f" There are no pictures of images, because {error}.", table
+        return f"There are no pictures of images, because {error}.", table
     shown = (("wrong", explained[: len(errors)]), ("right", explained[len(errors) :]))
     pictures = [_picture(images, run.report.classes, how) for how, images in shown if images]
     return "", (*pictures, *table)

@@ -136,7 +136,8 @@ def bars(panels: Bars, classes: Sequence[str]) -> Chart:
         axis.set(title=title)
         axis.set_xticks(positions, list(map(literal, classes)), rotation=30 if len(classes) > 2 else 0, fontsize=8)
         axis.grid(visible=False, axis="x")
-    _add_legend(figure, axes[:1])
+    style = {"fontsize": 8, "frameon": _STYLE["legend.frameon"]}
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, **style)
     return Chart(figure)
 
 

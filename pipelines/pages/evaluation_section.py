@@ -38,9 +38,7 @@ NAMES = {
 }
 _BARS = ("kid", "precision", "recall", "density", "coverage", "ms_ssim")
 # What is shown before the verdict on each class, behind it, and after its charts.
-_FIRST = {
-    pictures.GRID: "Real held-out images, and below them synthetic ones, the first of each class",
-}
+_FIRST = {pictures.GRID: "Real held-out images and synthetic ones, the first of each class"}
 _SECOND = {
     pictures.SUSPICIOUS: (
         "The synthetic images that lie nearest to a training image, by features (f.) and by pixels (p.), turned as "
@@ -55,17 +53,17 @@ _FURTHER = {
 
 def evaluation_section(folder: Path, report: EvaluationReport) -> Section:
     """Returns the verdict and pictures, and behind them all metrics beside those of real images."""
-    charts_of_metrics = (
+    tables = (_metrics(report), _counts(report), *_unavailable(report))
+    items = (
+        *_grids(folder, _FIRST),
+        verdict_table(report),
+        *_grids(folder, _SECOND),
         *_bars(report),
         *_embedding(folder, report),
         *_grids(folder, _FURTHER),
         *_training_curves(report),
+        Details("All metrics", tables, " ".join(_explanation(report))),
     )
-    all_metrics = Details(
-        "All metrics", (_metrics(report), _counts(report), *_unavailable(report)), " ".join(_explanation(report))
-    )
-    shown = (*_grids(folder, _FIRST), verdict_table(report), *_grids(folder, _SECOND))
-    items = (*shown, *charts_of_metrics, all_metrics)
     return Section("Evaluation", sentences(verdict(report), *_subject(report)), items)
 
 

@@ -7,7 +7,7 @@ from pipelines.pages.page import Table, sentences
 LIKE_REAL, DIFFERENT, COLLAPSED, UNKNOWN = "like real images", "different", "collapsed", "not known"
 _UNLIKELY = 0.01  # of a p, as every class and space has one
 _SAID = {
-    COLLAPSED: "Collapsed, so that images of the class are nearly alike or show none of its variety",
+    COLLAPSED: "Collapsed (nearly alike, or without the variety of real images)",
     DIFFERENT: "Different from real images by KID",
     LIKE_REAL: "Not told from real images by KID",
     UNKNOWN: "Without enough images to say",
@@ -44,7 +44,7 @@ def verdict_table(report: EvaluationReport) -> Table:
         )
         for name in report.classes
     )
-    return Table(("class", "verdict", *known.values(), "because"), tuple(rows))
+    return Table(("class", "verdict", *known.values(), "what stands out"), tuple(rows))
 
 
 def summary(report: EvaluationReport) -> list[tuple[str, str]]:

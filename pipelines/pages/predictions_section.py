@@ -19,7 +19,7 @@ def predictions_section(folder: Path, report: PredictReport) -> Section:
         (name, str(report.most_probable[name]), *(f"{value:.4f}" for value in quantiles[column]))
         for name, column in zip(report.classes, probability_columns(report.classes), strict=True)
     )
-    classes = Table(("class", "most probable of", "lowest", "25 %", "median", "75 %", "highest"), rows)
+    classes = Table(("class", "images it is most probable for", "lowest", "25 %", "median", "75 %", "highest"), rows)
     runs = Table(
         ("run", "networks", "temperature"),
         tuple((run.name, str(run.networks), f"{run.temperature:.3g}") for run in report.runs),

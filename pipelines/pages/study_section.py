@@ -16,14 +16,15 @@ from melgan.studies.arms import (
     SYNTHETIC,
 )
 from melgan.studies.differences import EQUIVALENT, HARMS, HELPS, UNDECIDED
-from pipelines.artefacts.study import NETWORK, SENSITIVITY, Comparison, StudyConfig, StudyReport
+from pipelines.artefacts.study import AUC, NETWORK, SENSITIVITY, Comparison, StudyConfig, StudyReport
 from pipelines.contract.workdir import read_config, read_report
 from pipelines.pages import palette
 from pipelines.pages.charts import forest, ratio_curves
-from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, p_text, sentences
+from pipelines.pages.page import Details, Picture, Section, Table, interval_text, number_text, p_text, sentences
 from tfrecords_tools.foundation.files import AnyPath
 
 _FEW_SEEDS = 5
+_METRICS = {AUC: "AUC", SENSITIVITY: "sensitivity"}
 _SYNTHETIC, _CONTROLS = "synthetic images", "controls"
 _COLOURS = {_SYNTHETIC: palette.SYNTHETIC, _CONTROLS: palette.OTHER}
 _SAID = {HELPS: "help", HARMS: "harm", EQUIVALENT: "make no relevant difference"}
@@ -163,7 +164,7 @@ def _differences(config: StudyConfig, report: StudyReport) -> Section:
         (
             each.arm,
             each.baseline,
-            each.metric,
+            _METRICS[each.metric],
             interval_text(each.difference.alone, signed=True),
             number_text(each.difference.standard_error),
             *map(p_text, (each.difference.p_value, each.difference.p_max_t, each.difference.p_holm)),
@@ -176,7 +177,7 @@ def _differences(config: StudyConfig, report: StudyReport) -> Section:
         "Patients are resampled whole, the same for all arms, and with them the seeds of generators and classifiers. "
         "DeLong knows the images alone; the t-test of the folds is that of Nadeau and Bengio."
     )
-    return Section("Differences", text, (picture, Table(header, rows)))
+    return Section("Differences", text, (picture, Details("All differences", (Table(header, rows),))))
 
 
 def _ratios(report: StudyReport) -> Section:
@@ -203,7 +204,7 @@ def _ratios(report: StudyReport) -> Section:
 
 
 def _arms(report: StudyReport) -> Section:
-    header = ("arm", "AUC", "sensitivity", "images added a fold", "fraction of the class", "runs", "")
+    header = ("arm", "AUC", "sensitivity", "images added a fold", "fraction of the class", "runs", "purpose")
     rows = tuple(
         (
             arm.name,

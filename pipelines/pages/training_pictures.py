@@ -10,6 +10,7 @@ from pipelines.pages.rasters import read_raster
 from tfrecords_tools.foundation.files import AnyPath
 
 _MAX_CURVE_POINTS = 400
+_TRAINED = {"gan": "GAN"}  # in words, where the name of a series is not
 
 
 def last_samples(folder: AnyPath, what: str) -> list[Picture]:
@@ -26,7 +27,7 @@ def losses(folder: AnyPath) -> list[Picture]:
     for line in read_metrics(folder):
         of_series.setdefault(line.series, []).append(line)
     return [
-        Picture(_metric_curves(lines), f"Training of the {series}")
+        Picture(_metric_curves(lines), f"Training of the {_TRAINED.get(series, series)}")
         for series, lines in of_series.items()
         if series not in (diversity_history.SERIES, evaluation_curves.SERIES)
     ]

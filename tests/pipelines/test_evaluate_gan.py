@@ -22,7 +22,7 @@ from pipelines.artefacts.seen import split_seen, without_leaks
 from pipelines.artefacts.shards import open_shards, open_synthetic
 from pipelines.contract.workdir import read_report
 from pipelines.evaluate_gan import EvaluateGanConfig
-from pipelines.pages.evaluation_section import summary
+from pipelines.pages.evaluation_verdict import summary
 from pipelines.synthesize import SynthesizeConfig
 from tests.pipelines.conftest import FOLDER, PHANTOM, draw_folder, only_error, succeed
 from tfrecords_tools.foundation.errors import CommandError, ConfigError
@@ -205,12 +205,15 @@ def test_a_generator_selected_by_held_out_images_must_not_be_validated_by_them(
     with pytest.raises(CommandError, match=f"{held_out[0].file}.*--checkpoint=last.*--eval_by=training"):
         without_leaks(synthetic, opened, held_out)
     caplog.set_level("WARNING", logger="absl")
-    evaluate(gan=gan, shards=shards, checkpoint="best", metrics=("kid",), output=tmp_path / "out")
+    files_too = {"figures": ("svg",), "tables": ("csv",)}
+    evaluate(gan=gan, shards=shards, checkpoint="best", metrics=("kid",), output=tmp_path / "out", **files_too)
     assert held_out[0].file in caplog.text
     assert "--checkpoint=last" in caplog.text
     report = read_report(tmp_path / "out", EvaluationReport)
     assert report.selected_by == report.held_out == files
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["chosen_by"] == list(files)
+    stored = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert stored["chosen_by"] == list(files)
+    assert {"figures/evaluation_1.svg", "tables/evaluation_1.csv"} <= set(stored["files"])
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count(", ".join(files)) == 2  # what it is evaluated by, and what it was selected by
 

@@ -1,6 +1,5 @@
 """The report: what it says, and that a real browser shows it without an error or an outside request."""
 
-import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -157,10 +156,9 @@ def test_a_class_that_ended_collapsed_is_named_and_its_curve_drawn(tmp_path):
     section = generator_section(run)
     assert "ring (0.012), schizont (0.200)" in section.text
     losses, diversity = section.items
-    assert losses.caption == "Training of the gan"
+    assert losses.caption == "Training of the GAN"
     assert "0.25" in diversity.caption
-    prefix = "data:image/svg+xml;base64,"
-    drawn, other = (base64.b64decode(item.uri.removeprefix(prefix)).decode() for item in (diversity, losses))
+    drawn, other = (item.image.file("svg").decode() for item in (diversity, losses))
     assert "stroke-dasharray" in drawn
     assert "stroke-dasharray" not in other
 
@@ -175,7 +173,7 @@ def test_nothing_is_said_of_classes_that_ended_healthy(tmp_path):
 def test_runs_whose_diversity_was_not_measured_show_none(tmp_path):
     run = gan_run(tmp_path, {"ring": [0.1]})
     MetricsWriter(tmp_path, "diversity", 0)  # drops its lines
-    assert [item.caption for item in generator_section(run).items] == ["Training of the gan"]
+    assert [item.caption for item in generator_section(run).items] == ["Training of the GAN"]
 
 
 def test_the_curves_of_evaluations_name_the_features_and_the_best_generator(tmp_path):

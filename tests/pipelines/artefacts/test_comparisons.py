@@ -1,5 +1,6 @@
 """Which classifiers are compared with and without synthetic images, by how much they differ, and what is said."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from pipelines.pages.result_section import comparison_section
 from pipelines.report import ReportConfig, make_sections
 from tests.pipelines.pages.chart_texts import chart_texts
 from tfrecords_tools.foundation.documents import as_plain, from_plain
+from tfrecords_tools.foundation.files import file_sha256
 
 CLASSES = ("benign", "malignant")
 BASELINE = {"shards": "shards", "num_folds": 2, "folds": ("0",), "epochs": 1}
@@ -235,6 +237,25 @@ def test_runs_of_equal_folder_names_are_told_apart(tmp_path):
     titles = [section.title for section in sections]
     assert {"Classifier: a/run", "Classifier: b/run"} <= set(titles)
     assert len(set(titles)) == len(titles)
+
+
+def test_pictures_and_tables_are_files_of_the_report_on_request(tmp_path):
+    folders = [finish(tmp_path / name, settings, seed=3) for name, settings in (("real", BASELINE), ("mixed", MIXED))]
+    output = tmp_path / "report"
+    report.run(
+        ReportConfig(runs=(*map(str, folders), str(folders[0])), output=str(output), figures=("svg",), tables=("csv",))
+    )
+    stored = json.loads((output / "report.json").read_text())["files"]
+    assert {
+        "figures/result_1.svg",
+        "figures/classifier-real_1.svg",
+        "tables/with-and-without-synthetic-images_1.csv",
+    } <= set(stored)
+    assert not any(name.endswith((".pdf", ".tex")) for name in stored)
+    for name, sha256 in stored.items():
+        assert file_sha256(output / name) == sha256
+    rows = (output / "tables" / "provenance_1.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["run", "real", "mixed"]  # a run that is given twice, once
 
 
 def test_the_errors_of_two_classes_are_counted_at_a_specificity(tmp_path):

@@ -105,7 +105,7 @@ def test_the_page_opens_with_pictures_and_the_verdict_and_all_metrics_are_behind
     report = report_of([row("kid", 0.1, 0.0, 0.2), row("recall", 0.5)], [row("kid", 0.01), row("recall", 0.9)])
     grid, table, suspicious, *_, metrics = evaluation_section(tmp_path, report).items
     assert [grid.is_chart, suspicious.is_chart] == [False, False]
-    assert table.header == ("class", "verdict", "KID", "recall", "because")
+    assert table.header == ("class", "verdict", "KID", "recall", "what stands out")
     assert table.rows[0][:4] == ("ring", LIKE_REAL, "0.1 (real 0.01)", "0.5 (real 0.9)")
     assert table.rows[1][:4] == ("normal", UNKNOWN, "- (real -)", "- (real -)")
     assert isinstance(metrics, Details)
