@@ -51,6 +51,7 @@ setup(
         "bench": [*RIVALS, "torch-fidelity>=0.4,<1"],
         "noisy-student": ["efficientnet>=1.1.1,<2"],
         "dev": [
+            "setuptools>=77",
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",
             "pytest-xdist>=3.6,<4",
