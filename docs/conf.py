@@ -13,4 +13,3 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 # As the docstrings of this project call it.
 napoleon_custom_sections = [("Arguments", "params_style")]
-suppress_warnings = ["misc.highlighting_failure"]

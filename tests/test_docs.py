@@ -112,4 +112,4 @@ def test_the_notebook_runs_and_is_kept_without_output(tmp_path, monkeypatch):
     nbclient.NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(tmp_path)}}).execute()
     kinds = {kind for cell in cells for output in cell.outputs for kind in output.get("data", {})}
     assert {"image/png", "text/html"} <= kinds
-    assert (tmp_path / "runs" / "quickstart" / "study" / "COMPLETED").is_file()
+    assert (tmp_path / "runs" / "quickstart" / "gan" / "COMPLETED").is_file()
