@@ -122,7 +122,7 @@ def training_batches(
     Arguments:
       opened: whose split "train" is read.
       image_size: H and W; stored images of another size are resized by area.
-      batch_size: B.
+      batch_size: images of a batch.
       seed: of the order.
       is_balanced: whether classes take turns; otherwise images come as often as they are.
 
@@ -190,7 +190,7 @@ def draw(generator: OpenedSampler, label: str, count: int, *, first: int = 0) ->
     Arguments:
       generator: with its seed, of which an image of an equal index is equal.
       label: the name of the class.
-      count: N.
+      count: of the images.
       first: index of the first image.
 
     Raises:
