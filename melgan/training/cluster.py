@@ -1,10 +1,11 @@
-"""The workers of a run, as the environment variable TF_CONFIG lists them."""
+"""The workers of a run, as the environment variable TF_CONFIG lists them, or SLURM."""
 
 import hashlib
 import json
 import os
 from dataclasses import dataclass
 
+from melgan.training.slurm import is_job, tf_config_of_step
 from tfrecords_tools.foundation.errors import ConfigError
 
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -62,11 +63,13 @@ class Cluster:
 
 
 def cluster_from_environment() -> Cluster:
-    """Returns the workers that TF_CONFIG lists.
+    """Returns the workers that TF_CONFIG lists; without it those of a SLURM step, for which it is set.
 
     Raises:
       ConfigError: if it is missing or cannot be right; the message names the part and its value.
     """
+    if not os.environ.get("TF_CONFIG") and is_job(os.environ):
+        os.environ["TF_CONFIG"] = json.dumps(tf_config_of_step(os.environ))  # TensorFlow reads it there
     text = os.environ.get("TF_CONFIG")
     if not text:
         raise ConfigError(f"strategy is 'multi_worker', but TF_CONFIG is not set; set it on each worker, as {_EXAMPLE}")
