@@ -67,9 +67,10 @@ def output_of(process):
 
 
 def test_it_has_every_file_of_the_packages_and_nothing_else(wheel):
-    listed = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file())
+    listed = {str(path.relative_to(ROOT)) for path in paths if "__pycache__" not in path.parts}
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert set(listed.split()) - files == set()
+    assert listed - files == set()
     assert {name.partition("/")[0] for name in files} == set(PACKAGES)
     assert wheel.name == f"melgan-{melgan.__version__}-py3-none-any.whl"
 

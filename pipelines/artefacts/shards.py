@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from absl import logging
 
 from pipelines.contract.workdir import CONFIG_FILE, digest, require_completed
 from tfrecords_tools.example import SOURCE_FEATURE, facts_of, image_name_of
@@ -124,6 +125,8 @@ def open_any_shards(path: str, field: str, cache_dir: str = "") -> Shards:
     _require_own(as_path(path), field)
     folder = require_completed(path, field)
     manifest = read_manifest(folder)
+    size = sum(shard.bytes for shard in manifest.shards) / 1e6
+    logging.info("reading and verifying %s: %d shards, %.1f MB", folder, len(manifest.shards), size)
     verify_shards(folder, manifest.shards)
     if manifest.provenance is not None:
         require_one_generator(folder, manifest.shards, manifest.provenance.generator)

@@ -26,15 +26,24 @@ def define_flags(config_class: type, flag_values: flags.FlagValues) -> None:
 
 
 def describe_settings(config_class: type) -> str:
-    """Returns every setting with its default and help text: first the required ones, last those that others share."""
-    lines = ["settings:"]
-    for field in sorted(fields(config_class), key=lambda field: (not is_required(field), _level(config_class, field))):
-        setting = declaration(field)
-        default = "REQUIRED" if is_required(field) else _show(field.default)
-        choices = f" ({', '.join(setting.choices)})" if setting.choices else ""
-        lines.append(f"  --{field.name}={default}".ljust(34) + f" {setting.help}{choices}")
+    """Returns every setting with its default and help text, in groups: the required first, the most shared last."""
+    required = [field for field in fields(config_class) if is_required(field)]
+    lines = ["Required:", *map(_describe_setting, required)] if required else []
+    for level, declaring in enumerate(config_class.__mro__):
+        own = [each for each in fields(config_class) if each not in required and _level(config_class, each) == level]
+        if own:
+            lines += ["", (declaring.__doc__ or declaring.__name__).splitlines()[0], *map(_describe_setting, own)]
+    lines += [""]
     lines.append("also: --flagfile=FILE reads settings from a file; --verbosity=1 shows the traceback of an error")
     return "\n".join(lines)
+
+
+def _describe_setting(field: Field) -> str:
+    setting = declaration(field)
+    choices = f" ({', '.join(setting.choices)})" if setting.choices else ""
+    return (
+        f"  --{field.name}={'' if is_required(field) else _show(field.default)}".ljust(34) + f" {setting.help}{choices}"
+    )
 
 
 def config_from_flags(config_class: type[Config], flag_values: flags.FlagValues) -> Config:

@@ -3,13 +3,19 @@
 Those lines are written before TensorFlow reads any setting that could silence them. Only the import is covered:
 what goes wrong later is shown.
 
+On a terminal a line says what is waited for, and goes when it is there.
+
 TensorFlow takes the memory of a GPU as it needs it, not all at once, so that commands can share one.
 """
 
 import os
+import sys
 
 _stderr = os.dup(2)
 _nowhere = os.open(os.devnull, os.O_WRONLY)
+_shown = sys.stderr.isatty()
+if _shown:
+    print("loading TensorFlow ...", end="", file=sys.stderr, flush=True)
 try:
     os.dup2(_nowhere, 2)
     import tensorflow as tf
@@ -21,3 +27,5 @@ finally:
     os.dup2(_stderr, 2)
     os.close(_stderr)
     os.close(_nowhere)
+    if _shown:
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)

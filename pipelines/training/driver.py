@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+from absl import logging
 
 from melgan.training.checkpoints import Checkpoints
 from melgan.training.loop import LoopConfig, Trainer
-from pipelines.artefacts.metrics_file import MetricsWriter
+from pipelines.artefacts.metrics_file import TENSORBOARD, MetricsWriter
 from pipelines.contract.progress import Progress
 from pipelines.training.batches import MakeBatches, distributed_batches
 
@@ -68,6 +69,12 @@ class Driver:
         self._note = note or _list
         self._writer = MetricsWriter(surroundings.folder, series, self.start_step) if surroundings.writable else None
         self._progress = Progress(title or series, config.total_steps, "steps", self.start_step)
+        if self.start_step < config.total_steps:
+            logs = surroundings.folder / TENSORBOARD
+            logging.info(
+                "%s: compiling the first step, which may take a minute; tensorboard --logdir=%s shows the metrics",
+                *(title or series, logs),
+            )
 
     def batches_from(self, first_batch: int) -> Iterator:
         """Returns the endless stream of batches from a batch number on."""

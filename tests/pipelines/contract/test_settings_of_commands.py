@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import MISSING, fields
 
 import pytest
@@ -77,6 +78,18 @@ def test_flags_are_defined_without_clashes_beside_those_of_absl(command: str):
     for field in fields(COMMANDS[command]):
         assert field.name in values
         assert f"--{field.name}=" in shown
+
+
+@pytest.mark.parametrize("command", FOLDERS)
+def test_help_has_every_setting_once_the_required_ones_first_and_then_its_own(command: str):
+    shown = describe_settings(COMMANDS[command])
+    names = re.findall(r"^  --(\w+)=", shown, re.MULTILINE)
+    config_fields = fields(COMMANDS[command])
+    assert sorted(names) == sorted(field.name for field in config_fields)
+    required = [field.name for field in config_fields if is_required(field)]
+    assert names[: len(required)] == required
+    own = [name for name in COMMANDS[command].__dict__["__annotations__"] if name not in required]
+    assert names[len(required) : len(required) + len(own)] == own
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"synthesize", "evaluate_gan", "make_submission"}))
