@@ -167,8 +167,9 @@ def _on_chance(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
     own = predictions[probability_columns(classes)[1]].to_numpy()
     area = mean_area(positive, own[None], folds=folds, groups=patient_groups(predictions["patient_id"].to_numpy()))
     return (
-        f"Of the images {positive.mean():.3f} are {classes[1]}: so much average precision has a classifier that "
-        f"guesses, and a partial AUC of {(1 - PARTIAL_AUC_ABOVE) ** 2 / 2:.2f} of at most {1 - PARTIAL_AUC_ABOVE:.2f}. "
+        f"Of the images, {positive.mean():.3f} are {classes[1]}: a classifier that guesses has that average "
+        f"precision, and a partial AUC of {(1 - PARTIAL_AUC_ABOVE) ** 2 / 2:.2f} of at most "
+        f"{1 - PARTIAL_AUC_ABOVE:.2f}. "
         f"Standard error of the mean AUC by DeLong, the images of a patient as a cluster: "
         f"{number_text(area.standard_error)}."
     )

@@ -45,7 +45,11 @@ def _not_understood(folder: Path) -> list[Table]:
 
 
 def _duplicates(found: DuplicateCounts | None) -> str:
-    return "" if found is None else f"{found.images} images were found to be duplicates, in {found.groups} groups."
+    if found is None:
+        return ""
+    if not found.images:
+        return "No duplicates were found."
+    return f"{found.images} images were found to be duplicates, in {found.groups} groups."
 
 
 def _range(counts: Sequence[int]) -> str:
