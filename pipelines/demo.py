@@ -149,8 +149,8 @@ def _print_summary(workdir: Path, seconds: float) -> None:
         print(f"     difference: AUC {difference} on {comparison.images} images of drawn lesions")
     print(f"          study: {verdict(read_report(workdir / 'study', StudyReport))}")
     print(f"     submission: {(workdir / 'submission' / SUBMISSION_FILE).resolve()}")
-    print(f"         report: {(workdir / 'report' / 'report.html').resolve()}")
     print(f"          total: {format_seconds(seconds)}")
+    print(f"Open in a browser: {(workdir / 'report' / 'report.html').resolve()}")
 
 
 def _interval(interval: Interval, sign: str = "") -> str:
