@@ -14,7 +14,7 @@ from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.inputs import absolute
 from pipelines.contract.progress import Progress
 from pipelines.conversion.writing import require_few_rejected
-from pipelines.synthesis.writing import SPLIT
+from pipelines.synthesis.writing import SPLIT, manifest_of
 from tfrecords_tools.example import Example, Provenance
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import AnyPath, ListedFile, as_path, crc32c, is_folder, is_remote
@@ -135,24 +135,17 @@ def adopted_manifest(
       generator: that drew them.
       entries: their shards.
     """
-    return Manifest(
-        source=SPLIT,
-        source_fingerprint=generator.sha256,
-        folds_fingerprint="",
-        classes=shards.classes,
-        image_size=generator.encoding.image_size,
-        encoder={"format": "JPEG", "quality": generator.encoding.quality, "subsampling": "4:4:4"},
-        shards=tuple(entries),
-        codes={"target": {name: code for code, name in enumerate(shards.classes)}},
-        rejected=0,
-        provenance=SyntheticProvenance(
-            generator=generator.sha256,
-            gan=absolute(config.images),
-            method=generator.name,
-            seed=0,
-            trained_on=shards.used(seen_entries(config, shards)),
-            seen_is=NOT_KNOWN if config.seen == UNKNOWN else DECLARED,
-        ),
+    provenance = SyntheticProvenance(
+        generator=generator.sha256,
+        gan=absolute(config.images),
+        method=generator.name,
+        seed=0,
+        trained_on=shards.used(seen_entries(config, shards)),
+        seen_is=NOT_KNOWN if config.seen == UNKNOWN else DECLARED,
+    )
+    encoding = generator.encoding
+    return manifest_of(
+        entries, provenance, classes=shards.classes, image_size=encoding.image_size, quality=encoding.quality
     )
 
 

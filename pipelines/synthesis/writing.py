@@ -1,7 +1,7 @@
 """Synthetic shards: every image with its provenance, and a manifest that tells what its generator has seen."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -97,33 +97,65 @@ def synthetic_manifest(
     boxes = placement.origin
     if boxes is None and any(entry.boxed_counts for entry in entries):
         boxes = LesionsOrigin(origin="masks")
-    return Manifest(
-        source=SPLIT,
-        source_fingerprint=generator.sha256,
-        folds_fingerprint="",
+    provenance = SyntheticProvenance(
+        generator=generator.sha256,
+        gan=gan if is_remote(as_path(gan)) else os.path.abspath(gan),
+        method=generator.method,
+        seed=generator.seed,
+        boxes=boxes,
+        drawn_with=dict(generator.drawn_with) or None,
+        rejected_copies=rejected_copies,
+        trained_on=generator.seen.trained_on,
+        selected_on=generator.seen.selected_on,
+        ancestors=generator.seen.ancestors,
+        made_from=generator.seen.made_from,
+        each_from_its_own_shard=generator.own_shard_of is not None,
+        near_source=near_source,
+        seen_is=generator.seen_is,
+    )
+    return manifest_of(
+        entries,
+        provenance,
         classes=generator.classes,
         image_size=generator.sampler.image_size,
-        encoder={"format": "JPEG", "quality": quality, "subsampling": "4:4:4"},
-        shards=tuple(entries),
-        codes={"target": {name: code for code, name in enumerate(generator.classes)}},
+        quality=quality,
         boxes=boxes,
         masks=masks,
-        provenance=SyntheticProvenance(
-            generator=generator.sha256,
-            gan=gan if is_remote(as_path(gan)) else os.path.abspath(gan),
-            method=generator.method,
-            seed=generator.seed,
-            boxes=boxes,
-            drawn_with=dict(generator.drawn_with) or None,
-            rejected_copies=rejected_copies,
-            trained_on=generator.seen.trained_on,
-            selected_on=generator.seen.selected_on,
-            ancestors=generator.seen.ancestors,
-            made_from=generator.seen.made_from,
-            each_from_its_own_shard=generator.own_shard_of is not None,
-            near_source=near_source,
-            seen_is=generator.seen_is,
-        ),
+    )
+
+
+def manifest_of(
+    entries: Sequence[ShardEntry],
+    provenance: SyntheticProvenance,
+    *,
+    classes: tuple[str, ...],
+    image_size: int,
+    quality: int,
+    boxes: LesionsOrigin | None = None,
+    masks: LesionsOrigin | None = None,
+) -> Manifest:
+    """Returns the manifest of synthetic shards.
+
+    Arguments:
+      entries: the shards.
+      provenance: of their images.
+      classes: names of the classes.
+      image_size: side of the images in pixels.
+      quality: of the JPEGs.
+      boxes, masks: where those of the images come from; None without any.
+    """
+    return Manifest(
+        source=SPLIT,
+        source_fingerprint=provenance.generator,
+        folds_fingerprint="",
+        classes=classes,
+        image_size=image_size,
+        encoder={"format": "JPEG", "quality": quality, "subsampling": "4:4:4"},
+        shards=tuple(entries),
+        codes={"target": {name: code for code, name in enumerate(classes)}},
+        boxes=boxes,
+        masks=masks,
+        provenance=provenance,
     )
 
 
