@@ -30,7 +30,7 @@ from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.synthesis.opened import OpenedSampler
 from pipelines.synthesis.samplers import open_sampler
 from tfrecords_tools import reading
-from tfrecords_tools.foundation.errors import look_up
+from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.images import JPEG_QUALITY
 from tfrecords_tools.streams import Stream
 
@@ -63,13 +63,15 @@ def run(command: str, **settings: object) -> None:
 
     Arguments:
       command: as `melgan --help` calls it, such as "shards" or "gan".
-      settings: of the command, as its --help lists them; sequences stand for values with commas between them.
+      settings: of the command, as its --help lists them; sequences stand for values with commas between them, None for
+        the default.
 
     Raises:
       ConfigError: for an unknown command.
       CommandError: if it fails; its own message stands in the output.
     """
-    run_command(look_up(COMMANDS, command, "command"), {name: _as_text(value) for name, value in settings.items()})
+    given = {name: _as_text(value) for name, value in settings.items() if value is not None}
+    run_command(look_up(COMMANDS, command, "command"), given)
 
 
 def _as_text(value: object) -> str:
@@ -163,7 +165,7 @@ def read_images(opened: Shards, *, image_size: int, most_per_class: int | None =
 
 
 def open_generator(path: str, *, seed: int = 0, checkpoint: str = "last") -> OpenedSampler:
-    """Returns the generator of a completed run of `gan`, `translator` or `singan`; no code is read from its files.
+    """Returns the generator of a completed run of `gan`, `translator`, `singan` or `adopt`; no code is read from it.
 
     >>> generator = open_generator("runs/gan")
     >>> generator.classes, generator.sampler.image_size
@@ -194,9 +196,12 @@ def draw(generator: OpenedSampler, label: str, count: int, *, first: int = 0) ->
       first: index of the first image.
 
     Raises:
-      CommandError: for a class that there is not.
+      CommandError: for a class that there is not, or more images than there are of it.
     """
     number = class_named(label, "label", generator.classes)
+    capacity = generator.sampler.capacity(number)
+    if capacity is not None and first + count > capacity:
+        raise CommandError(f"count is {count} from {first} on; this generator has {capacity} images of {label}")
     requests = Requests(index=np.arange(first, first + count), label=np.full(count, number, np.int32))
     return SyntheticImages(generator.sampler, (generator.identity, generator.seed), JPEG_QUALITY).draw(requests)
 

@@ -29,6 +29,7 @@ from pipelines.synthesis.adoption import (
     digest_of,
     encoding_for,
     list_adopted,
+    require_same_images,
     seen_entries,
     table_of,
     write_adopted,
@@ -49,6 +50,7 @@ def run(config: AdoptSyntheticConfig) -> None:
     workdir = open_workdir(output, COMMAND, config)
     if workdir is None:
         require_sizes(output, read_manifest(output).shards)
+        require_same_images(config, output)
         return
     with workdir:
         shards = open_shards(config.shards, "shards", config.cache_dir)
@@ -60,7 +62,9 @@ def run(config: AdoptSyntheticConfig) -> None:
         results = write_adopted(
             output, images, generator, shard_size=config.shard_size, max_rejected=config.max_rejected
         )
-        manifest = adopted_manifest(config, shards, generator, [result.entry for result in results])
+        manifest = adopted_manifest(
+            config, shards, generator, [result.entry for result in results if result.entry.records]
+        )
         write_table(output / IMAGES_TABLE, table_of(images, generator))
         write_rejected(output, rejections_of(results))
         write_manifest(output, manifest)

@@ -123,6 +123,11 @@ def without_leaks(
         return synthetic
     seen = synthetic.manifest.provenance.seen
     if seen.trained_on.folds_fingerprint != shards.manifest.folds_fingerprint:
+        if not seen.trained_on.shards:
+            raise CommandError(
+                f"{synthetic.folder}: its generator was declared to have seen none of other images than those of "
+                f"{shards.folder}; adopt its images with these --shards"
+            )
         raise CommandError(
             f"{synthetic.folder}: its generator was trained on shards of other folds than {shards.folder}, so it may "
             "have seen the validation images; train it on these shards, or on shards made with the same folds"

@@ -120,6 +120,15 @@ class StudyConfig(TrustSettings, CacheSettings, EngineSettings, ExtractorSetting
         for name in (*GENERATOR_SETTINGS, "classifier_settings", "worker_resources"):
             for each in getattr(self, name):
                 require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
+        if (
+            adopted_run.METHOD in self.methods
+            and f"seen={adopted_run.UNKNOWN}" in self.adopted_settings
+            and not self.trust_unknown_generators
+        ):
+            raise ConfigError(
+                "adopted_settings has seen=unknown, so generators may have seen the images that classifiers are "
+                "evaluated on; say what they have seen, or give --trust_unknown_generators"
+            )
         if self.classifier_settings and self.classifier != NETWORK:
             raise ConfigError("classifier_settings are for --classifier=network; give both, or leave them out")
         require(len(set(self.gpus)) == len(self.gpus), "gpus", ",".join(self.gpus), "different ones")

@@ -19,6 +19,7 @@ from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
 from pipelines.artefacts.predictions import probability_columns, scores
+from pipelines.artefacts.seen import SEEN_IS
 from pipelines.artefacts.subgroups import AT_SPECIFICITY
 from pipelines.pages import charts, palette
 from pipelines.pages.certain_images import certain_images
@@ -147,12 +148,20 @@ def _sources(run: ClassifierRun) -> str:
         found.append(f"{config.semi_supervised} learned from images without labels: {', '.join(config.unlabelled)}.")
     if run.report.transductive:
         found.append("Transductive: the test images, without labels, were among them.")
+    found += seen_as_declared(run)
     if any(run.report.twins.values()):
         found.append(
             f"Twins: {_mean_of(run.report.twins):,.0f} real images a fold were in the training with their own class "
             "and, in an image made from them, with another."
         )
     return "".join(f"{sentence} " for sentence in found)
+
+
+def seen_as_declared(run: ClassifierRun) -> list[str]:
+    """Returns sentences on what is not recorded, but declared or unknown, of the generators of its synthetic images."""
+    provenances = [each.provenance for sets in run.report.synthetic.values() for each in sets]
+    told = {each.method: SEEN_IS[each.seen_is] for each in provenances if SEEN_IS[each.seen_is]}
+    return [f"Synthetic images of {method}: {sentence}" for method, sentence in told.items()]
 
 
 def _mean_of(by_fold: Mapping[str, int]) -> float:

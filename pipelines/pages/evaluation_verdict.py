@@ -4,7 +4,9 @@ from melgan.metrics.memorisation import FEATURES, PIXELS
 from pipelines.artefacts.evaluation import EvaluationReport, row_of, value_of
 from pipelines.pages.page import Table, sentences
 
-LIKE_REAL, DIFFERENT, COLLAPSED, UNKNOWN = "like real images", "different", "collapsed", "not known"
+LIKE_REAL, DIFFERENT, COLLAPSED, UNKNOWN = "not told from real images", "different", "collapsed", "not known"
+COPIED = "suspected copies"
+_LEAST_IMAGES = 10  # of a class on each side; of fewer an interval tells nothing
 _UNLIKELY = 0.01  # of a p, as every class and space has one
 _SAID = {
     COLLAPSED: "Collapsed (nearly alike, or without the variety of real images)",
@@ -25,9 +27,11 @@ def verdict(report: EvaluationReport) -> str:
 
 
 def verdict_of(report: EvaluationReport, name: str) -> str:
-    """Returns the verdict on a class, without its copies."""
+    """Returns the verdict on a class."""
     if value_of(report.synthetic, "recall", name) == 0 or _resemble_each_other(report, name):
         return COLLAPSED
+    if _has_copies(report, name):
+        return COPIED
     return {True: DIFFERENT, False: LIKE_REAL, None: UNKNOWN}[_is_above_real(report, name, "kid")]
 
 
@@ -100,7 +104,9 @@ def _beside_real(report: EvaluationReport, metric: str, scope: str) -> str:
 def _is_above_real(report: EvaluationReport, scope: str, name: str) -> bool | None:
     """Returns whether a metric's interval lies above the value of real images; None where one of them is missing."""
     row, real = row_of(report.synthetic, name, scope), value_of(report.real, name, scope)
-    return None if row is None or real is None or row.low is None else row.low > real
+    if row is None or real is None or row.low is None or min(row.evaluated, row.reference) < _LEAST_IMAGES:
+        return None
+    return row.low > real
 
 
 def _resemble_each_other(report: EvaluationReport, scope: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import astuple
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import Comparison, NotCompared
 from pipelines.pages import charts, palette
-from pipelines.pages.classifier_section import synthetic_fraction
+from pipelines.pages.classifier_section import seen_as_declared, synthetic_fraction
 from pipelines.pages.page import Picture, Section, Table, interval_text, number_text, p_text, sentences
 
 _WITH, _WITHOUT = "with synthetic images", "real images only"
@@ -34,7 +34,8 @@ def result_section(
         )
         for run in classifiers
     )
-    text = sentences(*map(_verdict, comparisons), _OF_IMAGES if comparisons else "", *map(_reason, left_out))
+    declared = dict.fromkeys(sentence for run in classifiers for sentence in seen_as_declared(run))
+    text = sentences(*map(_verdict, comparisons), _OF_IMAGES if comparisons else "", *declared, *map(_reason, left_out))
     return [Section("Result", text, (Table(header, rows), *_areas(classifiers)))]
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.artefacts.adopted_run import METHOD, TRAINING
+from pipelines.artefacts.adopted_run import METHOD, TRAINING, UNKNOWN
+from pipelines.artefacts.seen import SEEN_IS
 from pipelines.artefacts.study import GENERATOR_SETTINGS, MADE_FROM_IMAGES, NETWORK, StudyConfig, StudyReport
 from pipelines.pages.page import sentences
-
-ADOPTED_TEXT = f"The images of {METHOD} were drawn elsewhere, by a generator that was not trained here."
+from tfrecords_tools.provenance import DECLARED, NOT_KNOWN
 
 
 def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: str, versions: Mapping[str, str]) -> str:
@@ -30,7 +30,7 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
         f"{config.num_folds} folds.",
         f"For each fold we trained {config.generator_seeds} generator(s) of each of {', '.join(report.methods)}{given} "
         f"on the other folds (seeds from {config.seed}), and drew images of the class{rejected if drawn else ''}.",
-        ADOPTED_TEXT if METHOD in report.methods else "",
+        adopted_text(config, report),
         _classifiers(config),
         f"Synthetic images were added to the real ones of the class at ratios of {ratios}; all arms saw as many "
         "images.",
@@ -39,6 +39,17 @@ def methods_paragraph(config: StudyConfig, report: StudyReport, shards_digest: s
         "simultaneous over all synthetic arms (max-T).",
         f"That differences within {config.margin:g} are not relevant was fixed before.",
         f"Shards {shards_digest[:16]}; {versions_text}.",
+    )
+
+
+def adopted_text(config: StudyConfig, report: StudyReport) -> str:
+    """Returns sentences on images that were drawn elsewhere; empty without any."""
+    if METHOD not in report.methods:
+        return ""
+    is_unknown = f"seen={UNKNOWN}" in config.adopted_settings
+    return sentences(
+        f"The images of {METHOD} were drawn elsewhere, by a generator that was not trained here.",
+        SEEN_IS[NOT_KNOWN if is_unknown else DECLARED],
     )
 
 

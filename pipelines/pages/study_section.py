@@ -21,6 +21,7 @@ from pipelines.contract.workdir import read_config, read_report
 from pipelines.pages import palette
 from pipelines.pages.charts import forest, ratio_curves
 from pipelines.pages.page import Details, Picture, Section, Table, interval_text, number_text, p_text, sentences
+from pipelines.pages.study_methods import adopted_text
 from tfrecords_tools.foundation.files import AnyPath
 
 _FEW_SEEDS = 5
@@ -67,7 +68,7 @@ def _result(config: StudyConfig, report: StudyReport) -> Section:
         )
         for each in areas
     )
-    text = sentences(verdict(report), _against(report), _best(report), _controls(report))
+    text = sentences(verdict(report), _against(report), _best(report), _controls(report), adopted_text(config, report))
     return Section("Result", text, (Table(header, rows),))
 
 

@@ -28,15 +28,8 @@ _GIVEN_BY = "classifier_settings"
 _LAST = {"select": "last"}  # the best epoch by the images that arms are compared on would flatter them
 # Settings that the study chooses, or that would take the meaning from what it chooses.
 _CHOSEN = ("shards", "workdir", "num_folds", "folds", "seed", "cache_dir", "scratch_dir", "match", "steps_per_epoch")
-_CHOSEN += (
-    "trust_unknown_generators",
-    "synthetic",
-    "synthetic_fraction",
-    "examples",
-    "diagnoses",
-    "labelled_fraction",
-    "unlabelled",
-)
+_CHOSEN += ("synthetic", "synthetic_fraction", "examples", "diagnoses", "labelled_fraction", "unlabelled")
+_CHOSEN += ("train_only_source", "trust_unknown_generators")
 
 
 def classifier_job(design: Design, images: RealImages, training: Training) -> Job:

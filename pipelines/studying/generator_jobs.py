@@ -11,8 +11,9 @@ from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.inputs import absolute, absolute_or_none
 from pipelines.contract.workdir import local_folder
 from pipelines.studying.generator_kinds import GeneratorKind, kind_of
-from pipelines.studying.jobs import Command, Job, pairs_of
+from pipelines.studying.jobs import CONFIGS, Command, Job, pairs_of
 from pipelines.studying.planned_generator import PlannedGenerator
+from tfrecords_tools.foundation.settings import path_settings
 
 METRICS = "kid,prdc,accuracy_score,accuracy_reverse,memorisation_pixels"
 
@@ -91,4 +92,6 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
 def _training_settings(config: StudyConfig, generator: PlannedGenerator, kind: GeneratorKind) -> dict[str, object]:
     own = {"shards": absolute(config.shards), kind.folder_setting: generator.gan, **kind.trained_with(generator)}
     given = [each.replace("{fold}", str(generator.fold)) for each in getattr(config, kind.given_by)]
-    return own | pairs_of(given, kind.given_by, kind.command, [*own, "cache_dir"])
+    pairs = pairs_of(given, kind.given_by, kind.command, [*own, "cache_dir"])
+    paths = path_settings(CONFIGS[kind.command])
+    return own | {name: absolute(value) if name in paths else value for name, value in pairs.items()}

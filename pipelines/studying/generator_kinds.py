@@ -16,8 +16,9 @@ from pipelines.artefacts.shards import Shards
 from pipelines.artefacts.singan_run import TrainSinganConfig, seconds_per_step_of_images, steps_of_images
 from pipelines.artefacts.speed import seconds_per_step
 from pipelines.artefacts.translator_run import TrainTranslatorConfig
+from pipelines.contract.workdir import is_completed
 from pipelines.studying.planned_generator import PlannedGenerator
-from pipelines.synthesis.adoption import list_adopted
+from pipelines.synthesis.adoption import list_adopted, require_same_images
 from pipelines.training.translation_data import classes_of, open_fold
 from tfrecords_tools.engines import LOCAL
 from tfrecords_tools.foundation.errors import CommandError
@@ -127,7 +128,9 @@ def _require_sources(training: TrainTranslatorConfig, shards: Shards, generator:
 
 
 def _require_adopted(training: AdoptSyntheticConfig, shards: Shards, generator: PlannedGenerator) -> None:
-    """Raises CommandError if there are fewer images than the largest ratio takes."""
+    """Raises CommandError if there are fewer images than the largest ratio takes, or others than were adopted."""
+    if is_completed(generator.gan):
+        require_same_images(training, generator.gan)
     available = len(list_adopted(training, shards.classes))
     if generator.count > available:
         raise CommandError(

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
+from absl import logging
 
 from pipelines.artefacts.adopted_run import TRAINING, UNKNOWN, AdoptSyntheticConfig
 from pipelines.artefacts.mixing import quality_of
@@ -19,7 +20,7 @@ from tfrecords_tools.example import Example, Provenance
 from tfrecords_tools.foundation.errors import CommandError, DataError
 from tfrecords_tools.foundation.files import AnyPath, ListedFile, as_path, crc32c, is_folder, is_remote
 from tfrecords_tools.images import Encoding, RefusedImage, convert, encode_jpeg, jpeg_coding, open_image
-from tfrecords_tools.manifest import Manifest, ShardEntry
+from tfrecords_tools.manifest import Manifest, ShardEntry, read_manifest
 from tfrecords_tools.provenance import DECLARED, NOT_KNOWN, SyntheticProvenance
 from tfrecords_tools.shards import ShardResult, read_part, remove_leftovers, write_examples, write_part
 from tfrecords_tools.source_files import read_source_file
@@ -86,9 +87,26 @@ def digest_of(images: AdoptedImages) -> str:
     """Returns the SHA-256 of the names and the contents of images, all of which it reads."""
     digest, progress = hashlib.sha256(), Progress("reading", len(images), "images")
     for number, file in enumerate(images.files, start=1):
-        digest.update(f"{file.name}\0{crc32c(_read(images, file))}\n".encode())
+        try:
+            checksum = crc32c(_read(images, file))
+        except RefusedImage:
+            checksum = "refused"  # with its reason when its shard is written
+        digest.update(f"{file.name}\0{checksum}\n".encode())
         progress.update(number)
     return digest.hexdigest()
+
+
+def require_same_images(config: AdoptSyntheticConfig, folder: AnyPath) -> None:
+    """Raises CommandError if a completed folder was made of other images than lie at their path now, if any do."""
+    manifest = read_manifest(folder)
+    if not is_folder(as_path(config.images)):
+        return  # away: they have done their work
+    now = digest_of(list_adopted(config, manifest.classes))
+    if now != manifest.provenance.generator:
+        raise CommandError(
+            f"{folder}: complete, but with other images than {config.images} holds now ({now[:8]}, not "
+            f"{manifest.provenance.generator[:8]}); choose another folder"
+        )
 
 
 def encoding_for(config: AdoptSyntheticConfig, shards: Shards) -> Encoding:
@@ -181,27 +199,33 @@ def _examples(
     images: AdoptedImages, generator: DeclaredGenerator, indices: Sequence[int], rejected: list[tuple[str, str, str]]
 ) -> Iterator[Example]:
     """Yields images by their numbers, and adds those that cannot be read to `rejected`, with file and reason."""
-    side = generator.encoding.image_size
+    side, enlarged = generator.encoding.image_size, 0
     for index in indices:
         file, name = images.files[index], generator.image_name(index)
         try:
-            jpeg = _stored(_read(images, file), generator.encoding)
+            converted = convert(_read(images, file), generator.encoding)
         except RefusedImage as refusal:
             rejected.append((name, str(images.root / file.name), str(refusal)))
             continue
+        enlarged += min(converted.source_size) < side
         yield Example(
-            image=jpeg,
+            image=_stored(converted.jpeg, generator.encoding),
             image_name=name,
             target=images.labels[index],
             width=side,
             height=side,
             provenance=Provenance(generator=generator.sha256, method=generator.name, seed=0, index=index),
         )
+    if enlarged:
+        logging.warning(
+            "%d images are smaller than %d px and were enlarged; a classifier may tell them by their blur",
+            enlarged,
+            side,
+        )
 
 
-def _stored(data: bytes, encoding: Encoding) -> bytes:
-    """Returns an image as real ones of the same size and quality are stored, by which no classifier can tell it."""
-    jpeg = convert(data, encoding).jpeg
+def _stored(jpeg: bytes, encoding: Encoding) -> bytes:
+    """Returns a converted image as real ones of the same size and quality are stored, as a classifier could tell it."""
     side = encoding.image_size
     blank = encode_jpeg(np.zeros((side, side, 3), np.uint8), encoding.quality)
     if jpeg_coding(jpeg) == jpeg_coding(blank):

@@ -89,7 +89,8 @@ def _left(sampler: Sampler, label: int, drawn: np.ndarray) -> int:
 def _too_few(sampler: Sampler, label: int, rejected: np.ndarray) -> CommandError:
     return CommandError(
         f"{rejected[label]} of the {sampler.capacity(label)} images of {sampler.classes[label]} that this generator "
-        "has are suspected copies, so there are not as many others as are asked for; ask for fewer with --count"
+        "has are suspected copies, so there are not as many others as are asked for; ask for fewer (--count, in a "
+        "study --ratios)"
     )
 
 

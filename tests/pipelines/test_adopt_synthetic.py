@@ -14,6 +14,7 @@ from pipelines.artefacts.evaluation import EvaluateGanConfig, EvaluationReport, 
 from pipelines.artefacts.mixing import require_stored_alike
 from pipelines.artefacts.seen import without_leaks
 from pipelines.artefacts.shards import open_shards, open_synthetic, split_fold
+from pipelines.artefacts.study import StudyConfig
 from pipelines.artefacts.synthetic_run import SynthesizeConfig
 from pipelines.contract.workdir import read_report
 from pipelines.export import ExportConfig
@@ -106,6 +107,26 @@ def test_other_images_at_the_same_path_are_another_run(images, shards, tmp_path,
         adopted(images, shards, tmp_path / "out")
 
 
+def test_a_complete_folder_notices_that_its_images_have_changed(images, shards, tmp_path):
+    adopted(images, shards, tmp_path / "out")
+    adopted(images, shards, tmp_path / "out")  # complete already
+    picture(77).save(images / "benign" / "seed0000.png")
+    with pytest.raises(CommandError, match="other images"):
+        adopted(images, shards, tmp_path / "out")
+    images.rename(tmp_path / "elsewhere")
+    adopted(images, shards, tmp_path / "out")  # what is away has done its work
+
+
+def test_an_image_that_is_damaged_in_a_zip_file_is_left_out(images, shards, tmp_path):
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", images))
+    data = bytearray(packed.read_bytes())
+    data[data.index(b"seed0001.png") + 200] ^= 0xFF
+    packed.write_bytes(data)
+    folder = adopted(packed, shards, tmp_path / "out")
+    assert read_manifest(folder).class_counts("synthetic") == (5, 5)
+    assert [Path(row["file"]).name for row in rows_of(folder / "rejected.csv")] == ["broken.png", "seed0001.png"]
+
+
 def test_a_label_makes_a_flat_folder_of_one_class_or_takes_one_of_several(images, shards, tmp_path):
     flat = adopted(images / "malignant", shards, tmp_path / "flat", label="benign")
     assert read_manifest(flat).class_counts("synthetic") == (6, 0)
@@ -124,6 +145,9 @@ def test_what_others_and_unknown_mean(images, shards, tmp_path, seen):
     with pytest.raises(CommandError, match="--trust_unknown_generators"):
         without_leaks(synthetic, real, every[:1])
     assert without_leaks(synthetic, real, every, trust_unknown=True) is synthetic
+    settings = {"shards": str(shards), "workdir": str(tmp_path / "study"), "methods": ("adopted",)}
+    with pytest.raises(ConfigError, match="--trust_unknown_generators"):
+        StudyConfig(**settings, adopted_settings=(f"images={images}", "generator=stylegan3", "seen=unknown"))
     config = SynthesizeConfig(
         gan=str(synthetic.folder), output=str(tmp_path / "drawn"), label="malignant", count=2, reject_copies=True
     )

@@ -35,12 +35,22 @@ class _Archive:
     folders_in: dict[str, list[str]]
 
 
+def is_named_zip(name: str) -> bool:
+    """Returns whether a name is that of a zip file, in any case."""
+    return name.lower().endswith(ENDING)
+
+
+def without_ending(name: str) -> str:
+    """Returns a name without the ending of a zip file, if it has it."""
+    return name[: -len(ENDING)] if is_named_zip(name) else name
+
+
 def member_of(path: Path) -> Member | None:
     """Returns where a path lies in a zip file; None if it does not."""
-    if not any(part.lower().endswith(ENDING) for part in path.parts):
+    if not any(map(is_named_zip, path.parts)):
         return None
     for place in (path, *path.parents):
-        if place.name.lower().endswith(ENDING) and place.is_file():
+        if is_named_zip(place.name) and place.is_file():
             name = path.relative_to(place).as_posix()
             return Member(place, "" if name == "." else name)
     return None
@@ -52,9 +62,8 @@ def has_file(member: Member) -> bool:
 
 
 def has_folder(member: Member) -> bool:
-    """Returns whether a folder lies there; the root of a zip file is one."""
-    archive = _open(member.archive)
-    return member.name in archive.folders_in or not member.name
+    """Returns whether a folder lies there; the root of a zip file is one, which is not opened for that."""
+    return not member.name or member.name in _open(member.archive).folders_in
 
 
 def folders_in(member: Member) -> list[str]:

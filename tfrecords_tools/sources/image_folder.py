@@ -7,12 +7,13 @@ import pandas as pd
 from absl import logging
 
 from tfrecords_tools.exports.image_folder import FILE_COLUMN, METADATA_FILE
+from tfrecords_tools.foundation.archives import is_named_zip, without_ending
 from tfrecords_tools.foundation.class_names import require_class_names
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file, read_text
 from tfrecords_tools.foundation.metadata import METADATA
 from tfrecords_tools.sources.listing import list_images
-from tfrecords_tools.sources.nested import ZIP, names_in
+from tfrecords_tools.sources.nested import names_in
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, UnknownValue, image_table, require_folder
 from tfrecords_tools.sources.tables_of_names import read_csv
 
@@ -31,14 +32,14 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     require_folder(folder, "--input must hold a folder per class")
     folder = _folder_of_classes(folder)
     places = _class_folders(folder)
-    classes = sorted({place.removesuffix(ZIP) for place in places})
+    classes = sorted(map(without_ending, places))
     if not classes:
         raise DataError(f"{folder}: no class folders; it must hold a folder per class")
     if len(classes) == 1:
         logging.warning("%s: one class folder, %s; these shards are for a GAN alone", folder, classes[0])
     require_class_names(classes, f"{folder}")
-    images = [file for file in list_images(folder, EXTENSIONS) if PurePosixPath(file.name).parts[0] in places]
-    targets = [classes.index(PurePosixPath(file.name).parts[0].removesuffix(ZIP)) for file in images]
+    images = [file for file in list_images(folder, EXTENSIONS, only=places) if "/" in file.name]
+    targets = [classes.index(without_ending(PurePosixPath(file.name).parts[0])) for file in images]
     for empty in set(range(len(classes))) - set(targets):
         extensions = ", ".join(EXTENSIONS)
         raise DataError(f"{folder / classes[empty]}: no images ({extensions}) in this class; fill or remove it")
@@ -67,8 +68,12 @@ def _folders_without_images(folder: AnyPath) -> list[str]:
 
 
 def _class_folders(folder: AnyPath) -> list[str]:
-    """Returns the folders of classes, without a second copy of all of them, as some archives have one."""
-    folders, _ = names_in(folder)
+    """Returns the folders of classes: zip files only where there are no others, and no second copy of all classes."""
+    found, _ = names_in(folder)
+    plain = [name for name in found if not is_named_zip(name)]
+    folders = plain or found
+    if left_out := [name for name in found if name not in folders]:
+        logging.warning("%s: zip files beside folders of classes were left out: %s", folder, ", ".join(left_out))
     copies = [name for name in folders if _is_copy(folder / name, folders)]
     if copies:
         logging.warning("%s: holds the folders of its classes once more in %s; left out", folder, ", ".join(copies))

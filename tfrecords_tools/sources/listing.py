@@ -7,13 +7,14 @@ taken for images, they would be a class of their own, or the same image twice.
 import errno
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from absl import logging
 
-from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_folder, is_remote, list_files
+from tfrecords_tools.foundation.archives import is_named_zip
+from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_remote, list_files
 from tfrecords_tools.foundation.texts import first_names, has_control_characters, in_one_line
 
 _SYSTEM_NAMES = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
@@ -25,17 +26,22 @@ def is_of_the_system(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _SYSTEM_NAMES for part in PurePosixPath(name).parts)
 
 
-def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
+def list_images(folder: AnyPath, extensions: Sequence[str], only: Collection[str] = ()) -> list[ListedFile]:
     """Returns the files with some endings, at any depth, in order of their names; warns of what was not taken.
 
-    Zip files are folders. Links to folders are followed as far as they stay inside. Names that are not UTF-8, or hold
-    control characters, are left out.
+    Zip files are folders where neither folders nor such files lie beside them: else they may hold the same once more.
+    Links to folders are followed as far as they stay inside. Names that are not UTF-8, or hold control characters, are
+    left out.
 
     Arguments:
       folder: to list.
       extensions: in lower case, with their dot.
+      only: folders and zip files of the folder that are looked into; none: all.
     """
-    files, links = _walk(folder) if not is_remote(folder) and folder.is_dir() else (_all_files(folder), [])
+    is_walked = not is_remote(folder) and folder.is_dir()
+    files, links = _walk(folder, extensions, only) if is_walked else (_all_files(folder), [])
+    if only:
+        files = [file for file in files if "/" not in file.name or file.name.split("/", 1)[0] in only]
     files = [file for file in files if not is_of_the_system(file.name)]
     images = [file for file in files if _ending(file) in extensions]
     others = Counter(_ending(file) or "none" for file in files if _ending(file) not in extensions)
@@ -59,31 +65,51 @@ def _all_files(folder: AnyPath) -> list[ListedFile]:
     return list_files(folder, recursive=True)
 
 
-def _walk(folder: Path) -> tuple[list[ListedFile], list[str]]:
-    """Returns the files, and the links that were not followed."""
+def _walk(folder: Path, extensions: Sequence[str], only: Collection[str]) -> tuple[list[ListedFile], list[str]]:
+    """Returns the files, those of zip files among them, and the links that were not followed."""
     files: list[ListedFile] = []
     links: list[str] = []
+    zips: dict[Path, list[str]] = {}
+    others: set[Path] = set()  # folders that hold folders, or images, beside zip files
     waiting = [(folder, (os.path.realpath(folder),))]
     while waiting:
         place, above = waiting.pop()
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+            is_chosen = place != folder or not only or entry.name in only
             name = str(Path(entry.path).relative_to(folder).as_posix())
             if entry.is_symlink() and _leads_nowhere(entry):
                 links.append(name)
             elif entry.is_dir():
                 real = os.path.realpath(entry.path)
-                if is_of_the_system(entry.name) or real in above:  # a link to where it lies leads round for ever
+                # A link to where it lies leads round for ever.
+                if not is_chosen or is_of_the_system(entry.name) or real in above:
                     continue
+                others.add(place)
                 if Path(real).is_relative_to(above[0]):
                     waiting.append((Path(entry.path), (*above, real)))
                 else:
                     links.append(name)
-            elif is_folder(Path(entry.path)):  # a zip file
-                files += [replace(file, name=f"{name}/{file.name}") for file in _all_files(Path(entry.path))]
+            elif is_named_zip(entry.name) and not is_of_the_system(entry.name):
+                zips.setdefault(place, []).extend([name] if is_chosen else [])
             elif entry.is_file():
                 status = entry.stat()
+                others |= {place} if PurePosixPath(name).suffix.lower() in extensions else set()
                 files.append(ListedFile(name, status.st_size, status.st_mtime_ns))
-    return files, links
+    return files + _in_zip_files(folder, zips, others - {folder} if only else others), links
+
+
+def _in_zip_files(folder: Path, zips: Mapping[Path, Sequence[str]], others: Collection[Path]) -> list[ListedFile]:
+    """Returns the files in zip files; those that have `others` beside them are left out, with a warning."""
+    files, left_out = [], []
+    for place, names in zips.items():
+        if place in others:
+            left_out += names
+            continue
+        files += [replace(file, name=f"{name}/{file.name}") for name in names for file in _all_files(folder / name)]
+    if left_out:
+        told = first_names(sorted(left_out), _NAMED)
+        logging.warning("%s: zip files beside images or folders were left out: %s", folder, told)
+    return files
 
 
 def _leads_nowhere(link: os.DirEntry) -> bool:

@@ -6,10 +6,9 @@ from pathlib import PurePosixPath
 
 from absl import logging
 
+from tfrecords_tools.foundation.archives import ENDING, without_ending
 from tfrecords_tools.foundation.files import AnyPath, is_file, is_folder, list_files, list_folders
 from tfrecords_tools.sources.listing import is_of_the_system
-
-ZIP = ".zip"
 
 
 def unpacked(folder: AnyPath, *begins_with: str) -> AnyPath:
@@ -39,8 +38,8 @@ def inner_folder(folder: AnyPath, name: str) -> str:
     """
     parts = PurePosixPath(name).parts
     for depth in range(len(parts), 0, -1):
-        outer, rest = "/".join(parts[:depth]), parts[depth:]
-        for place in ((f"{outer}{ZIP}", parts[depth - 1], *rest), (f"{outer}{ZIP}", *rest)):
+        zipped, rest = zip_beside(folder, "/".join(parts[:depth])), parts[depth:]
+        for place in ((zipped, parts[depth - 1], *rest), (zipped, *rest)):
             found = "/".join(place)
             if not is_folder(folder / name) and is_folder(folder / found):
                 return found
@@ -49,8 +48,17 @@ def inner_folder(folder: AnyPath, name: str) -> str:
 
 def inner_file(folder: AnyPath, name: str) -> AnyPath:
     """Returns the path of a file in a folder, which may lie in a zip file of its name, such as train.csv.zip."""
-    zipped = folder / f"{name}{ZIP}" / name
+    zipped = folder / zip_beside(folder, name) / name
     return zipped if not is_file(folder / name) and is_file(zipped) else folder / name
+
+
+def zip_beside(folder: AnyPath, name: str) -> str:
+    """Returns the path of the zip file in the place of a folder or file; the case of its ending does not matter."""
+    place = PurePosixPath(name)
+    names = [
+        file.name for file in list_files(folder / place.parent) if without_ending(file.name) == place.name != file.name
+    ]
+    return str(place.with_name(names[0] if names else f"{place.name}{ENDING}"))
 
 
 def names_in(folder: AnyPath) -> tuple[list[str], list[str]]:
@@ -61,7 +69,7 @@ def names_in(folder: AnyPath) -> tuple[list[str], list[str]]:
 
 
 def _holds(folder: AnyPath, patterns: Sequence[str]) -> bool:
-    names = [name.removesuffix(ZIP) for names in names_in(folder) for name in names]
+    names = [without_ending(name) for names in names_in(folder) for name in names]
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 

@@ -7,7 +7,16 @@ from melgan.metrics.evaluation import ALL_CLASSES, Row
 from pipelines.artefacts.evaluation import EvaluationReport, row_of, value_of
 from pipelines.pages.evaluation_pictures import GRID, SUSPICIOUS
 from pipelines.pages.evaluation_section import NAMES, comparison_of_generators, evaluation_section
-from pipelines.pages.evaluation_verdict import COLLAPSED, DIFFERENT, LIKE_REAL, UNKNOWN, summary, verdict, verdict_of
+from pipelines.pages.evaluation_verdict import (
+    COLLAPSED,
+    COPIED,
+    DIFFERENT,
+    LIKE_REAL,
+    UNKNOWN,
+    summary,
+    verdict,
+    verdict_of,
+)
 from pipelines.pages.grids import Column, write_grid
 from pipelines.pages.page import Details, Picture, Table
 
@@ -79,6 +88,8 @@ def test_nothing_is_said_of_what_does_not_stand_out(synthetic, real):
     ("synthetic", "real", "found"),
     [
         ([row("kid", 0.1, -0.1, 0.3)], [row("kid", 0.01)], LIKE_REAL),
+        ([row("kid", 0.1, -0.1, 0.3, evaluated=9)], [row("kid", 0.01)], UNKNOWN),
+        ([row("kid", 0.1, -0.1, 0.3), row("copies_features_p", 0.001)], [row("kid", 0.01)], COPIED),
         ([row("kid", 0.4, 0.3, 0.5)], [row("kid", 0.01)], DIFFERENT),
         ([row("kid", 0.1, -0.1, 0.3), row("recall", 0.0, 0.0, 0.1)], [row("kid", 0.01), row("recall", 0.9)], COLLAPSED),
         ([row("ms_ssim", 0.9, 0.8, 1.0)], [row("ms_ssim", 0.2, 0.1, 0.3)], COLLAPSED),

@@ -109,3 +109,30 @@ def test_tfrecord_files_are_to_be_unpacked_first(tmp_path):
     packed = Path(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set"))
     with pytest.raises(DataError, match="unpack"):
         SOURCES["tfrecords"](packed, OPTIONS)
+
+
+@pytest.mark.parametrize("content", ["data/nevus", "nevus", ".", "broken"])
+def test_zip_files_beside_folders_of_classes_are_left_out_and_told(tmp_path, caplog, content):
+    """They often hold the same once more; and one that is cut short is no reason to stop."""
+    write_classes(tmp_path / "set")
+    write_classes(tmp_path / "plain")
+    if content == "broken":
+        (tmp_path / "set" / "data.zip").write_bytes(b"PK and no more")
+    else:
+        fill(tmp_path / "packed" / content, images("z.jpg"))
+        name = "nevus" if content == "." else "data"
+        shutil.make_archive(str(tmp_path / "set" / name), "zip", tmp_path / "packed")
+    table = SOURCES["image_folder"](tmp_path / "set", OPTIONS)
+    assert table.classes == ("melanoma", "nevus")
+    assert len(table.train) == len(load("image_folder", tmp_path / "plain"))
+    assert ".zip" in caplog.text
+
+
+def test_zip_files_are_known_by_any_case(tmp_path):
+    write_siim_isic(tmp_path / "siim")
+    write_classes(tmp_path / "classes")
+    for folder in (tmp_path / "siim" / "jpeg", tmp_path / "classes" / "nevus", tmp_path / "classes" / "melanoma"):
+        pack(folder, with_own_name=True)
+        folder.with_suffix(".zip").rename(folder.with_suffix(".ZIP"))
+    assert len(load("siim_isic", tmp_path / "siim")) == 3
+    assert SOURCES["image_folder"](tmp_path / "classes", OPTIONS).classes == ("melanoma", "nevus")
