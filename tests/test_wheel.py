@@ -39,7 +39,17 @@ def environment(wheel, tmp_path_factory):
     packages = next(folder.glob("lib/python*/site-packages"))
     # As plain paths: of the files .pth in these folders, one would bring the clone in.
     (packages / "required.pth").write_text("\n".join(path for path in sys.path if Path(path).name == "site-packages"))
-    command = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--no-deps", wheel]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        folder / "bin" / "python",
+        "install",
+        "--no-deps",
+        "--ignore-installed",
+        wheel,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 
