@@ -22,7 +22,7 @@ from pipelines.contract.inputs import Input, absolute
 from pipelines.contract.main import main
 from pipelines.contract.workdir import folder_input, open_workdir
 from pipelines.conversion.writing import REJECTED_FILE, rejections_of, write_rejected
-from pipelines.pages.grids import GRID_ROWS, SYNTHETIC, Column, write_grid
+from pipelines.pages.grids import GRID_ROWS, Column, write_grid
 from pipelines.synthesis.adoption import (
     DeclaredGenerator,
     adopted_manifest,
@@ -78,6 +78,7 @@ def _report(config: AdoptSyntheticConfig, shards: Shards, manifest: Manifest) ->
     return AdoptedReport(
         classes=manifest.classes,
         class_counts=manifest.class_counts(SPLIT),
+        rejected_copies=(0,) * len(manifest.classes),
         real_counts=shards.class_counts(seen_entries(config, shards) or shards.manifest.split("train")),
         provenance=manifest.provenance,
     )
@@ -88,7 +89,7 @@ def _write_grid(folder: AnyPath, manifest: Manifest) -> None:
     stored = Shards(folder, manifest).read(manifest.shards)
     found = first_images(stored, len(manifest.classes), manifest.image_size, GRID_ROWS)
     columns = [Column(name, images) for name, images in zip(manifest.classes, found, strict=True)]
-    write_grid(folder / GRID_FILE, columns, [SYNTHETIC] * GRID_ROWS)
+    write_grid(folder / GRID_FILE, columns, across=True)
 
 
 def _log(config: AdoptSyntheticConfig, manifest: Manifest, results: Sequence[ShardResult]) -> None:

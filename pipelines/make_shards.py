@@ -19,10 +19,9 @@ import pandas as pd
 from absl import logging
 
 from pipelines.artefacts.shards_report import BLANK_FILE, VALUES_FILE, MarkedImages, ShardsReport
-from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
 from pipelines.contract.progress import Progress
-from pipelines.contract.shared_settings import EngineSettings, JpegSettings
+from pipelines.contract.shared_settings import EngineSettings, JpegSettings, RejectionSettings
 from pipelines.contract.workdir import open_workdir
 from pipelines.conversion.writing import REJECTED_FILE, rejections_of, write_all, write_rejected
 from tfrecords_tools.balance import balance_table, format_balance
@@ -62,7 +61,7 @@ DUPLICATES_FILE = "duplicates.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeShardsConfig(EngineSettings, JpegSettings):
+class MakeShardsConfig(EngineSettings, JpegSettings, RejectionSettings):
     """Settings of make_shards."""
 
     source: tuple[str, ...] = setting(help=f"data set: {', '.join(SOURCES)}; repeat it with --input to merge several")
@@ -99,11 +98,6 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
     )
     seed: int = setting(0, "seed of the folds, of the order of records, and of phantom's images")
     num_images: int = setting(800, "images that phantom draws, train and test together")
-    max_rejected: str = setting(
-        "100",
-        "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
-        changes_result=False,
-    )
     workers: int = setting(0, "processes of this machine; 0: one a core", changes_result=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +110,6 @@ class MakeShardsConfig(EngineSettings, JpegSettings):
         require(self.folds == ANEW or self.source == (TFRECORDS,), "folds", self.folds, f"{ANEW} but for {TFRECORDS}")
         require(1 <= self.num_shards <= 9999, "num_shards", self.num_shards, "from 1 to 9999")
         require(self.num_images >= 100, "num_images", self.num_images, "at least 100")
-        allowed_of(self.max_rejected, 0, "max_rejected")
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         require(self.seed >= 0, "seed", self.seed, "0 or greater")
 

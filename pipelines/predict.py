@@ -22,9 +22,8 @@ from absl import logging
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.predicted import COMMAND, MOST_PROBABLE, PREDICTED_FILE, PredictingRun, PredictReport
 from pipelines.contract.inputs import Input, absolute, file_input
-from pipelines.contract.limits import allowed_of
 from pipelines.contract.main import main
-from pipelines.contract.shared_settings import CacheSettings
+from pipelines.contract.shared_settings import CacheSettings, RejectionSettings
 from pipelines.contract.workdir import digest, folder_input, local_folder, open_workdir
 from pipelines.conversion.writing import REJECTED_FILE, Rejection, write_rejected
 from pipelines.prediction.combining import combine
@@ -45,7 +44,7 @@ _SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig(StoredAs, CacheSettings, CalibrationSettings):
+class PredictConfig(StoredAs, CacheSettings, CalibrationSettings, RejectionSettings):
     """Settings of predict."""
 
     runs: tuple[str, ...] = setting(help="folders that train_classifier wrote, separated by commas", is_path=True)
@@ -59,16 +58,10 @@ class PredictConfig(StoredAs, CacheSettings, CalibrationSettings):
     split: str = setting(
         "", "images of shards: train or test (default: the test split of those that have it, and else all)"
     )
-    max_rejected: str = setting(
-        "100",
-        "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
-        changes_result=False,
-    )
     workers: int = setting(0, "processes that read images; 0: one a core", changes_result=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        allowed_of(self.max_rejected, 0, "max_rejected")
         require(self.split in ("", *_SPLITS), "split", self.split, f"one of {', '.join(_SPLITS)}")
         require(self.workers >= 0, "workers", self.workers, "0 or greater")
         if not self.runs:

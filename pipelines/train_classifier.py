@@ -77,7 +77,7 @@ from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.discriminators import backbone_of_run
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
-from pipelines.training.subgroup_metrics import evaluate_subgroups
+from pipelines.training.subgroup_metrics import evaluate_subgroups, facts_of_images, with_sources
 from pipelines.training.teaching import write_answers
 from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
@@ -304,12 +304,11 @@ def _complete(
     shards, classes, folds, folder = inputs.shards, inputs.classes.names, config.fold_numbers, mirror.folder
     tables = [read_predictions(fold_folder(folder, fold) / PREDICTIONS_FILE, classes) for fold in folds]
     oof = pd.concat(tables)
-    write_table(folder / OOF_FILE, oof)
+    facts = facts_of_images(shards, oof["image_name"])
+    write_table(folder / OOF_FILE, with_sources(oof, facts))
     write_table(folder / OOF_KAGGLE_FILE, kaggle_table(oof, classes, inputs.target))
     metrics = evaluate_predictions(oof, classes, config.seed)
-    subgroups = evaluate_subgroups(
-        oof, classes, inputs.target, shards.images(shards.manifest.split("train")), config.seed
-    )
+    subgroups = evaluate_subgroups(oof, classes, inputs.target, facts, config.seed)
     write_table(folder / SUBGROUPS_FILE, subgroups_table(subgroups))
     selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
     files_of_a_fold = [*_FILES_OF_A_FOLD, *([BACKBONE_FILE] if inputs.gans else [])]

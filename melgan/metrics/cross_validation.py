@@ -11,6 +11,7 @@ import numpy as np
 import scipy.stats
 
 from melgan.metrics.classification import AUC, classification_metrics, macro_auc, mean_of_known
+from melgan.metrics.roc import threshold_at_specificity
 
 MEAN_AUC, POOLED_RANK_AUC = "mean_auc", "pooled_rank_auc"
 
@@ -46,6 +47,22 @@ def mean_over_folds(
       folds: `[N]`.
     """
     return mean_of_known(metric(*own) for own in _each_fold(labels, scores, folds))
+
+
+def flagged_within_folds(positive: np.ndarray, scores: np.ndarray, folds: np.ndarray, specificity: float) -> np.ndarray:
+    """Returns which images count as of a class `[N]`, bool, at the threshold of their fold that has a specificity.
+
+    Arguments:
+      positive: which are of the class `[N]`, bool.
+      scores: larger for the class `[N]`.
+      folds: `[N]`.
+      specificity: that the threshold has at least, over all images of a fold.
+    """
+    flagged = np.zeros(len(positive), bool)
+    for fold in np.unique(folds):
+        own = folds == fold
+        flagged[own] = scores[own] >= threshold_at_specificity(positive[own], scores[own], specificity)
+    return flagged
 
 
 def ranks_within_folds(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:

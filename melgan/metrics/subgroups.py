@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melgan.metrics.classification import auc
-from melgan.metrics.cross_validation import ranks_within_folds
+from melgan.metrics.classification import AUC, auc
+from melgan.metrics.cross_validation import flagged_within_folds, ranks_within_folds
 from melgan.metrics.intervals import Interval, bootstrap_intervals
-from melgan.metrics.roc import threshold_at_specificity
 
-AUC, SENSITIVITY, SPECIFICITY = "auc", "sensitivity", "specificity"
+SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,7 @@ def scored_images(
       groups: patients `[N]`.
       specificity: that the threshold has at least, over all images of a fold.
     """
-    flagged = np.zeros(len(positive), bool)
-    for fold in np.unique(folds):
-        own = folds == fold
-        flagged[own] = scores[own] >= threshold_at_specificity(positive[own], scores[own], specificity)
+    flagged = flagged_within_folds(positive, scores, folds, specificity)
     return ScoredImages(positive, ranks_within_folds(scores[:, None], folds)[:, 0], flagged, groups)
 
 

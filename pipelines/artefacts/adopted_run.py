@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from pipelines.contract.shared_settings import CacheSettings, FoldSettings
+from pipelines.artefacts.synthetic_run import SyntheticReport
+from pipelines.contract.shared_settings import CacheSettings, FoldSettings, RejectionSettings
 from tfrecords_tools.foundation.settings import require, setting
 from tfrecords_tools.foundation.texts import as_file_name
 from tfrecords_tools.images import FITS
-from tfrecords_tools.provenance import SyntheticProvenance
 
 COMMAND = "adopt_synthetic"
 METHOD = "adopted"  # of a study
@@ -14,7 +14,7 @@ TRAINING, OTHERS, UNKNOWN = "training", "others", "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdoptSyntheticConfig(FoldSettings, CacheSettings):
+class AdoptSyntheticConfig(FoldSettings, RejectionSettings, CacheSettings):
     """Settings of adopt_synthetic."""
 
     images: str = setting(help="folder of the images, in a folder per class or, with --label, in any", is_path=True)
@@ -29,11 +29,6 @@ class AdoptSyntheticConfig(FoldSettings, CacheSettings):
     label: str = setting("", "class of all images, which then lie in any folders; or the one class folder to take")
     fit: str = setting("crop", "how images that are not square become square", choices=tuple(FITS))
     shard_size: int = setting(1000, "images per shard")
-    max_rejected: str = setting(
-        "100",
-        "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
-        changes_result=False,
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,15 +42,10 @@ class AdoptSyntheticConfig(FoldSettings, CacheSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdoptedReport:
-    """Counts of a set of synthetic images, and what made them, as `SyntheticReport` tells them.
+class AdoptedReport(SyntheticReport):
+    """The report of a set of synthetic images, and the real ones of each class that their generator was trained on.
 
-    `real_counts` are the training images of each class that its generator was trained on or, where it saw none of
-    them, all that there are.
+    Where it saw none of them, `real_counts` are of all that there are.
     """
 
-    classes: tuple[str, ...]
-    class_counts: tuple[int, ...]
-    rejected_copies: tuple[int, ...] = ()
     real_counts: tuple[int, ...]
-    provenance: SyntheticProvenance

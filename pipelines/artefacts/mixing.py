@@ -54,10 +54,14 @@ def quality_of(shards: Shards) -> int:
     return shards.manifest.encoder.get("quality", JPEG_QUALITY)
 
 
+def coding_of(image_size: int, quality: int) -> JpegCoding:
+    """Returns the JPEG settings of images that are encoded here."""
+    return jpeg_coding(encode_jpeg(np.zeros((image_size, image_size, 3), np.uint8), quality))
+
+
 def require_stored_as_encoded(real: Shards) -> None:
     """Raises CommandError if real images are not stored as synthetic ones of their size and quality will be."""
-    blank = np.zeros((real.manifest.image_size, real.manifest.image_size, 3), np.uint8)
-    if _codings(real) != {jpeg_coding(encode_jpeg(blank, quality_of(real)))}:
+    if _codings(real) != {coding_of(real.manifest.image_size, quality_of(real))}:
         raise CommandError(
             f"{real.folder}: images are stored as they came, with another JPEG quality or chroma subsampling than "
             "synthetic ones, by which a classifier can tell them; make shards again with another --image_size"

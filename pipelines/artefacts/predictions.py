@@ -22,8 +22,7 @@ from tfrecords_tools.foundation.metadata import PATIENT_IMAGES
 from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.reading import evaluation_batches
 
-SOURCE = "source"
-KEY_COLUMNS = ["image_name", "patient_id", "fold", "label", SOURCE]
+KEY_COLUMNS = ["image_name", "patient_id", "fold", "label"]
 _PROBABILITY = "probability "  # before the name of a class, which may be that of a key column
 
 
@@ -49,7 +48,6 @@ def predictions_table(
       without: data sets whose images are left out.
     """
     read, counts = shards.read(entries), _patient_images(config, shards, entries)
-    sources = _sources(shards, entries)
     keys: list[pd.DataFrame] = []
 
     def batches(size: int) -> Iterator[dict[str, tf.Tensor]]:
@@ -63,8 +61,7 @@ def predictions_table(
         ):
             names = [name.decode() for name in batch["image_name"].numpy()]
             columns = {"image_name": names, "patient_id": batch["patient_id"].numpy(), "fold": fold}
-            columns |= {"label": classes.labels(names, batch["label"].numpy()), SOURCE: sources.loc[names].to_numpy()}
-            keys.append(pd.DataFrame(columns))
+            keys.append(pd.DataFrame(columns | {"label": classes.labels(names, batch["label"].numpy())}))
             yield batch if counts is None else batch | {PATIENT_IMAGES: counts.loc[names].to_numpy(np.int32)}
 
     probabilities = np.mean([predictor.predict(batches(size), size) for size in predictor.sizes], axis=0)
@@ -76,12 +73,6 @@ def _patient_images(config: TrainClassifierConfig, shards: Shards, entries: Sequ
     """Returns how many images of its patient are in its split, by name, where the classifier looks at it."""
     looks = METADATA[config.metadata].fuse is not None
     return shards.images(entries)[PATIENT_IMAGES] if looks else None
-
-
-def _sources(shards: Shards, entries: Sequence[ShardEntry]) -> pd.Series:
-    """Returns the data set that each image is from, by name; "" where it is not known."""
-    names = {code: name for name, code in shards.sources.items()}
-    return shards.images(entries)[SOURCE].map(lambda code: names.get(code, ""))
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -96,10 +87,9 @@ def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
       DataError: if it is damaged.
     """
     try:
-        table, columns = read_table(path, ["image_name"], [SOURCE]), probability_columns(classes)
+        table, columns = read_table(path, ["image_name"]), probability_columns(classes)
         if not set(columns) <= set(table):
             table = table.rename(columns=dict(zip(classes, columns, strict=True)))
-        table = table.assign(**{SOURCE: table[SOURCE].fillna("") if SOURCE in table else ""})
         return table[[*KEY_COLUMNS, *columns]]
     except (ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
         reason = str(error).partition("\n")[0]
@@ -108,7 +98,7 @@ def read_predictions(path: AnyPath, classes: Sequence[str]) -> pd.DataFrame:
 
 def scores(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Returns labels `[N]` and probabilities `[N, classes]`."""
-    return table["label"].to_numpy(), table.loc[:, table.columns.str.startswith(_PROBABILITY)].to_numpy()
+    return table["label"].to_numpy(), table.drop(columns=KEY_COLUMNS).to_numpy()
 
 
 def kaggle_table(table: pd.DataFrame, classes: Sequence[str], target: str) -> pd.DataFrame:

@@ -122,7 +122,7 @@ class StudyConfig(TrustSettings, CacheSettings, EngineSettings, ExtractorSetting
                 require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
         if (
             adopted_run.METHOD in self.methods
-            and f"seen={adopted_run.UNKNOWN}" in self.adopted_settings
+            and self.seen_by_adopted == adopted_run.UNKNOWN
             and not self.trust_unknown_generators
         ):
             raise ConfigError(
@@ -141,6 +141,11 @@ class StudyConfig(TrustSettings, CacheSettings, EngineSettings, ExtractorSetting
             ",".join(self.worker_resources),
             "given with --engine=dask",
         )
+
+    @property
+    def seen_by_adopted(self) -> str:
+        """What the generator of adopted images has seen, as it is declared; empty where it is not."""
+        return dict(each.split("=", 1) for each in self.adopted_settings).get("seen", "")
 
     @property
     def num_at_a_time(self) -> int:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from melgan.metrics.classification import AUC
 from melgan.metrics.intervals import Interval
-from melgan.metrics.subgroups import AUC, SENSITIVITY, SPECIFICITY
+from melgan.metrics.subgroups import SENSITIVITY, SPECIFICITY
 from tfrecords_tools.foundation.documents import as_plain
 
-AT_SPECIFICITY = 0.90  # over all images, which gives the threshold of the subgroups
+AT_SPECIFICITY = 0.90  # over all images of a fold, which gives the threshold at which images are counted
 _ENDINGS = ("", "_low", "_high")  # of the columns of a metric
 _METRICS = (AUC, SENSITIVITY, SPECIFICITY)
 _COLUMNS = ["property", "value", "images", "positives", *(f"{name}{end}" for name in _METRICS for end in _ENDINGS)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pipelines.contract.limits import allowed_of
 from tfrecords_tools.engines import ENGINES, LOCAL, EngineOptions
 from tfrecords_tools.foundation.errors import CommandError, look_up
 from tfrecords_tools.foundation.settings import Settings, require, setting
@@ -88,6 +89,21 @@ class SamplingSettings(FoldSettings, CacheSettings):
             self.paste_scale,
             "0 or greater, and without --start_scale",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectionSettings(Settings):
+    """Images that cannot be read."""
+
+    max_rejected: str = setting(
+        "100",
+        "stop when more images than this cannot be read: a count, or a fraction of all, such as 0.01 or 1%",
+        changes_result=False,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        allowed_of(self.max_rejected, 0, "max_rejected")
 
 
 @dataclass(frozen=True, kw_only=True)

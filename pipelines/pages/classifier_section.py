@@ -11,10 +11,9 @@ from sklearn.metrics import confusion_matrix
 from melgan.classifiers.metadata import METADATA
 from melgan.metrics.calibration import equal_mass_bins
 from melgan.metrics.classification import CALIBRATION_ERROR, PARTIAL_AUC_ABOVE, scored_classes
-from melgan.metrics.cross_validation import MEAN_AUC, POOLED_RANK_AUC, ranks_within_folds
+from melgan.metrics.cross_validation import MEAN_AUC, POOLED_RANK_AUC, flagged_within_folds, ranks_within_folds
 from melgan.metrics.delong import mean_area
 from melgan.metrics.intervals import Interval, fraction_interval, patient_groups
-from melgan.metrics.roc import threshold_at_specificity
 from pipelines.artefacts.classifier_run import ClassifierRun
 from pipelines.artefacts.comparisons import out_of_fold
 from pipelines.artefacts.epochs import read_epochs
@@ -26,8 +25,7 @@ from pipelines.pages.certain_images import certain_images
 from pipelines.pages.page import Details, Picture, Section, Table, interval_text, number_text, sentences
 
 _BINS_DRAWN = 10
-_SPECIFICITY = 0.90  # at which the errors of two classes are counted
-_HEADLINE = (MEAN_AUC, "average_precision", f"sensitivity_at_{_SPECIFICITY:.2f}_specificity", CALIBRATION_ERROR)
+_HEADLINE = (MEAN_AUC, "average_precision", f"sensitivity_at_{AT_SPECIFICITY:.2f}_specificity", CALIBRATION_ERROR)
 _TITLES = {
     MEAN_AUC: "AUC, mean of the folds",
     POOLED_RANK_AUC: "AUC over ranks within the folds",
@@ -119,7 +117,7 @@ def _calibration_and_confusion(run: ClassifierRun, predictions: pd.DataFrame) ->
     classes = run.report.classes
     of_two = len(classes) == 2
     counted, predicted = (
-        (_at_specificity, f"class at {_SPECIFICITY:.0%} specificity")
+        (_at_specificity, f"class at {AT_SPECIFICITY:.0%} specificity")
         if of_two
         else (_most_probable, "most probable class")
     )
@@ -246,12 +244,8 @@ def _most_probable(predictions: pd.DataFrame) -> np.ndarray:
 def _at_specificity(predictions: pd.DataFrame) -> np.ndarray:
     """Returns the class of two that each image counts as `[N]`, by the threshold of its fold."""
     labels, probabilities = scores(predictions)
-    folds, predicted = predictions["fold"].to_numpy(), np.zeros(len(labels), np.int64)
-    for fold in np.unique(folds):
-        own = folds == fold
-        threshold = threshold_at_specificity(labels[own] == 1, probabilities[own, 1], _SPECIFICITY)
-        predicted[own] = probabilities[own, 1] >= threshold
-    return predicted
+    flagged = flagged_within_folds(labels == 1, probabilities[:, 1], predictions["fold"].to_numpy(), AT_SPECIFICITY)
+    return flagged.astype(int)
 
 
 def _confusion(predictions: pd.DataFrame, predicted: np.ndarray) -> np.ndarray:

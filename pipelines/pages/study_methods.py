@@ -46,16 +46,15 @@ def adopted_text(config: StudyConfig, report: StudyReport) -> str:
     """Returns sentences on images that were drawn elsewhere; empty without any."""
     if METHOD not in report.methods:
         return ""
-    is_unknown = f"seen={UNKNOWN}" in config.adopted_settings
     return sentences(
         f"The images of {METHOD} were drawn elsewhere, by a generator that was not trained here.",
-        SEEN_IS[NOT_KNOWN if is_unknown else DECLARED],
+        SEEN_IS[NOT_KNOWN if config.seen_by_adopted == UNKNOWN else DECLARED],
     )
 
 
 def _rejects_copies(config: StudyConfig, method: str) -> bool:
     """Returns whether copies of training images can be told, which takes knowing those of the generator."""
-    return method != METHOD or f"seen={TRAINING}" in config.adopted_settings
+    return method != METHOD or config.seen_by_adopted == TRAINING
 
 
 def _classifiers(config: StudyConfig) -> str:

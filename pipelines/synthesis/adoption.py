@@ -10,7 +10,7 @@ import pandas as pd
 from absl import logging
 
 from pipelines.artefacts.adopted_run import TRAINING, UNKNOWN, AdoptSyntheticConfig
-from pipelines.artefacts.mixing import quality_of
+from pipelines.artefacts.mixing import coding_of, quality_of
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.contract.inputs import absolute
 from pipelines.contract.progress import Progress
@@ -199,7 +199,8 @@ def _examples(
     images: AdoptedImages, generator: DeclaredGenerator, indices: Sequence[int], rejected: list[tuple[str, str, str]]
 ) -> Iterator[Example]:
     """Yields images by their numbers, and adds those that cannot be read to `rejected`, with file and reason."""
-    side, enlarged = generator.encoding.image_size, 0
+    side, quality, enlarged = generator.encoding.image_size, generator.encoding.quality, 0
+    coding = coding_of(side, quality)  # of real images, by which a classifier could tell others
     for index in indices:
         file, name = images.files[index], generator.image_name(index)
         try:
@@ -208,8 +209,9 @@ def _examples(
             rejected.append((name, str(images.root / file.name), str(refusal)))
             continue
         enlarged += min(converted.source_size) < side
+        jpeg = converted.jpeg
         yield Example(
-            image=_stored(converted.jpeg, generator.encoding),
+            image=jpeg if jpeg_coding(jpeg) == coding else _encoded(jpeg, quality),
             image_name=name,
             target=images.labels[index],
             width=side,
@@ -224,11 +226,7 @@ def _examples(
         )
 
 
-def _stored(jpeg: bytes, encoding: Encoding) -> bytes:
-    """Returns a converted image as real ones of the same size and quality are stored, as a classifier could tell it."""
-    side = encoding.image_size
-    blank = encode_jpeg(np.zeros((side, side, 3), np.uint8), encoding.quality)
-    if jpeg_coding(jpeg) == jpeg_coding(blank):
-        return jpeg
-    with open_image(jpeg) as image:  # passed through as it came
-        return encode_jpeg(np.asarray(image.convert("RGB")), encoding.quality)
+def _encoded(jpeg: bytes, quality: int) -> bytes:
+    """Returns an image that `convert` passed through as it came, compressed as all others."""
+    with open_image(jpeg) as image:
+        return encode_jpeg(np.asarray(image.convert("RGB")), quality)

@@ -9,9 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tfrecords_tools.foundation.errors import DamagedFileError, DataError, MissingFileError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 ENDING = ".zip"
 _MOST_BYTES = 1 << 30  # of a file in an archive: more is no image and no table, but a bomb
@@ -45,9 +48,15 @@ def without_ending(name: str) -> str:
     return name[: -len(ENDING)] if is_named_zip(name) else name
 
 
-def member_of(path: Path) -> Member | None:
-    """Returns where a path lies in a zip file; None if it does not."""
-    if not any(map(is_named_zip, path.parts)):
+def as_file(path: "Path | UPath") -> Member | None:
+    """Returns where a path lies in a zip file of this machine; None if it lies in none, or is one."""
+    member = as_folder(path)
+    return member if member is not None and member.name else None
+
+
+def as_folder(path: "Path | UPath") -> Member | None:
+    """Returns where a path lies in a zip file of this machine, which is a folder itself; None if it lies in none."""
+    if not isinstance(path, Path) or not any(map(is_named_zip, path.parts)):
         return None
     for place in (path, *path.parents):
         if is_named_zip(place.name) and place.is_file():

@@ -78,9 +78,9 @@ def is_file(path: AnyPath) -> bool:
     Raises:
       DataError: if a bucket does not tell; its own `is_file` would take that for a no.
     """
-    if is_remote(path):
-        return _is_type(path, "file")
-    return path.is_file() or ((member := archives.member_of(path)) is not None and archives.has_file(member))
+    if (member := archives.as_file(path)) is not None:
+        return archives.has_file(member)
+    return _is_type(path, "file") if is_remote(path) else path.is_file()
 
 
 def is_folder(path: AnyPath) -> bool:
@@ -89,21 +89,21 @@ def is_folder(path: AnyPath) -> bool:
     Raises:
       DataError: if a bucket does not tell.
     """
-    if is_remote(path):
-        return _is_type(path, "directory")
-    return path.is_dir() or ((member := archives.member_of(path)) is not None and archives.has_folder(member))
+    if (member := archives.as_folder(path)) is not None:
+        return archives.has_folder(member)
+    return _is_type(path, "directory") if is_remote(path) else path.is_dir()
 
 
 def is_in_archive(path: AnyPath) -> bool:
     """Returns whether a path lies in a zip file."""
-    return not is_remote(path) and archives.member_of(path) is not None
+    return archives.as_file(path) is not None
 
 
 def list_folders(folder: AnyPath) -> list[str]:
     """Returns the names of the folders in a folder, and of its zip files, in order; none if there is no such folder."""
+    if (member := archives.as_folder(folder)) is not None:
+        return archives.folders_in(member)
     if not is_remote(folder):
-        if (member := archives.member_of(folder)) is not None:
-            return archives.folders_in(member)
         return sorted(path.name for path in folder.iterdir() if is_folder(path)) if folder.is_dir() else []
     with _one_line_errors(folder):
         try:
@@ -118,7 +118,7 @@ def list_files(folder: AnyPath, *, recursive: bool = False) -> list[ListedFile]:
 
     Zip files are files here, unless the folder is or lies in one.
     """
-    if not is_remote(folder) and (member := archives.member_of(folder)) is not None:
+    if (member := archives.as_folder(folder)) is not None:
         found = (ListedFile(*file) for file in archives.files_in(member, recursive=recursive))
         return sorted(found, key=lambda file: file.name)
     with _one_line_errors(folder):
@@ -135,9 +135,10 @@ def read_bytes(path: AnyPath) -> bytes:
       DataError: for one that arrives damaged.
       OSError: for a local file that cannot be read.
     """
+    if (member := archives.as_file(path)) is not None:
+        return archives.read(member)
     if not is_remote(path):
-        member = archives.member_of(path)
-        return path.read_bytes() if member is None or not member.name else archives.read(member)
+        return path.read_bytes()
     with _one_line_errors(path):
         for _ in range(_TRIES):
             data, expected = path.fs.cat_file(path.path), _listed_crc32c(path)
@@ -152,8 +153,7 @@ def read_bytes(path: AnyPath) -> bytes:
 @contextlib.contextmanager
 def open_bytes(path: AnyPath) -> Iterator[BinaryIO]:
     """Opens a file to read it piece by piece; what arrives from a bucket is not compared with its checksum."""
-    member = None if is_remote(path) else archives.member_of(path)
-    if member is not None and member.name:
+    if (member := archives.as_file(path)) is not None:
         with archives.open_member(member) as file:
             yield file
         return
@@ -323,7 +323,7 @@ def file_sha256(path: AnyPath) -> str:
 
 def file_size(path: AnyPath) -> int:
     """Returns the size of a file in bytes."""
-    if not is_remote(path) and (member := archives.member_of(path)) is not None and member.name:
+    if (member := archives.as_file(path)) is not None:
         return archives.size_of(member)
     with _one_line_errors(path):
         return path.stat().st_size

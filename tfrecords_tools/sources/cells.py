@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, ListedFile, is_file, is_folder, list_files, read_bytes
-from tfrecords_tools.sources.nested import unpacked
+from tfrecords_tools.sources.nested import holds, unpacked
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, image_table, require_folder
 
 CLASSES = ("red blood cell", "ring", "schizont", "trophozoite")
@@ -23,7 +23,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold cell_N.png and cell_N.txt")
-    folder = unpacked(folder, "train", "cell_*")
+    folder = unpacked(folder, holds("train", "cell_*"))
     in_train = is_folder(folder / "train")
     images_folder, prefix = (folder / "train", "train/") if in_train else (folder, "")
     found = [file for file in list_files(images_folder) if re.fullmatch(r"cell_.*\.png", file.name)]

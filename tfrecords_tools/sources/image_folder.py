@@ -13,7 +13,7 @@ from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file, read_text
 from tfrecords_tools.foundation.metadata import METADATA
 from tfrecords_tools.sources.listing import list_images
-from tfrecords_tools.sources.nested import names_in
+from tfrecords_tools.sources.nested import names_in, unpacked
 from tfrecords_tools.sources.table import SourceOptions, SourceTable, UnknownValue, image_table, require_folder
 from tfrecords_tools.sources.tables_of_names import read_csv
 
@@ -30,7 +30,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold a folder per class")
-    folder = _folder_of_classes(folder)
+    folder = unpacked(folder, _holds_classes)
     places = _class_folders(folder)
     classes = sorted(map(without_ending, places))
     if not classes:
@@ -38,7 +38,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     if len(classes) == 1:
         logging.warning("%s: one class folder, %s; these shards are for a GAN alone", folder, classes[0])
     require_class_names(classes, f"{folder}")
-    images = [file for file in list_images(folder, EXTENSIONS, only=places) if "/" in file.name]
+    images = [file for file in list_images(folder, EXTENSIONS) if PurePosixPath(file.name).parts[0] in places]
     targets = [classes.index(without_ending(PurePosixPath(file.name).parts[0])) for file in images]
     for empty in set(range(len(classes))) - set(targets):
         extensions = ", ".join(EXTENSIONS)
@@ -48,17 +48,11 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     return SourceTable(root=folder, classes=tuple(classes), train=table, not_understood=not_understood)
 
 
-def _folder_of_classes(folder: AnyPath) -> AnyPath:
-    """Returns the folder whose folders are classes: the only one in another is none if it holds folders alone."""
-    while True:
-        folders, files = names_in(folder)
-        if files or len(folders) != 1:
-            return folder
-        inner = _folders_without_images(folder / folders[0])
-        if not inner or (len(inner) == 1 and not _folders_without_images(folder / folders[0] / inner[0])):
-            return folder
-        logging.info("%s holds one folder alone, of folders: reading %s", folder, folder / folders[0])
-        folder = folder / folders[0]
+def _holds_classes(folder: AnyPath) -> bool:
+    """Returns whether the folders in a folder are classes, and not a single one around those of the classes."""
+    classes, _ = names_in(folder)
+    inner = _folders_without_images(folder / classes[0]) if len(classes) == 1 else []
+    return not inner or (len(inner) == 1 and not _folders_without_images(folder / classes[0] / inner[0]))
 
 
 def _folders_without_images(folder: AnyPath) -> list[str]:
@@ -72,8 +66,6 @@ def _class_folders(folder: AnyPath) -> list[str]:
     found, _ = names_in(folder)
     plain = [name for name in found if not is_named_zip(name)]
     folders = plain or found
-    if left_out := [name for name in found if name not in folders]:
-        logging.warning("%s: zip files beside folders of classes were left out: %s", folder, ", ".join(left_out))
     copies = [name for name in folders if _is_copy(folder / name, folders)]
     if copies:
         logging.warning("%s: holds the folders of its classes once more in %s; left out", folder, ", ".join(copies))

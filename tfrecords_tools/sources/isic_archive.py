@@ -16,7 +16,7 @@ from tfrecords_tools.foundation.archives import without_ending
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, list_files, list_folders
 from tfrecords_tools.sources.listing import is_of_the_system
-from tfrecords_tools.sources.nested import inner_folder, unpacked
+from tfrecords_tools.sources.nested import holds, inner_folder, unpacked
 from tfrecords_tools.sources.siim_isic import CLASSES
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, UnknownValue, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv, require_matches
@@ -32,7 +32,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     """
     del options
     require_folder(folder, "--input must hold *_GroundTruth.csv and a folder *_Input, as the challenge ships them")
-    folder = unpacked(folder, "*_GroundTruth*", "*_Input")
+    folder = unpacked(folder, holds("*_GroundTruth*", "*_Input"))
     folders = sorted({without_ending(name) for name in list_folders(folder)})
     images = [inner_folder(folder, name) for name in folders if name.endswith("_Input")]
     if len(images) != 1:

@@ -26,7 +26,7 @@ def is_of_the_system(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _SYSTEM_NAMES for part in PurePosixPath(name).parts)
 
 
-def list_images(folder: AnyPath, extensions: Sequence[str], only: Collection[str] = ()) -> list[ListedFile]:
+def list_images(folder: AnyPath, extensions: Sequence[str]) -> list[ListedFile]:
     """Returns the files with some endings, at any depth, in order of their names; warns of what was not taken.
 
     Zip files are folders where neither folders nor such files lie beside them: else they may hold the same once more.
@@ -36,12 +36,9 @@ def list_images(folder: AnyPath, extensions: Sequence[str], only: Collection[str
     Arguments:
       folder: to list.
       extensions: in lower case, with their dot.
-      only: folders and zip files of the folder that are looked into; none: all.
     """
     is_walked = not is_remote(folder) and folder.is_dir()
-    files, links = _walk(folder, extensions, only) if is_walked else (_all_files(folder), [])
-    if only:
-        files = [file for file in files if "/" not in file.name or file.name.split("/", 1)[0] in only]
+    files, links = _walk(folder, extensions) if is_walked else (_all_files(folder), [])
     files = [file for file in files if not is_of_the_system(file.name)]
     images = [file for file in files if _ending(file) in extensions]
     others = Counter(_ending(file) or "none" for file in files if _ending(file) not in extensions)
@@ -65,7 +62,7 @@ def _all_files(folder: AnyPath) -> list[ListedFile]:
     return list_files(folder, recursive=True)
 
 
-def _walk(folder: Path, extensions: Sequence[str], only: Collection[str]) -> tuple[list[ListedFile], list[str]]:
+def _walk(folder: Path, extensions: Sequence[str]) -> tuple[list[ListedFile], list[str]]:
     """Returns the files, those of zip files among them, and the links that were not followed."""
     files: list[ListedFile] = []
     links: list[str] = []
@@ -75,14 +72,12 @@ def _walk(folder: Path, extensions: Sequence[str], only: Collection[str]) -> tup
     while waiting:
         place, above = waiting.pop()
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
-            is_chosen = place != folder or not only or entry.name in only
             name = str(Path(entry.path).relative_to(folder).as_posix())
             if entry.is_symlink() and _leads_nowhere(entry):
                 links.append(name)
             elif entry.is_dir():
                 real = os.path.realpath(entry.path)
-                # A link to where it lies leads round for ever.
-                if not is_chosen or is_of_the_system(entry.name) or real in above:
+                if is_of_the_system(entry.name) or real in above:  # a link to where it lies leads round for ever
                     continue
                 others.add(place)
                 if Path(real).is_relative_to(above[0]):
@@ -90,12 +85,13 @@ def _walk(folder: Path, extensions: Sequence[str], only: Collection[str]) -> tup
                 else:
                     links.append(name)
             elif is_named_zip(entry.name) and not is_of_the_system(entry.name):
-                zips.setdefault(place, []).extend([name] if is_chosen else [])
+                zips.setdefault(place, []).append(name)
             elif entry.is_file():
                 status = entry.stat()
-                others |= {place} if PurePosixPath(name).suffix.lower() in extensions else set()
                 files.append(ListedFile(name, status.st_size, status.st_mtime_ns))
-    return files + _in_zip_files(folder, zips, others - {folder} if only else others), links
+                if _ending(files[-1]) in extensions:
+                    others.add(place)
+    return files + _in_zip_files(folder, zips, others), links
 
 
 def _in_zip_files(folder: Path, zips: Mapping[Path, Sequence[str]], others: Collection[Path]) -> list[ListedFile]:

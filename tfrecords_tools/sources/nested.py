@@ -1,6 +1,6 @@
 """Folders as they come: in zip files, and one in the other, as archives and Kaggle leave them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -11,19 +11,29 @@ from tfrecords_tools.foundation.files import AnyPath, is_file, is_folder, list_f
 from tfrecords_tools.sources.listing import is_of_the_system
 
 
-def unpacked(folder: AnyPath, *begins_with: str) -> AnyPath:
+def unpacked(folder: AnyPath, is_begun: Callable[[AnyPath], bool]) -> AnyPath:
     """Returns the folder that a data set begins in: of folders that hold nothing but one folder, the innermost.
 
     Zip files are folders.
 
     Arguments:
       folder: as it was given.
-      begins_with: patterns of names of files and folders, by any of which it is known.
+      is_begun: whether a folder is the one that it begins in.
     """
-    while not _holds(folder, begins_with) and (inner := _only_folder(folder)) is not None:
+    while not is_begun(folder) and (inner := _only_folder(folder)) is not None:
         logging.info("%s holds one folder alone: reading %s", folder, folder / inner)
         folder = folder / inner
     return folder
+
+
+def holds(*patterns: str) -> Callable[[AnyPath], bool]:
+    """Returns what tells whether a folder holds a file or folder by one of some patterns."""
+
+    def is_held(folder: AnyPath) -> bool:
+        names = [without_ending(name) for names in names_in(folder) for name in names]
+        return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+    return is_held
 
 
 def inner_folder(folder: AnyPath, name: str) -> str:
@@ -36,20 +46,24 @@ def inner_folder(folder: AnyPath, name: str) -> str:
     Returns:
       The path, such as jpeg.zip/jpeg/train; `name` if there is no such folder.
     """
+    if is_folder(folder / name):
+        return name
     parts = PurePosixPath(name).parts
     for depth in range(len(parts), 0, -1):
         zipped, rest = zip_beside(folder, "/".join(parts[:depth])), parts[depth:]
         for place in ((zipped, parts[depth - 1], *rest), (zipped, *rest)):
             found = "/".join(place)
-            if not is_folder(folder / name) and is_folder(folder / found):
+            if is_folder(folder / found):
                 return found
     return name
 
 
 def inner_file(folder: AnyPath, name: str) -> AnyPath:
     """Returns the path of a file in a folder, which may lie in a zip file of its name, such as train.csv.zip."""
+    if is_file(folder / name):
+        return folder / name
     zipped = folder / zip_beside(folder, name) / name
-    return zipped if not is_file(folder / name) and is_file(zipped) else folder / name
+    return zipped if is_file(zipped) else folder / name
 
 
 def zip_beside(folder: AnyPath, name: str) -> str:
@@ -66,11 +80,6 @@ def names_in(folder: AnyPath) -> tuple[list[str], list[str]]:
     folders = [name for name in list_folders(folder) if not is_of_the_system(name)]
     files = [file.name for file in list_files(folder) if not is_of_the_system(file.name)]
     return folders, [name for name in files if name not in folders]
-
-
-def _holds(folder: AnyPath, patterns: Sequence[str]) -> bool:
-    names = [without_ending(name) for names in names_in(folder) for name in names]
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def _only_folder(folder: AnyPath) -> str | None:

@@ -8,7 +8,7 @@ import pandas as pd
 from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file
 from tfrecords_tools.foundation.metadata import TEST_METADATA
-from tfrecords_tools.sources.nested import inner_file, inner_folder, unpacked
+from tfrecords_tools.sources.nested import holds, inner_file, inner_folder, unpacked
 from tfrecords_tools.sources.table import COLUMNS, SourceOptions, SourceTable, require_folder
 from tfrecords_tools.sources.tables_of_names import named_files, read_csv
 
@@ -26,7 +26,7 @@ def load(folder: AnyPath, options: SourceOptions) -> SourceTable:
     del options
     remedy = "--input must hold train.csv and jpeg/train as in the Kaggle download"
     require_folder(folder, remedy)
-    folder = unpacked(folder, "*.csv", "jpeg")
+    folder = unpacked(folder, holds("*.csv", "jpeg"))
     train_table, test_table = (inner_file(folder, name) for name in ("train.csv", "test.csv"))
     require_folder(folder / inner_folder(folder, "jpeg/train"), remedy)
     train, not_understood = read_csv(train_table, _TRAIN_COLUMNS, "image_name")

@@ -29,7 +29,7 @@ def test_names_stay_as_they_are(tmp_path):
 
 
 def test_a_table_of_an_earlier_version_is_read(tmp_path):
-    """Its columns had the names of the classes alone, and none told the data set."""
+    """Its columns had the names of the classes alone."""
     (tmp_path / "new.csv").write_text(TABLE)
     (tmp_path / "old.csv").write_text(TABLE.replace("probability ", ""))
     new, old = (read_predictions(tmp_path / name, ("benign", "malignant")) for name in ("new.csv", "old.csv"))
@@ -38,7 +38,7 @@ def test_a_table_of_an_earlier_version_is_read(tmp_path):
 
 def test_classes_may_be_called_like_columns(tmp_path):
     classes = ("label", "fold", "image_name", "probability fold", "1", "1.0", "=1+1")
-    keys = [["=1/NA.png", 3, 0, 6, "NA"], ["NA", 4, 1, 0, ""]]
+    keys = [["=1/NA.png", 3, 0, 6], ["NA", 4, 1, 0]]
     values = [[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]]
     rows = [key + value for key, value in zip(keys, values, strict=True)]
     write_table(tmp_path / "oof.csv", pd.DataFrame(rows, columns=[*KEY_COLUMNS, *probability_columns(classes)]))
@@ -46,7 +46,6 @@ def test_classes_may_be_called_like_columns(tmp_path):
     labels, probabilities = scores(table)
     assert table["image_name"].tolist() == ["=1/NA.png", "NA"]
     assert labels.tolist() == [6, 0]
-    assert table["source"].tolist() == ["NA", ""]
     assert probabilities.tolist() == values
 
 
@@ -61,7 +60,7 @@ def test_intervals_hold_their_values_also_where_repeated_images_would_bias_a_met
     """A bootstrap takes the calibration error of a calibrated model for larger than it is."""
     rng = np.random.default_rng(0)
     malignant = rng.random(400)
-    keys = {"image_name": [str(n) for n in range(400)], "patient_id": -1, "fold": np.arange(400) % 2, "source": ""}
+    keys = {"image_name": [str(n) for n in range(400)], "patient_id": -1, "fold": np.arange(400) % 2}
     table = pd.DataFrame(keys | {"label": (rng.random(400) < malignant).astype(int)})
     table[probability_columns(("benign", "malignant"))] = np.stack([1 - malignant, malignant], axis=1)
     intervals = evaluate_predictions(table, ("benign", "malignant"), seed=0)

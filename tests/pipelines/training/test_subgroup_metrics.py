@@ -5,7 +5,7 @@ import pandas as pd
 
 from pipelines.artefacts.predictions import probability_columns
 from pipelines.artefacts.subgroups import subgroups_table
-from pipelines.training.subgroup_metrics import evaluate_subgroups
+from pipelines.training.subgroup_metrics import NOT_KNOWN, evaluate_subgroups, with_sources
 
 CLASSES = ("benign", "malignant")
 
@@ -14,10 +14,11 @@ def made_up(**facts) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = [f"image{number}" for number in range(12)]
     malignant = np.linspace(0, 1, 12)
     keys = {"image_name": names, "patient_id": -1, "fold": np.arange(12) % 2, "label": [0] * 8 + [1] * 4}
-    predictions = pd.DataFrame(keys | {"source": ["a"] * 6 + ["b"] * 6})
+    predictions = pd.DataFrame(keys)
     predictions[probability_columns(CLASSES)] = np.stack([1 - malignant, malignant], axis=1)
-    known = {"sex": -1, "age_approx": -1, "anatom_site_general_challenge": -1, **facts}
-    return predictions, pd.DataFrame({"image_name": names, **known}).set_index("image_name").iloc[::-1]
+    known = {"sex": -1, "age_approx": -1, "anatom_site_general_challenge": -1}
+    known |= {"source": ["a"] * 6 + ["b"] * 6, **facts}
+    return predictions, pd.DataFrame({"image_name": names, **known}).set_index("image_name")
 
 
 def counts_of(subgroups) -> dict[tuple[str, str], tuple[int, int]]:
@@ -28,8 +29,7 @@ def test_properties_in_which_images_differ_have_subgroups():
     predictions, images = made_up(
         sex=[0] * 5 + [1] * 6 + [-1], age_approx=[20, 29, 30, 44, 45, 59, 60, 74, 75, 90, -1, -1]
     )
-    images = images.iloc[::-1].assign(sex=[0] * 5 + [1] * 6 + [-1])
-    found = evaluate_subgroups(predictions, CLASSES, "malignant", images.iloc[::-1], seed=0)
+    found = evaluate_subgroups(predictions, CLASSES, "malignant", images, seed=0)
     assert counts_of(found) == {
         ("source", "a"): (6, 0),
         ("source", "b"): (6, 4),
@@ -46,8 +46,7 @@ def test_properties_in_which_images_differ_have_subgroups():
 
 
 def test_images_without_any_metadata_have_none():
-    predictions, images = made_up()
-    predictions["source"] = ""
+    predictions, images = made_up(source=NOT_KNOWN)
     found = evaluate_subgroups(predictions, CLASSES, "malignant", images, seed=0)
     assert found == ()
     table = subgroups_table(found)
@@ -62,3 +61,18 @@ def test_the_table_has_a_metric_with_its_interval_in_three_columns():
     assert table.loc["b", ["auc", "auc_low", "auc_high"]].tolist() == [1.0, 1.0, 1.0]
     assert np.isnan(table.loc["a", "auc"])
     assert table.loc["a", "specificity"] == found[0].specificity.value
+
+
+def test_predictions_tell_the_data_set_of_each_image_beside_its_keys():
+    predictions, images = made_up(source=["a", NOT_KNOWN] * 6)
+    table = with_sources(predictions, images)
+    assert table.columns.tolist() == [
+        "image_name",
+        "patient_id",
+        "fold",
+        "label",
+        "source",
+        *probability_columns(CLASSES),
+    ]
+    assert table["source"].tolist() == ["a", ""] * 6
+    pd.testing.assert_frame_equal(table.drop(columns="source"), predictions)

@@ -56,7 +56,7 @@ def test_a_zip_file_is_listed_as_the_folder_that_it_was_made_of(packed, unpacked
         assert listed[0] == listed[1]
     assert list_folders(packed / place) == list_folders(unpacked / place)
     assert is_folder(packed / place) == is_folder(unpacked / place)
-    assert is_in_archive(packed / place)
+    assert is_in_archive(packed / place) == bool(place)
     assert not is_in_archive(unpacked / place)
 
 
