@@ -29,6 +29,7 @@ from typing import NoReturn
 
 import pipelines
 from pipelines.contract.flags import as_flags
+from tests.short_programs import leave_programs_as_traced
 
 ROOT = Path(__file__).resolve().parent.parent
 _LONGEST_START = 120.0
@@ -131,6 +132,7 @@ def serve(path: str) -> None:
     for module in pkgutil.iter_modules(pipelines.__path__, "pipelines."):
         if not module.ispkg:
             importlib.import_module(module.name)
+    leave_programs_as_traced()
     running: dict[int, socket.socket] = {}
     wakeup, woken = socket.socketpair()
     wakeup.setblocking(False)

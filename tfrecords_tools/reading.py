@@ -2,7 +2,8 @@
 
 Records are skipped, sliced among workers and mixed while they are still serialized, so a resumed run and a run on
 more workers see the batches of an undisturbed run on one. Only then are images decoded and augmented, each with a
-seed of its own. Images stay uint8 `[N, H, W, 3]`.
+seed of its own. Images stay uint8 `[N, H, W, 3]`. Nothing here is Python that autograph would have to translate, which
+takes seconds at every start.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -22,6 +23,7 @@ _OUTLINES = "outlines"  # of an example, as they were parsed
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
+@tf.autograph.experimental.do_not_convert
 def training_batches(
     streams: Sequence[Stream],
     *,
@@ -101,6 +103,7 @@ def training_batches(
     return decoded.batch(global_batch_size // num_replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
+@tf.autograph.experimental.do_not_convert
 def evaluation_batches(
     shards: ShardSet,
     *,

@@ -53,11 +53,15 @@ def bootstrap_intervals(
     values = metrics(np.arange(len(groups)))
     drawn = [metrics(rows) for rows in _resamples(groups, seed, num_resamples)]
     return {
-        name: _percentile_interval(value, np.array([each[name] for each in drawn])) for name, value in values.items()
+        name: percentile_interval(value, np.array([each[name] for each in drawn])) for name, value in values.items()
     }
 
 
-def _percentile_interval(value: float, drawn: np.ndarray) -> Interval:
+def percentile_interval(value: float, drawn: np.ndarray) -> Interval:
+    """Returns a value with the 95 % interval of what resamples gave `[R]`; NaN among these is left out.
+
+    Efron and Tibshirani 1993, section 13.3.
+    """
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(value) or not len(drawn):
         return Interval(value, float("nan"), float("nan"))

@@ -4,14 +4,15 @@ Whether a classifier serves a part as well as the others is told by its own area
 sensitivity and specificity that it has there: a clinic uses one threshold for all.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from melgan.metrics.classification import AUC, auc
+from melgan.metrics.areas import areas
+from melgan.metrics.classification import AUC
 from melgan.metrics.cross_validation import flagged_within_folds, ranks_within_folds
-from melgan.metrics.intervals import Interval, bootstrap_intervals
+from melgan.metrics.intervals import NUM_RESAMPLES, Interval, percentile_interval
+from melgan.metrics.resampling import patient_weights
 
 SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
 
@@ -60,17 +61,16 @@ def subgroup_metrics(images: ScoredImages, rows: np.ndarray, seed: int) -> dict[
       seed: of the resamples.
     """
     positive, ranks, flagged = images.positive[rows], images.ranks[rows], images.flagged[rows]
-
-    def metrics(drawn: np.ndarray) -> Mapping[str, float]:
-        of_class = positive[drawn]
-        return {
-            AUC: auc(of_class, ranks[drawn]),
-            SENSITIVITY: _mean(flagged[drawn][of_class]),
-            SPECIFICITY: _mean(~flagged[drawn][~of_class]),
-        }
-
-    return bootstrap_intervals(metrics, images.groups[rows], seed)
+    weights = patient_weights(images.groups[rows], positive, NUM_RESAMPLES, seed)
+    values = {
+        AUC: areas(positive, ranks, weights),
+        SENSITIVITY: _weighted_fraction(flagged[positive], weights[:, positive]),
+        SPECIFICITY: _weighted_fraction(~flagged[~positive], weights[:, ~positive]),
+    }
+    return {name: percentile_interval(float(of[0]), of[1:]) for name, of in values.items()}
 
 
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+def _weighted_fraction(hits: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns the fraction of hits `[M]` for each weighting `[R, M]`, `[R]`; NaN where nothing has weight."""
+    totals = weights.sum(axis=1, dtype=np.float64)
+    return np.divide(weights @ hits, totals, out=np.full(len(weights), np.nan), where=totals > 0)

@@ -6,6 +6,9 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from melgan.training.distribution import make_strategy
 from tests.melgan.without_tracing import without_tracing
+from tests.short_programs import leave_programs_as_traced
+
+leave_programs_as_traced()
 
 
 @pytest.fixture(scope="session")

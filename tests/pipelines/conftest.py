@@ -18,9 +18,13 @@ from PIL import Image
 from pipelines.studying import generator_jobs, jobs
 from tests.command_server import Command, command_server
 from tests.pipelines.study_runs import run_study
+from tests.short_programs import leave_programs_as_traced
 from tfrecords_tools import example
+from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.manifest import read_manifest
 from tfrecords_tools.records import read_records
+
+leave_programs_as_traced()
 
 PHANTOM = {"source": "phantom", "image_size": 32, "num_images": 240, "num_shards": 6}
 GAN = {
@@ -250,10 +254,18 @@ def fewer_metrics() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def finished_study(line: Line, study_shards: Path, fewer_metrics: None) -> Path:
-    with alone_at(line.study):
+    with alone_at(line.study), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "run_command", run_forked)
         if not (line.study / "COMPLETED").exists():
             run_study(study_shards, line.study)
     return line.study
+
+
+def run_forked(command: str, settings: Mapping[str, object], *, log: Path, **_: object) -> None:
+    """Runs a command of a study as `run_command` does, in a process that need not import TensorFlow."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if command_server().start(command, settings, stdout=log, stderr=log).wait():
+        raise CommandError(f"{command} failed:\n{log.read_text()}")
 
 
 @pytest.fixture

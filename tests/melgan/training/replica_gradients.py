@@ -3,6 +3,7 @@
 python tests/melgan/training/replica_gradients.py STRATEGY NUM_DEVICES FOLDER
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -34,6 +35,8 @@ from tests.melgan.gans.tiny_gan import (
     tiny_batch,
     tiny_config,
 )
+from tests.melgan.without_tracing import without_tracing
+from tests.short_programs import leave_programs_as_traced
 from tfrecords_tools.foundation.errors import ConfigError
 
 BATCH_SIZE = 8
@@ -48,7 +51,9 @@ OWN_SETTINGS = {
     "r3gan": {"width": 0.02, "learning_rate": 1e-6},
 }
 # Workers exchange what the replicas of one process do; these have a penalty, moving moments and a strength to exchange.
-METHODS_OF = {"mirrored": tuple(METHODS), "multi_worker": ("gan", "bagan_gp", "r3gan")}
+METHODS_OF = {"mirrored": tuple(METHODS), "multi_worker": ("gan", "bagan_gp")}
+# These, and one that grows, are traced as in use; tracing is most of the time, so the others run as plain Python.
+TRACED = (*METHODS_OF["multi_worker"], "progan")
 NETWORKS = ("discriminator", "generator")
 LOSSES = ("discriminator_loss", "penalty", "real_sign", "generator_loss")
 
@@ -132,7 +137,7 @@ def refusal(function, *arguments):
 
 
 def main(strategy_name, num_devices, folder, write_facts):
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # programs run once or twice
+    leave_programs_as_traced()
     devices = [tf.config.LogicalDeviceConfiguration()] * int(num_devices)
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     with watched_workers(strategy_name, heartbeat_seconds=300):
@@ -143,7 +148,9 @@ def write_facts(strategy, folder):
     name = "chief" if is_chief(strategy) else "other"
     is_cluster = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
     for method in METHODS_OF["multi_worker" if is_cluster else "mirrored"]:
-        np.savez(folder / f"{name}_{method}.npz", **two_steps_of(method, strategy))
+        with contextlib.nullcontext() if method in TRACED else without_tracing():
+            found = two_steps_of(method, strategy)
+        np.savez(folder / f"{name}_{method}.npz", **found)
     trainer = make_trainer(strategy)
     checkpoints = Checkpoints(folder / "checkpoints", trainer, strategy)
     checkpoints.save(STEP)

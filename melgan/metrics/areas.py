@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+_NUMBERS_AT_ONCE = 4_000_000
 _ROUNDING = 1e-6  # images, of float32 sums of whole numbers
 
 
@@ -19,11 +20,22 @@ def areas(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.n
       scores: larger for the class `[N]`.
       weights: of each image `[B, N]`.
     """
-    own, others = scores[positive][:, None], scores[~positive][None]
-    in_order = (own > others).astype(np.float32) + (own == others).astype(np.float32) / 2
-    own_weights, other_weights = weights[:, positive], weights[:, ~positive]
-    pairs = np.sum((own_weights @ in_order) * other_weights, axis=1, dtype=np.float64)
-    return _divide(pairs, _total(own_weights) * _total(other_weights))
+    order = np.argsort(scores, kind="stable")
+    ascending = scores[order]
+    firsts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))  # of each distinct score
+    parts = range(0, len(weights), max(1, _NUMBERS_AT_ONCE // max(1, len(scores))))
+    found = [_areas(positive[order], firsts, weights[first : first + parts.step, order]) for first in parts]
+    return np.concatenate(found)
+
+
+def _areas(positive: np.ndarray, firsts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns the areas `[B]` of images in ascending order of their scores."""
+    if not len(positive):
+        return np.full(len(weights), np.nan)
+    own = np.add.reduceat(weights * positive, firsts, axis=1, dtype=np.float64)
+    others = np.add.reduceat(weights * ~positive, firsts, axis=1, dtype=np.float64)
+    pairs = np.sum(own * (np.cumsum(others, axis=1) - others / 2), axis=1)
+    return _divide(pairs, _total(own) * _total(others))
 
 
 def sensitivities(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray, specificity: float) -> np.ndarray:

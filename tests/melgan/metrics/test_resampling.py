@@ -1,6 +1,6 @@
 import numpy as np
 
-from melgan.studies.resampling import halves, patient_weights, run_weights
+from melgan.metrics.resampling import halves, patient_weights, run_weights
 
 GROUPS = np.repeat(np.arange(40), [1, 2, 3, 4] * 10)
 POSITIVE = GROUPS < 8

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from melgan.metrics.roc import roc_curve, sensitivity_at
-from melgan.studies.areas import areas, mean_of_folds, of_each_fold, sensitivities
+from melgan.metrics.areas import areas, mean_of_folds, of_each_fold, sensitivities
 
 
 @pytest.fixture(params=[False, True], ids=["no ties", "ties"])
