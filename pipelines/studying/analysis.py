@@ -6,12 +6,12 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from melgan.metrics.delong import mean_area
 from melgan.metrics.areas import WeightedMetric, areas, mean_of_folds, of_each_fold, sensitivities
+from melgan.metrics.delong import mean_area
+from melgan.metrics.resampling import halves, patient_weights, run_weights
 from melgan.studies.arms import AGAINST_IMITATION, CONTROL, NONE, Arm
 from melgan.studies.choosing import cross_fitted_choice
 from melgan.studies.differences import Difference, RunDraws, Runs, compare_family, corrected_t_test
-from melgan.metrics.resampling import halves, patient_weights, run_weights
 from pipelines.artefacts.study import AUC, SENSITIVITY, ArmResult, BestRatio, Comparison, StudyConfig
 from pipelines.studying.design import Design
 from pipelines.studying.real_images import RealImages

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from melgan.metrics.roc import roc_curve, sensitivity_at
 from melgan.metrics.areas import areas, mean_of_folds, of_each_fold, sensitivities
+from melgan.metrics.roc import roc_curve, sensitivity_at
 
 
 @pytest.fixture(params=[False, True], ids=["no ties", "ties"])

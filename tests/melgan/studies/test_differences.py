@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from melgan.metrics.intervals import Interval
 from melgan.metrics.areas import areas, mean_of_folds
+from melgan.metrics.intervals import Interval
+from melgan.metrics.resampling import patient_weights, run_weights
 from melgan.studies.differences import (
     EQUIVALENT,
     HARMS,
@@ -16,7 +17,6 @@ from melgan.studies.differences import (
     holm,
 )
 from melgan.studies.power import detectable_difference, power_of
-from melgan.metrics.resampling import patient_weights, run_weights
 
 RESAMPLES = 300
 
