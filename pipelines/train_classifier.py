@@ -15,7 +15,7 @@ refused. Stopped by anything, it resumes from the last checkpoint when the same 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -79,6 +79,7 @@ from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
 from pipelines.training.subgroup_metrics import evaluate_subgroups, facts_of_images, with_sources
 from pipelines.training.teaching import write_answers
+from pipelines.training.trackers import tracking
 from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted
@@ -101,8 +102,11 @@ def run(config: TrainClassifierConfig) -> None:
         workdir = open_workdir(path, COMMAND, config, writable=is_chief(strategy))
         folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(path, fold)]
         require_same_work(strategy, config, [workdir is None, *folds])
-        if workdir is not None:
-            _train(config, folds, workdir, mirror, strategy)
+        with tracking(config, COMMAND, mirror.folder, writable=is_chief(strategy)) as track:
+            if workdir is None:
+                track()
+            else:
+                _train(config, folds, workdir, mirror, strategy, track)
 
 
 def _is_trained(folder: AnyPath, fold: int) -> bool:
@@ -115,6 +119,7 @@ def _train(
     workdir: Workdir,
     mirror: Mirror,
     strategy: tf.distribute.Strategy,
+    track: Callable[[], None],
 ) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
     with workdir:
@@ -122,7 +127,7 @@ def _train(
             logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
         inputs = open_inputs(config)
         for fold in folds:
-            _train_fold(config, inputs, fold, strategy, workdir, mirror)
+            _train_fold(config, inputs, fold, strategy, workdir, mirror, track)
             tf.keras.backend.clear_session()
         if workdir.writable:
             workdir.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
@@ -137,6 +142,7 @@ def _train_fold(
     strategy: tf.distribute.Strategy,
     workdir: Workdir,
     mirror: Mirror,
+    track: Callable[[], None],
 ) -> None:
     with sigterm_as_request() as stop_requested:
         surroundings = Surroundings(
@@ -144,6 +150,7 @@ def _train_fold(
             folder=mirror.folder,
             writable=workdir.writable,
             stop_requested=on_any_worker(strategy, stop_requested),
+            track=track,
         )
         mirror.fetch()
         training = FoldTraining(config, inputs, fold, mirror, surroundings)

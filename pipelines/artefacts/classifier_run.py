@@ -19,7 +19,13 @@ from pipelines.artefacts.epochs import SELECTIONS
 from pipelines.artefacts.metrics_file import METRICS_FILE
 from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.artefacts.subgroups import Subgroup
-from pipelines.contract.shared_settings import CacheSettings, DeviceSettings, ScratchSettings, TrustSettings
+from pipelines.contract.shared_settings import (
+    CacheSettings,
+    DeviceSettings,
+    ScratchSettings,
+    TrackerSettings,
+    TrustSettings,
+)
 from pipelines.contract.strategy_settings import StrategySettings
 from pipelines.contract.workdir import COMPLETED_FILE, read_config, read_report, require_run
 from tfrecords_tools.foundation.documents import stored
@@ -38,7 +44,13 @@ OOF_FILE, OOF_KAGGLE_FILE, SUBGROUPS_FILE = "oof.csv", "oof_kaggle.csv", "subgro
 
 @dataclass(frozen=True, kw_only=True)
 class TrainClassifierConfig(
-    ClassifierConfig, TrustSettings, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings
+    ClassifierConfig,
+    TrustSettings,
+    CacheSettings,
+    DeviceSettings,
+    ScratchSettings,
+    StrategySettings,
+    TrackerSettings,
 ):
     """Settings of train_classifier: the recipe, and on what to train it."""
 

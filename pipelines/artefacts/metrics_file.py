@@ -12,6 +12,7 @@ from tfrecords_tools.foundation.errors import DataError
 from tfrecords_tools.foundation.files import AnyPath, is_file, read_text, write_atomically
 
 METRICS_FILE, TENSORBOARD = "metrics.jsonl", "tensorboard"
+TRACKER_FOLDER = "tracker"  # what an experiment tracker keeps on this machine
 _SERIES, _STEP = "series", "step"
 
 

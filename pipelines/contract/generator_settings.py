@@ -8,6 +8,7 @@ from pipelines.contract.shared_settings import (
     FoldSettings,
     RollbackSettings,
     ScratchSettings,
+    TrackerSettings,
 )
 from pipelines.contract.strategy_settings import StrategySettings
 from tfrecords_tools.foundation.settings import require, setting
@@ -15,7 +16,7 @@ from tfrecords_tools.foundation.settings import require, setting
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSettings(
-    FoldSettings, RollbackSettings, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings
+    FoldSettings, RollbackSettings, CacheSettings, DeviceSettings, ScratchSettings, StrategySettings, TrackerSettings
 ):
     """The images, less those of a fold, which a classifier may then be validated on; checkpoints; and the machine."""
 

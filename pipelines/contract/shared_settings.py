@@ -12,6 +12,7 @@ from tfrecords_tools.images import JPEG_QUALITY
 
 CHECKPOINTS = ("last", "best")
 MAX_ROLLBACKS = 3
+NO_TRACKER = "none"
 FIGURE_FORMATS, TABLE_FORMATS = ("svg", "pdf"), ("csv", "latex")
 
 
@@ -27,6 +28,18 @@ class ScratchSettings(Settings):
     """The local folder of a training whose own lies in a bucket."""
 
     scratch_dir: str = setting("", "local folder to train in when --workdir is gs://", changes_result=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerSettings(Settings):
+    """The experiment tracker of a training."""
+
+    tracker: str = setting(
+        NO_TRACKER,
+        "experiment tracker that is shown settings and metrics, by its own package",
+        choices=(NO_TRACKER, "wandb", "mlflow"),
+        changes_result=False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

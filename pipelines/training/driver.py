@@ -23,12 +23,14 @@ class Surroundings:
       folder: of metrics.jsonl.
       writable: False for workers beside the chief, which write no metrics.
       stop_requested: asked after every call of a program.
+      track: called when there are new lines of metrics that will stay.
     """
 
     strategy: tf.distribute.Strategy
     folder: Path
     writable: bool
     stop_requested: Callable[[], bool]
+    track: Callable[[], None]
 
 
 class Driver:
@@ -66,6 +68,7 @@ class Driver:
         self.start_step = checkpoints.restore()
         self._make_batches, self._strategy = make_batches, surroundings.strategy
         self._stop_requested, self._on_checkpoint = surroundings.stop_requested, on_checkpoint
+        self._track = surroundings.track
         self._note = note or _list
         self._writer = MetricsWriter(surroundings.folder, series, self.start_step) if surroundings.writable else None
         self._progress = Progress(title or series, config.total_steps, "steps", self.start_step)
@@ -91,8 +94,9 @@ class Driver:
         self._progress.update(step, self._note(metrics))
 
     def on_checkpoint(self, step: int) -> None:
-        """Does what is due after a checkpoint was saved."""
+        """Does what is due after a checkpoint was saved: no line of metrics before it will be dropped."""
         self._on_checkpoint(step)
+        self._track()
 
     def on_rollback(self, step: int) -> None:
         """Drops the lines of later steps."""

@@ -12,6 +12,7 @@ from pipelines.contract.main import sigterm_as_request
 from pipelines.contract.workdir import Workdir, folder_input, is_completed, open_workdir
 from pipelines.training.agreement import require_same_work
 from pipelines.training.driver import Surroundings
+from pipelines.training.trackers import tracking
 from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.foundation.files import as_path
 
@@ -56,14 +57,17 @@ def opened_training(
         mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
         workdir = open_workdir(as_path(config.workdir), command, config, writable=is_chief(strategy))
         require_same_work(strategy, config, [workdir is None])
-        if workdir is None:
-            yield None
-            return
-        with workdir, sigterm_as_request() as stop_requested:
-            surroundings = Surroundings(
-                strategy=strategy,
-                folder=mirror.folder,
-                writable=workdir.writable,
-                stop_requested=on_any_worker(strategy, stop_requested),
-            )
-            yield Opened(workdir, mirror, surroundings)
+        with tracking(config, command, mirror.folder, writable=is_chief(strategy)) as track:
+            if workdir is None:
+                track()
+                yield None
+                return
+            with workdir, sigterm_as_request() as stop_requested:
+                surroundings = Surroundings(
+                    strategy=strategy,
+                    folder=mirror.folder,
+                    writable=workdir.writable,
+                    stop_requested=on_any_worker(strategy, stop_requested),
+                    track=track,
+                )
+                yield Opened(workdir, mirror, surroundings)

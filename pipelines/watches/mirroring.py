@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from pipelines.artefacts.classifier_run import PREDICTIONS_FILE
 from pipelines.artefacts.generator_run import BEST_FILE
-from pipelines.artefacts.metrics_file import METRICS_FILE
+from pipelines.artefacts.metrics_file import METRICS_FILE, TRACKER_FOLDER
 from pipelines.watches.evaluation import FEATURES_FOLDER
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import (
@@ -25,6 +25,7 @@ from tfrecords_tools.foundation.files import (
     upload,
 )
 
+_OF_THIS_MACHINE = (f"{FEATURES_FOLDER}/", f"{TRACKER_FOLDER}/")  # what is never sent
 # Files are sent in this order, after all others: each counts only with what was sent before it. Metrics tell of the
 # best weights, a checkpoint follows the metrics before it and is whole with its index, and the state file names it;
 # with its predictions a fold is done.
@@ -72,7 +73,7 @@ class Mirror:
         for name in names:
             download(self._bucket / name, self._scratch, file_crc32c(self._bucket / name))
         for file in list_files(self.folder, recursive=True):
-            if file.name not in names:
+            if file.name not in names and not file.name.startswith(f"{TRACKER_FOLDER}/"):
                 remove(self.folder / file.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sent = self._local_files()
@@ -93,7 +94,7 @@ class Mirror:
 
     def _local_files(self) -> dict[str, ListedFile]:
         files = list_files(self.folder, recursive=True)
-        return {file.name: file for file in files if not file.name.startswith(f"{FEATURES_FOLDER}/")}
+        return {file.name: file for file in files if not file.name.startswith(_OF_THIS_MACHINE)}
 
 
 def _order(name: str) -> tuple[int, str]:

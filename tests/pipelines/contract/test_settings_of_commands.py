@@ -127,6 +127,7 @@ def test_every_setting_that_changes_no_result_is_known():
             "checkpoint_every",
             "log_every",
             "heartbeat_seconds",
+            "tracker",
         },
         "train_singan": {
             "workdir",
@@ -149,8 +150,16 @@ def test_every_setting_that_changes_no_result_is_known():
             "log_every",
             "on_nonfinite",
             "eval_interval",
+            "tracker",
         },
-        "train_classifier": {"workdir", "scratch_dir", "cache_dir", "steps_per_call", "heartbeat_seconds"},
+        "train_classifier": {
+            "workdir",
+            "scratch_dir",
+            "cache_dir",
+            "steps_per_call",
+            "heartbeat_seconds",
+            "tracker",
+        },
         "synthesize": {"output", "cache_dir"},
         "adopt_synthetic": {"output", "cache_dir", "max_rejected"},
         "evaluate_gan": {"output", "cache_dir", "feature_dir"},
@@ -170,6 +179,7 @@ def test_classifiers_of_the_same_baseline_agree_in_all_but_these_settings():
     assert names - set(baseline_settings(TrainClassifierConfig)) == {
         "workdir",
         "scratch_dir",
+        "tracker",
         "cache_dir",
         "steps_per_call",
         "heartbeat_seconds",
