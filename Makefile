@@ -60,6 +60,7 @@ faults: $(READY) ## kills, bad inputs, damaged folders and limits: how many were
 .PHONY: wheel
 wheel: $(READY) ## dist/melgan-VERSION-py3-none-any.whl, for machines without a clone of this repository
 	@rm -rf build
+	@$(BIN)/python -m pipelines.contract.stored_help
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $(ARGS) .
 
 .PHONY: docs
@@ -76,6 +77,7 @@ $(READY): setup.py constraints.txt
 	@echo "installing into $(VENV) (some minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) --editable '.[$(EXTRAS)]'
+	@$(BIN)/python -m pipelines.contract.stored_help
 	@touch $@
 
 ##@ Commands

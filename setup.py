@@ -25,7 +25,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["melgan*", "pipelines*", "tfrecords_tools*"]),
     entry_points={"console_scripts": ["melgan = pipelines.contract.console:main"]},
-    package_data={"pipelines.pages": ["templates/*.html"]},
+    package_data={"pipelines.pages": ["templates/*.html"], "pipelines.contract": ["help.json"]},
     install_requires=[
         TENSORFLOW,
         "keras>=3.8,<4",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import melgan
+from pipelines.contract.stored_help import stored_help
 
 # The name on the console -> the command, in the order of the work.
 COMMANDS = {
@@ -45,6 +46,9 @@ def main() -> None:
         remedy = f"did you mean {near[0]}?" if near else "melgan --help lists the commands"
         print(f"error: melgan has no command {name!r}; {remedy}", file=sys.stderr)
         sys.exit(2)
+    if not _HELP.isdisjoint(arguments) and (text := stored_help(COMMANDS[name])):
+        print(text, end="")
+        return
     sys.argv = [f"melgan {name}", *arguments]
     runpy.run_module(f"pipelines.{COMMANDS[name]}", run_name="__main__", alter_sys=True)
 
