@@ -103,9 +103,7 @@ def run(config: TrainClassifierConfig) -> None:
         folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(path, fold)]
         require_same_work(strategy, config, [workdir is None, *folds])
         with tracking(config, COMMAND, mirror.folder, writable=is_chief(strategy)) as track:
-            if workdir is None:
-                track()
-            else:
+            if workdir is not None:
                 _train(config, folds, workdir, mirror, strategy, track)
 
 

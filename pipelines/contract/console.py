@@ -29,13 +29,13 @@ COMMANDS = {
     "demo": "demo",
 }
 _PITCH = "melgan: from imbalanced medical images to a Kaggle submission, with synthetic images of the rare class"
-_HELP, _VERSION = {"-h", "--help", "help"}, {"--version", "version"}
+_HELP, _VERSION = {"-h", "-help", "--help"}, {"--version", "version"}
 
 
 def main() -> None:
     """Runs the command that the first argument names, with the others; without any, lists all commands."""
     name, *arguments = sys.argv[1:] or ["--help"]
-    if name in _HELP:
+    if name in {*_HELP, "help"}:
         print(_overview())
         return
     if name in _VERSION:

@@ -21,7 +21,7 @@ _SOURCES, _TEXTS = "sources", "texts"
 
 
 def stored_help(command: str, file: Path = _FILE) -> str | None:
-    """Returns the help of a command; None if none is stored, or that of other sources.
+    """Returns the help of a command; None if none is stored, or that of other sources, or the file is damaged.
 
     Arguments:
       command: its name, such as `train_gan`.
@@ -29,14 +29,19 @@ def stored_help(command: str, file: Path = _FILE) -> str | None:
     """
     if not file.is_file():
         return None
-    stored = json.loads(file.read_text(encoding="utf-8"))
-    return stored[_TEXTS].get(command) if stored[_SOURCES] == _digest_of_sources() else None
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return stored[_TEXTS][command] if stored[_SOURCES] == _digest_of_sources() else None
+    except (ValueError, KeyError):
+        return None
 
 
 def store_help(commands: Iterable[str], file: Path = _FILE) -> None:
     """Stores the help of commands."""
     stored = {_SOURCES: _digest_of_sources(), _TEXTS: {command: _ask(command) for command in commands}}
-    file.write_text(json.dumps(stored), encoding="utf-8")
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(stored), encoding="utf-8")
+    unfinished.replace(file)
 
 
 def _ask(command: str) -> str:

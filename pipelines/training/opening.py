@@ -59,7 +59,6 @@ def opened_training(
         require_same_work(strategy, config, [workdir is None])
         with tracking(config, command, mirror.folder, writable=is_chief(strategy)) as track:
             if workdir is None:
-                track()
                 yield None
                 return
             with workdir, sigterm_as_request() as stop_requested:

@@ -7,11 +7,13 @@ no output, no code. A new tracker is one entry in TRACKERS, and its name in `Tra
 """
 
 import contextlib
+import logging as standard_logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +22,7 @@ from absl import logging
 
 from pipelines.artefacts.metrics_file import METRICS_FILE, TRACKER_FOLDER, MetricsLine, read_metrics
 from pipelines.contract.shared_settings import NO_TRACKER
+from pipelines.contract.workdir import is_completed
 from tfrecords_tools.foundation.documents import read_document, write_document
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.files import AnyPath, as_path, is_file
@@ -28,11 +31,34 @@ TRACKER_FILE = "tracker.json"
 _PROJECT = "melgan"
 _STEP = "step"
 _PATIENCE = 20  # seconds
-_LINES_AT_ONCE = 50  # MLflow takes 1000 numbers in a request
+_LINES_AT_ONCE = 50  # after each, tracker.json tells that they have arrived
 
 
 class UnreachableTracker(Exception):
-    """A tracker that does not answer, or refuses what it is sent; with its reason, in one line."""
+    """A tracker that cannot be used; with its reason, and its remedy if it has one of its own."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerState:
+    """The state of a run at a tracker, in tracker.json.
+
+    Attributes:
+      tracker: its name.
+      run: that it gave the run as its id; empty before the first start.
+      place: the address where it has the run.
+      sent: the last step of each series that it has got.
+      is_complete: whether it knows that the run is complete.
+    """
+
+    tracker: str
+    run: str = ""
+    place: str = ""
+    sent: dict[str, int] = field(default_factory=dict)
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,39 +70,30 @@ class TrackedRun:
       command: that it is a run of.
       settings: by name, as texts.
       folder: for the files of the tracker on this machine.
-      id: that the tracker gave it at an earlier start; empty at the first.
     """
 
     name: str
     command: str
     settings: Mapping[str, str]
     folder: Path
-    id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackerState:
-    """The state of a run at a tracker, in tracker.json: `sent` is the last step of each series that it has got."""
-
-    tracker: str
-    run: str = ""
-    sent: dict[str, int] = field(default_factory=dict)
 
 
 class Tracker(Protocol):
-    """A run at a tracker.
+    """A run at a tracker: the one of an earlier start if it still is there, or a new one.
 
     Attributes:
       id: that the tracker gave it.
+      place: the address of the tracker.
     """
 
     id: str
+    place: str
 
     def log(self, lines: Sequence[MetricsLine]) -> None:
-        """Sends lines of metrics; raises `UnreachableTracker`."""
+        """Sends lines of metrics."""
 
     def close(self, is_complete: bool) -> None:
-        """Ends the connection, of a run that is complete or will go on; raises `UnreachableTracker`."""
+        """Ends the connection, of a run that is complete or will go on."""
 
 
 class WandbTracker:
@@ -85,38 +102,42 @@ class WandbTracker:
     WANDB_PROJECT, WANDB_ENTITY, WANDB_MODE and WANDB_BASE_URL count, as always.
     """
 
-    def __init__(self, run: TrackedRun) -> None:
+    place = ""  # runs of an id are one run, wherever they are sent from
+
+    def __init__(self, run: TrackedRun, state: TrackerState) -> None:
         import wandb
 
+        standard_logging.getLogger("wandb").setLevel(standard_logging.CRITICAL)  # it logs what it raises
         self._wandb = wandb
         run.folder.mkdir(parents=True, exist_ok=True)
-        has_key = bool(os.environ.get("WANDB_MODE")) or wandb.login(prompt=False, verify=False)
         try:
-            self._run = self._open(run, None if has_key else "offline")
+            has_key = bool(os.environ.get("WANDB_MODE")) or wandb.login(prompt=False, verify=False)
+            self._run = self._open(run, state.run, None if has_key else "offline")
         except wandb.Error as error:
             logging.warning("--tracker=wandb: %s; the run is kept on this machine", _in_short(error))
-            self._run = self._open(run, "offline")
+            self._run = self._open(run, state.run, "offline")
+        if self._run.disabled:
+            raise UnreachableTracker("WANDB_MODE is disabled")
         self._run.define_metric("*", step_metric=_STEP)
         self.id = self._run.id
-        where = (
-            self._run.url if not self._run.offline else f"offline; `wandb sync {Path(self._run.dir).parent}` sends it"
-        )
-        logging.info("wandb: %s", where)
+        self._sync = f"`wandb sync {Path(self._run.dir).parent}` sends it"
+        logging.info("wandb: %s", f"offline; {self._sync}" if self._run.offline else self._run.url)
 
-    def _open(self, run: TrackedRun, mode: str | None) -> Any:
-        quiet = {"silent": True, "console": "off", "init_timeout": _PATIENCE, "host": ""}
+    def _open(self, run: TrackedRun, run_id: str, mode: str | None) -> Any:
+        quiet = {"silent": True, "console": "off", "host": ""}
+        patience = {"init_timeout": _PATIENCE, "finish_timeout": _PATIENCE, "finish_timeout_raises": True}
         private = {"disable_git": True, "disable_code": True, "x_save_requirements": False}
         machine = {"x_disable_stats": True, "x_disable_meta": True, "x_disable_machine_info": True}
         return self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", _PROJECT),
             name=run.name,
             job_type=run.command,
-            id=run.id or None,
-            resume="allow" if run.id and mode != "offline" else None,
+            id=run_id or None,
+            resume="allow" if run_id else None,
             dir=str(run.folder),
             config=dict(run.settings),
             mode=mode,
-            settings=self._wandb.Settings(**quiet, **private, **machine),
+            settings=self._wandb.Settings(**quiet, **patience, **private, **machine),
         )
 
     def log(self, lines: Sequence[MetricsLine]) -> None:
@@ -126,26 +147,38 @@ class WandbTracker:
             self._run.log({_STEP: line.step, **metrics})
 
     def close(self, is_complete: bool) -> None:
-        """Ends the connection."""
-        self._run.finish(exit_code=0 if is_complete else 1)
+        """Ends the connection; raises `UnreachableTracker` where not all has arrived in time."""
+        try:
+            self._run.finish(exit_code=0 if is_complete else 1)
+        except TimeoutError as error:
+            raise UnreachableTracker("it does not answer", remedy=self._sync) from error
 
 
 class MlflowTracker:
     """A run at MLflow: at MLFLOW_TRACKING_URI, or in files on this machine, in MLFLOW_EXPERIMENT_NAME."""
 
-    def __init__(self, run: TrackedRun) -> None:
+    def __init__(self, run: TrackedRun, state: TrackerState) -> None:
         for name, value in {"MAX_RETRIES": "2", "TIMEOUT": str(_PATIENCE)}.items():  # by default it tries for minutes
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         import mlflow
 
         self._mlflow = mlflow
-        address = os.environ.get("MLFLOW_TRACKING_URI") or (run.folder.absolute() / "mlruns").as_uri()
-        self._client = mlflow.MlflowClient(tracking_uri=address)
-        with self._reachable():
-            self.id = run.id or self._create(run)
-            self._client.update_run(self.id, status="RUNNING")
-        logging.info("mlflow: run %s at %s", self.id, address)
+        self.place = os.environ.get("MLFLOW_TRACKING_URI") or (run.folder.absolute() / "mlruns").as_uri()
+        self._client = mlflow.MlflowClient(tracking_uri=self.place)
+        self.id = state.run if self._has(state) else self._create(run)
+        self._client.update_run(self.id, status="RUNNING")
+        logging.info("mlflow: run %s at %s", self.id, self.place)
+
+    def _has(self, state: TrackerState) -> bool:
+        if not state.run or state.place != self.place:
+            return False
+        try:
+            return self._client.get_run(state.run).info.lifecycle_stage == "active"
+        except self._mlflow.exceptions.MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
 
     def _create(self, run: TrackedRun) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT)
@@ -153,92 +186,114 @@ class MlflowTracker:
         experiment = found.experiment_id if found else self._client.create_experiment(name)
         created = self._client.create_run(experiment, run_name=run.name, tags={"command": run.command})
         params = [self._mlflow.entities.Param(name, value) for name, value in run.settings.items()]
-        self._client.log_batch(created.info.run_id, params=params)
+        try:
+            self._client.log_batch(created.info.run_id, params=params)
+        except self._mlflow.exceptions.MlflowException as error:
+            logging.warning(
+                "--tracker=mlflow: it refuses the settings (%s), and has the metrics alone", _in_short(error)
+            )
         return created.info.run_id
 
     def log(self, lines: Sequence[MetricsLine]) -> None:
         """Sends lines of metrics."""
         now = int(time.time() * 1000)
         metrics = [
-            self._mlflow.entities.Metric(_mlflow_name(f"{line.series}/{name}"), value, now, line.step)
+            self._mlflow.entities.Metric(f"{_escaped(line.series)}/{_escaped(name)}", value, now, line.step)
             for line in lines
             for name, value in line.metrics.items()
         ]
-        with self._reachable():
-            self._client.log_batch(self.id, metrics=metrics)
+        self._client.log_batch(self.id, metrics=metrics)
 
     def close(self, is_complete: bool) -> None:
         """Tells how the run stands."""
-        with self._reachable():
-            self._client.set_terminated(self.id, "FINISHED" if is_complete else "KILLED")
-
-    @contextlib.contextmanager
-    def _reachable(self) -> Iterator[None]:
-        try:
-            yield
-        except self._mlflow.exceptions.MlflowException as error:
-            raise UnreachableTracker(_in_short(error)) from error
+        self._client.set_terminated(self.id, "FINISHED" if is_complete else "KILLED")
 
 
 # Name -> what opens a run there; the package is of the same name.
-TRACKERS: dict[str, Callable[[TrackedRun], Tracker]] = {"wandb": WandbTracker, "mlflow": MlflowTracker}
+TRACKERS: dict[str, Callable[[TrackedRun, TrackerState], Tracker]] = {"wandb": WandbTracker, "mlflow": MlflowTracker}
 
 
 class Tracking:
-    """Keeps a tracker up to date with metrics.jsonl.
+    """Keeps a tracker up to date with metrics.jsonl. It is opened when there is something to send.
 
     Arguments:
       tracker: its name.
-      folder: of the run on this machine.
-      workdir: of the run, the same or in a bucket, where tracker.json lies.
-      describe: from the id of an earlier start, empty at the first, to the run.
+      run: that it is told of.
+      folder: of the run on this machine, where metrics.jsonl grows.
+      workdir: of the run, the same or in a bucket; tracker.json lies here.
     """
 
-    def __init__(self, tracker: str, folder: Path, workdir: AnyPath, describe: Callable[[str], TrackedRun]) -> None:
-        self._folder, self._workdir, self._path, self._describe = folder, workdir, workdir / TRACKER_FILE, describe
+    def __init__(self, tracker: str, run: TrackedRun, folder: Path, workdir: AnyPath) -> None:
+        self._run, self._folder, self._workdir, self._path = run, folder, workdir, workdir / TRACKER_FILE
         self._state = _read_state(self._path, tracker)
         self._tracker: Tracker | None = None
         self._is_reachable = True
 
     def send(self) -> None:
         """Sends the lines that the tracker has not got; a tracker that fails once is not asked again."""
-        found = self._folder if is_file(self._folder / METRICS_FILE) else self._workdir
-        lines = [line for line in read_metrics(found) if line.step > self._state.sent.get(line.series, -1)]
-        if lines:
-            self._ask(lambda tracker: self._log(tracker, lines))
-
-    def close(self, is_complete: bool) -> None:
-        """Ends the connection, if there is one."""
-        if self._tracker is not None:
-            self._ask(lambda tracker: tracker.close(is_complete))
-
-    def _log(self, tracker: Tracker, lines: Sequence[MetricsLine]) -> None:
+        if not self._lines() or not self._ask(lambda tracker: None):  # which opens it, maybe as a new run
+            return
+        lines = self._lines()
         for first in range(0, len(lines), _LINES_AT_ONCE):
             part = lines[first : first + _LINES_AT_ONCE]
-            tracker.log(part)
-            sent = self._state.sent | {line.series: line.step for line in part}
-            self._state = replace(self._state, run=tracker.id, sent=sent)
-            write_document(self._path, self._state)
+            if not self._ask(partial(_log, lines=part)):
+                return
+            self._remember(sent=self._state.sent | {line.series: line.step for line in part}, is_complete=False)
 
-    def _ask(self, question: Callable[[Tracker], None]) -> None:
-        if not self._is_reachable:
+    def close(self, is_complete: bool) -> None:
+        """Tells the tracker how the run stands, if it does not know."""
+        is_told = self._state.is_complete or not self._state.run
+        if self._tracker is None and (is_told or not is_complete):
             return
+        if self._ask(lambda tracker: tracker.close(is_complete)):
+            self._remember(is_complete=is_complete)
+
+    def _lines(self) -> list[MetricsLine]:
+        """Returns the lines that are to be sent. A complete run may have been completed on another machine."""
+        found = self._workdir if is_completed(self._workdir) else self._folder
+        return [line for line in read_metrics(found) if line.step > self._state.sent.get(line.series, -1)]
+
+    def _ask(self, question: Callable[[Tracker], None]) -> bool:
+        """Returns whether the tracker could be asked. Whatever its package raises, the training goes on."""
+        if not self._is_reachable:
+            return False
         try:
-            if self._tracker is None:
-                self._tracker = TRACKERS[self._state.tracker](self._describe(self._state.run))
-            question(self._tracker)
-        except UnreachableTracker as error:
-            self._is_reachable = False
-            logging.warning(
-                "--tracker=%s: %s; the run goes on, %s has all metrics, and the same command sends them when it is "
-                "started again, also after the end",
-                *(self._state.tracker, error, self._workdir / METRICS_FILE),
-            )
+            opened = self._tracker or TRACKERS[self._state.tracker](self._run, self._state)
+        except Exception as error:
+            return self._give_up(error)
+        if self._tracker is None:
+            self._tracker = opened
+            sent = self._state.sent if opened.id == self._state.run else {}
+            self._remember(run=opened.id, place=opened.place, sent=sent)
+        try:
+            question(opened)
+        except Exception as error:
+            return self._give_up(error)
+        return True
+
+    def _give_up(self, error: Exception) -> bool:
+        self._is_reachable = False
+        remedy = (
+            getattr(error, "remedy", "") or "the same command sends them when it is started again, also after the end"
+        )
+        logging.warning(
+            "--tracker=%s: %s; the run goes on, %s has all metrics, and %s",
+            *(self._state.tracker, _in_short(error), self._workdir / METRICS_FILE, remedy),
+        )
+        return False
+
+    def _remember(self, **changes: Any) -> None:
+        changed = replace(self._state, **changes)
+        if changed != self._state:
+            self._state = changed
+            write_document(self._path, changed)
 
 
 @contextlib.contextmanager
 def tracking(config: Any, command: str, folder: Path, *, writable: bool) -> Iterator[Callable[[], None]]:
     """Gives what sends the tracker of a run, if it has one, the lines of metrics that it has not got.
+
+    The context ends with the last of them, unless it ends with an error.
 
     Arguments:
       config: settings of the command, with `tracker` and `workdir` among them.
@@ -258,18 +313,19 @@ def tracking(config: Any, command: str, folder: Path, *, writable: bool) -> Iter
         )
     workdir = as_path(config.workdir)
     settings = {name: str(value) for name, value in vars(config).items()}
-
-    def describe(run_id: str) -> TrackedRun:
-        own = folder / TRACKER_FOLDER
-        return TrackedRun(name=workdir.name, command=command, settings=settings, folder=own, id=run_id)
-
-    kept = Tracking(config.tracker, folder, workdir, describe)
+    run = TrackedRun(name=workdir.name, command=command, settings=settings, folder=folder / TRACKER_FOLDER)
+    kept = Tracking(config.tracker, run, folder, workdir)
     is_complete = False
     try:
         yield kept.send
+        kept.send()
         is_complete = True
     finally:
         kept.close(is_complete)
+
+
+def _log(tracker: Tracker, lines: Sequence[MetricsLine]) -> None:
+    tracker.log(lines)
 
 
 def _read_state(path: AnyPath, tracker: str) -> TrackerState:
@@ -281,9 +337,11 @@ def _read_state(path: AnyPath, tracker: str) -> TrackerState:
     return TrackerState(tracker=tracker)
 
 
-def _mlflow_name(name: str) -> str:
-    return re.sub(r"[^\w\-. /:]", "_", name)
+def _escaped(name: str) -> str:
+    """Returns a name in letters that MLflow takes: of other letters the bytes, so that names stay apart."""
+    return re.sub(r"[^\w\-. ]|[^\x00-\x7f]", lambda found: "".join(f"_{byte:02x}" for byte in found[0].encode()), name)
 
 
 def _in_short(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -34,6 +34,11 @@ def test_that_of_other_sources_does_not_count(stored: Path, tmp_path: Path):
     assert stored_help(COMMAND, tmp_path / "help.json") is None
 
 
+def test_a_damaged_file_does_not_count(tmp_path: Path):
+    (tmp_path / "help.json").write_text('{"sources"')
+    assert stored_help(COMMAND, tmp_path / "help.json") is None
+
+
 def test_none_is_stored_of_other_commands_or_without_a_file(stored: Path, tmp_path: Path):
     assert stored_help("train_gan", stored) is None
     assert stored_help(COMMAND, tmp_path / "none.json") is None

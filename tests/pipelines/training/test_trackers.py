@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import wandb
 from wandb.proto import wandb_internal_pb2
 
 from pipelines.artefacts.metrics_file import MetricsLine, read_metrics
@@ -37,6 +38,7 @@ def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # for what is read here
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    wandb.teardown()  # it reads its variables once a process
 
 
 def append(folder: Path, *lines: tuple[str, int, float]) -> None:
@@ -44,9 +46,11 @@ def append(folder: Path, *lines: tuple[str, int, float]) -> None:
         file.writelines(MetricsLine(series, step, {"loss": loss}).as_text() for series, step, loss in lines)
 
 
-def track(folder: Path, tracker: str, *, writable: bool = True, fails: bool = False) -> None:
+def track(
+    folder: Path, tracker: str, *, workdir: Path | None = None, writable: bool = True, fails: bool = False
+) -> None:
     """Sends once, as a run that has one checkpoint, and then ends or fails."""
-    config = Config(tracker, str(folder))
+    config = Config(tracker, str(workdir or folder))
     with tracking(config, "train_gan", folder, writable=writable) as send:
         send()
         if fails:
@@ -72,7 +76,7 @@ def test_mlflow_has_settings_and_all_metrics_of_one_run_whatever_its_starts(tmp_
     assert run.data.params["learning_rate"] == "0.5"
     history = client.get_metric_history(run.info.run_id, "gan/loss")
     assert [(metric.step, metric.value) for metric in history] == [(2, 0.5), (4, 0.25)]
-    assert set(run.data.metrics) == {"gan/loss", "fold 0 _é_/loss"}
+    assert set(run.data.metrics) == {"gan/loss", "fold 0 _5b_c3_a9_5d/loss"}
 
 
 def test_a_server_out_of_reach_costs_a_warning_and_gets_the_metrics_at_the_next_start(
@@ -110,6 +114,112 @@ def test_a_run_that_fails_is_not_finished_and_goes_on(tmp_path: Path):
     track(tmp_path, "mlflow")
     _, (run,) = mlflow_runs(tmp_path)
     assert (run.info.status, run.data.metrics) == ("FINISHED", {"gan/loss": 0.25})
+
+
+def test_a_run_that_failed_at_its_end_is_finished_by_the_next_start(tmp_path: Path):
+    append(tmp_path, ("gan", 2, 0.5))
+    with pytest.raises(ZeroDivisionError):
+        track(tmp_path, "mlflow", fails=True)
+    track(tmp_path, "mlflow")  # nothing is left to send
+    assert mlflow_runs(tmp_path)[1][0].info.status == "FINISHED"
+
+
+def test_names_stay_apart_at_mlflow(tmp_path: Path):
+    names = ("<5", ">5", "a//b", "nevus", "nevus/atypical")
+    line = MetricsLine("diversity", 2, {name: float(number) for number, name in enumerate(names)})
+    (tmp_path / "metrics.jsonl").write_text(line.as_text())
+    track(tmp_path, "mlflow")
+    _, (run,) = mlflow_runs(tmp_path)
+    assert run.data.metrics == {
+        "diversity/_3c5": 0,
+        "diversity/_3e5": 1,
+        "diversity/a_2f_2fb": 2,
+        "diversity/nevus": 3,
+        "diversity/nevus_2fatypical": 4,
+    }
+
+
+def test_another_address_gets_all_as_a_run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    append(tmp_path, ("gan", 2, 0.5))
+    track(tmp_path, "mlflow")
+    append(tmp_path, ("gan", 4, 0.25))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "other" / "tracker" / "mlruns").as_uri())
+    track(tmp_path, "mlflow")
+    client, (run,) = mlflow_runs(tmp_path / "other")
+    assert [metric.step for metric in client.get_metric_history(run.info.run_id, "gan/loss")] == [2, 4]
+
+
+def test_a_run_that_was_deleted_there_is_begun_anew(tmp_path: Path):
+    append(tmp_path, ("gan", 2, 0.5))
+    track(tmp_path, "mlflow")
+    client, (run,) = mlflow_runs(tmp_path)
+    client.delete_run(run.info.run_id)
+    append(tmp_path, ("gan", 4, 0.25))
+    track(tmp_path, "mlflow")
+    client, (run,) = mlflow_runs(tmp_path)
+    assert [metric.step for metric in client.get_metric_history(run.info.run_id, "gan/loss")] == [2, 4]
+
+
+def test_a_run_that_another_machine_completed_is_sent_as_it_is_there(tmp_path: Path):
+    scratch, workdir = tmp_path / "scratch", tmp_path / "run"
+    for folder in (scratch, workdir):
+        folder.mkdir()
+    append(scratch, ("gan", 2, 0.75))
+    append(workdir, ("gan", 2, 0.5), ("gan", 4, 0.25))
+    (workdir / "COMPLETED").write_text("")
+    track(scratch, "mlflow", workdir=workdir)
+    client, (run,) = mlflow_runs(scratch)
+    history = client.get_metric_history(run.info.run_id, "gan/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(2, 0.5), (4, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("tracker", "name", "value"),
+    [
+        ("wandb", "WANDB_PROJECT", "a/b"),
+        ("wandb", "WANDB_MODE", "bogus"),
+        ("wandb", "WANDB_MODE", "disabled"),
+        ("mlflow", "MLFLOW_TRACKING_URI", "localhost:5000"),
+        ("mlflow", "MLFLOW_TRACKING_URI", "sqlite:///runs.db"),
+    ],
+)
+def test_whatever_a_tracker_refuses_costs_one_warning(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tracker: str,
+    name: str,
+    value: str,
+):
+    append(tmp_path, ("gan", 2, 0.5))
+    monkeypatch.setenv(name, value)
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        track(tmp_path, tracker)
+    warnings = [record.getMessage() for record in caplog.records if record.name == "absl"]
+    assert f"{tmp_path}/metrics.jsonl" in warnings[-1]
+    assert not any("\n" in warning for warning in warnings)
+    assert not (tmp_path / "tracker.json").exists()
+
+
+def test_a_key_that_is_none_leaves_the_run_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    append(tmp_path, ("gan", 2, 0.5))
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    track(tmp_path, "wandb")
+    assert list((tmp_path / "tracker").rglob("offline-run-*/run-*.wandb"))
+
+
+def test_a_run_of_wandb_that_goes_on_continues_its_history(tmp_path: Path):
+    append(tmp_path, ("gan", 2, 0.5))
+    track(tmp_path, "wandb")
+    append(tmp_path, ("gan", 4, 0.25))
+    track(tmp_path, "wandb")
+    files = sorted((tmp_path / "tracker").rglob("run-*.wandb"), key=lambda file: file.stat().st_mtime)
+    runs = [
+        [each.run for each in finished_records_of(file) if each.WhichOneof("record_type") == "run"] for file in files
+    ]
+    ((first,), (second,)) = runs
+    assert first.run_id == second.run_id
+    assert (first.resumed or first.resume, second.resume) == (False, True)
 
 
 def finished_records_of(file: Path) -> list[wandb_internal_pb2.Record]:
