@@ -12,7 +12,7 @@ import nbclient
 import nbformat
 import pytest
 
-from pipelines.contract.console import COMMANDS
+from pipelines.contract.commands import COMMANDS
 from tests.conftest import ROOT
 
 PAGES = sorted(

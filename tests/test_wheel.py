@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import melgan
-from pipelines.contract.console import COMMANDS
+from pipelines.contract.commands import COMMANDS
 from tests.conftest import ROOT
 from tests.test_makefile import command_of
 

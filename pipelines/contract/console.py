@@ -7,27 +7,9 @@ import sys
 from pathlib import Path
 
 import melgan
+from pipelines.contract.commands import COMMANDS
 from pipelines.contract.stored_help import stored_help
 
-# The name on the console -> the command, in the order of the work.
-COMMANDS = {
-    "shards": "make_shards",
-    "inspect": "inspect_shards",
-    "gan": "train_gan",
-    "translator": "train_translator",
-    "singan": "train_singan",
-    "evaluate": "evaluate_gan",
-    "synthetic": "synthesize",
-    "adopt": "adopt_synthetic",
-    "classifier": "train_classifier",
-    "predict": "predict",
-    "submission": "make_submission",
-    "study": "study",
-    "report": "report",
-    "export": "export",
-    "workers": "local_workers",
-    "demo": "demo",
-}
 _PITCH = "melgan: from imbalanced medical images to a Kaggle submission, with synthetic images of the rare class"
 _HELP, _VERSION = {"-h", "-help", "--help"}, {"--version", "version"}
 

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipelines.contract.commands import COMMANDS
+
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("melgan", "pipelines", "tfrecords_tools")
 _FILE = Path(__file__).with_name("help.json")
@@ -60,6 +62,4 @@ def _digest_of_sources() -> str:
 
 
 if __name__ == "__main__":
-    from pipelines.contract.console import COMMANDS
-
     store_help(COMMANDS.values())

@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version
 
 import melgan
-from pipelines.contract.console import COMMANDS
+from pipelines.contract.commands import COMMANDS
 from tests.pipelines.contract.configs import COMMANDS as MODULES
 
 CONSOLE = [sys.executable, "-c", "from pipelines.contract.console import main; main()"]
