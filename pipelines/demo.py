@@ -41,7 +41,7 @@ _CLASSIFIER = {
     "image_size": 64,
     "num_folds": _NUM_FOLDS,
     "folds": 0,
-    "epochs": 12,
+    "epochs": 15,
 }
 _REPORTED = ("shards", "gan", "synthetic", "evaluation", "real_only", "with_synthetic", "submission", "study")
 COMMANDS: tuple[tuple[str, dict], ...] = (
@@ -52,7 +52,7 @@ COMMANDS: tuple[tuple[str, dict], ...] = (
             "input": "WORKDIR/images",
             "output": "WORKDIR/shards",
             "image_size": 64,
-            "num_images": 1500,
+            "num_images": 2000,
         },
     ),
     (
@@ -65,7 +65,6 @@ COMMANDS: tuple[tuple[str, dict], ...] = (
             "image_size": 64,
             "width": 0.25,
             "global_batch_size": 32,
-            "autoencoder_epochs": 2,
             "total_steps": 300,
             "checkpoint_every": 100,
             "log_every": 20,
@@ -99,7 +98,7 @@ COMMANDS: tuple[tuple[str, dict], ...] = (
             "workdir": "WORKDIR/study",
             "num_folds": 2,
             "ratios": "0.5,1",
-            "gan_settings": "width=0.125,global_batch_size=32,total_steps=100,autoencoder_epochs=1",
+            "gan_settings": "width=0.125,global_batch_size=32,total_steps=150,autoencoder_epochs=2",
             "jobs": 2,
         },
     ),
