@@ -18,7 +18,7 @@ from tests.melgan.without_tracing import without_tracing
 from tests.pipelines.study_runs import jobs_of, run_study
 from tfrecords_tools.foundation.errors import CommandError
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fewer_metrics")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("fewer_metrics")]
 
 
 @pytest.fixture(scope="module")
