@@ -15,7 +15,7 @@ refused. Stopped by anything, it resumes from the last checkpoint when the same 
 import pipelines.contract.quiet_tensorflow  # noqa: F401
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,15 +29,7 @@ from melgan.classifiers.trainer import ClassifierTrainer
 from melgan.gans.config import GanConfig
 from melgan.metrics.classification import classification_metrics
 from melgan.training.checkpoints import Checkpoints, Model
-from melgan.training.determinism import make_deterministic
-from melgan.training.distribution import (
-    is_chief,
-    make_strategy,
-    on_any_worker,
-    own_folder,
-    require_same_on_workers,
-    watched_workers,
-)
+from melgan.training.distribution import require_same_on_workers
 from melgan.training.loop import LoopConfig, run_loop
 from melgan.training.weights import load_weights
 from pipelines.artefacts.backbone_file import BACKBONE_FILE, write_backbone
@@ -70,20 +62,19 @@ from pipelines.artefacts.shards import Shards, split_fold
 from pipelines.artefacts.subgroups import subgroups_table
 from pipelines.artefacts.twins import count_twins
 from pipelines.contract.inputs import absolute
-from pipelines.contract.main import main, sigterm_as_request
-from pipelines.contract.workdir import Workdir, digest, open_workdir
-from pipelines.training.agreement import require_same_work
+from pipelines.contract.main import main
+from pipelines.contract.workdir import digest
 from pipelines.training.classifier_inputs import ClassifierInputs, open_inputs
 from pipelines.training.discriminators import backbone_of_run
 from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.fold_streams import FoldStreams, open_streams
+from pipelines.training.opening import Opened, opened_training
 from pipelines.training.subgroup_metrics import evaluate_subgroups, facts_of_images, with_sources
 from pipelines.training.teaching import write_answers
-from pipelines.training.trackers import tracking
 from pipelines.watches.mirroring import Mirror
 from tfrecords_tools.csv_tables import write_table
 from tfrecords_tools.foundation.errors import Preempted
-from tfrecords_tools.foundation.files import AnyPath, as_path, is_file, written_whole
+from tfrecords_tools.foundation.files import as_path, is_file, written_whole
 from tfrecords_tools.foundation.settings import inherited
 from tfrecords_tools.reading import training_batches
 
@@ -92,67 +83,36 @@ _FILES_OF_A_FOLD = (BEST_WEIGHTS_FILE, PREDICTIONS_FILE)
 
 def run(config: TrainClassifierConfig) -> None:
     """Trains and evaluates the classifier of every fold."""
-    if config.deterministic:
-        make_deterministic()
     config = replace(config, weights=config.first_weights)
-    with watched_workers(config.strategy, config.heartbeat_seconds):
-        strategy = make_strategy(config.strategy)
-        mirror = Mirror(config.workdir, config.scratch_dir, needed_to_go_on, own_folder(strategy))
-        path = as_path(config.workdir)
-        workdir = open_workdir(path, COMMAND, config, writable=is_chief(strategy))
-        folds = [] if workdir is None else [fold for fold in config.fold_numbers if not _is_trained(path, fold)]
-        require_same_work(strategy, config, [workdir is None, *folds])
-        with tracking(config, COMMAND, mirror.folder, writable=is_chief(strategy)) as track:
-            if workdir is not None:
-                _train(config, folds, workdir, mirror, strategy, track)
+    find_left = partial(_folds_left, config)
+    with opened_training(config, COMMAND, needed_to_go_on, find_left=find_left) as opened:
+        if opened is not None:
+            _train(config, find_left(), opened)
 
 
-def _is_trained(folder: AnyPath, fold: int) -> bool:
-    return is_file(fold_folder(folder, fold) / PREDICTIONS_FILE)
+def _folds_left(config: TrainClassifierConfig) -> list[int]:
+    folder = as_path(config.workdir)
+    return [fold for fold in config.fold_numbers if not is_file(fold_folder(folder, fold) / PREDICTIONS_FILE)]
 
 
-def _train(
-    config: TrainClassifierConfig,
-    folds: Sequence[int],
-    workdir: Workdir,
-    mirror: Mirror,
-    strategy: tf.distribute.Strategy,
-    track: Callable[[], None],
-) -> None:
+def _train(config: TrainClassifierConfig, folds: Sequence[int], opened: Opened) -> None:
     """Trains the classifiers of some folds, and writes the report of all."""
-    with workdir:
-        if config.train_layers != "all" and config.first_weights == NO_WEIGHTS:
-            logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
-        inputs = open_inputs(config)
-        for fold in folds:
-            _train_fold(config, inputs, fold, strategy, workdir, mirror, track)
-            tf.keras.backend.clear_session()
-        if workdir.writable:
-            workdir.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
-            mirror.fetch()
-            _complete(config, inputs, workdir, mirror, strategy)
+    if config.train_layers != "all" and config.first_weights == NO_WEIGHTS:
+        logging.warning("--train_layers=%s without --weights: other layers stay random", config.train_layers)
+    inputs = open_inputs(config)
+    for fold in folds:
+        _train_fold(config, inputs, fold, opened)
+        tf.keras.backend.clear_session()
+    if opened.workdir.writable:
+        opened.begin(inputs.digests)  # not yet, where an earlier run has trained all folds
+        _complete(config, inputs, opened)
 
 
-def _train_fold(
-    config: TrainClassifierConfig,
-    inputs: ClassifierInputs,
-    fold: int,
-    strategy: tf.distribute.Strategy,
-    workdir: Workdir,
-    mirror: Mirror,
-    track: Callable[[], None],
-) -> None:
-    with sigterm_as_request() as stop_requested:
-        surroundings = Surroundings(
-            strategy=strategy,
-            folder=mirror.folder,
-            writable=workdir.writable,
-            stop_requested=on_any_worker(strategy, stop_requested),
-            track=track,
-        )
-        mirror.fetch()
-        training = FoldTraining(config, inputs, fold, mirror, surroundings)
-        workdir.begin(inputs.digests)
+def _train_fold(config: TrainClassifierConfig, inputs: ClassifierInputs, fold: int, opened: Opened) -> None:
+    with opened.surroundings() as surroundings:
+        opened.mirror.fetch()
+        training = FoldTraining(config, inputs, fold, opened.mirror, surroundings)
+        opened.workdir.begin(inputs.digests)
         driver = training.start()
         run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
     if surroundings.stop_requested():
@@ -298,15 +258,9 @@ def _priors(config: TrainClassifierConfig, streams: FoldStreams) -> Priors:
     return Priors(trained=tuple(trained.tolist()), real=tuple(streams.real.tolist()))
 
 
-def _complete(
-    config: TrainClassifierConfig,
-    inputs: ClassifierInputs,
-    workdir: Workdir,
-    mirror: Mirror,
-    strategy: tf.distribute.Strategy,
-) -> None:
+def _complete(config: TrainClassifierConfig, inputs: ClassifierInputs, opened: Opened) -> None:
     """Joins the predictions of the folds, evaluates them and writes the report."""
-    shards, classes, folds, folder = inputs.shards, inputs.classes.names, config.fold_numbers, mirror.folder
+    shards, classes, folds, folder = inputs.shards, inputs.classes.names, config.fold_numbers, opened.mirror.folder
     tables = [read_predictions(fold_folder(folder, fold) / PREDICTIONS_FILE, classes) for fold in folds]
     oof = pd.concat(tables)
     facts = facts_of_images(shards, oof["image_name"])
@@ -317,9 +271,11 @@ def _complete(
     write_table(folder / SUBGROUPS_FILE, subgroups_table(subgroups))
     selected = {str(fold): selected_epoch(read_epochs(folder, fold), config.select) for fold in folds}
     files_of_a_fold = [*_FILES_OF_A_FOLD, *([BACKBONE_FILE] if inputs.gans else [])]
-    streams = {str(fold): open_streams(config, inputs, fold, strategy, fold_folder(folder, fold)) for fold in folds}
-    mirror.send()
-    workdir.complete(
+    streams = {
+        str(fold): open_streams(config, inputs, fold, opened.strategy, fold_folder(folder, fold)) for fold in folds
+    }
+    opened.mirror.send()
+    opened.workdir.complete(
         ClassifierReport(
             classes=classes,
             folds=folds,
@@ -350,7 +306,7 @@ def _complete(
     )
     for name, interval in metrics.items():
         logging.info("%s %.3f (95 %% interval %.3f to %.3f)", name, interval.value, interval.low, interval.high)
-    logging.info("out-of-fold predictions: %s", workdir.path / OOF_FILE)
+    logging.info("out-of-fold predictions: %s", opened.workdir.path / OOF_FILE)
 
 
 def _count_twins(config: TrainClassifierConfig, inputs: ClassifierInputs, fold: int) -> int:

@@ -50,7 +50,7 @@ from pipelines.contract.inputs import Input
 from pipelines.contract.main import main
 from pipelines.training import transfer
 from pipelines.training.boxes import boxes_to_read, fill_box_table, require_boxes
-from pipelines.training.driver import Driver
+from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.opening import Opened, inputs_of, opened_training
 from pipelines.training.training_data import TrainingData
 from pipelines.watches.diversity import IMAGES_PER_CLASS, DiversityWatch
@@ -74,11 +74,13 @@ def run(config: TrainGanConfig) -> None:
     with opened_training(config, COMMAND, needed_to_go_on) as opened:
         if opened is None:
             return
-        training = GanTraining(config, _open_data(config, opened.surroundings.strategy), opened)
-        opened.begin(inputs_of(config) | _inputs_of_evaluation(config))
-        driver = training.start()
-        run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
-        training.complete()
+        data = _open_data(config, opened.strategy)
+        with opened.surroundings() as surroundings:
+            training = GanTraining(config, data, opened, surroundings)
+            opened.begin(inputs_of(config) | _inputs_of_evaluation(config))
+            driver = training.start()
+            run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
+            training.complete()
 
 
 def _inputs_of_evaluation(config: TrainGanConfig) -> dict[str, Input]:
@@ -88,10 +90,10 @@ def _inputs_of_evaluation(config: TrainGanConfig) -> dict[str, Input]:
 class GanTraining:
     """The surroundings of the loop of a GAN: first weights, watch at the checkpoints, generator and report."""
 
-    def __init__(self, config: TrainGanConfig, data: TrainingData, opened: Opened) -> None:
+    def __init__(self, config: TrainGanConfig, data: TrainingData, opened: Opened, surroundings: Surroundings) -> None:
         self._config, self._data, self._workdir, self._mirror = config, data, opened.workdir, opened.mirror
-        self._folder, self._surroundings = opened.mirror.folder, opened.surroundings
-        self._trainer = GanTrainer(config, data.class_counts, opened.surroundings.strategy)
+        self._folder, self._surroundings = opened.mirror.folder, surroundings
+        self._trainer = GanTrainer(config, data.class_counts, opened.strategy)
         self._reference = _held_out_or_training(config, data)
         self._extractor: Extractor | None = None
         if opened.workdir.writable and config.eval_interval:

@@ -36,7 +36,7 @@ from pipelines.artefacts.translator_run import (
 from pipelines.contract.main import main
 from pipelines.pages.grids import GRID_ROWS
 from pipelines.synthesis.sources import read_sources
-from pipelines.training.driver import Driver
+from pipelines.training.driver import Driver, Surroundings
 from pipelines.training.opening import Opened, inputs_of, opened_training
 from pipelines.training.training_data import TrainingData
 from pipelines.training.translation_data import classes_of, make_batches, open_fold
@@ -52,26 +52,29 @@ def run(config: TrainTranslatorConfig) -> None:
     with opened_training(config, COMMAND, needed_to_go_on) as opened:
         if opened is None:
             return
-        per_replica_batch_size(opened.surroundings.strategy, config.global_batch_size, "global_batch_size")
+        per_replica_batch_size(opened.strategy, config.global_batch_size, "global_batch_size")
         data = open_fold(config, open_shards(config.shards, "shards", config.cache_dir))
         if config.init_from and read_origin(opened.workdir.path).initialised_from is None:
             require_transferable(config, data)
-        training = TranslatorTraining(config, data, opened)
-        opened.begin(inputs_of(config))
-        driver = training.start()
-        run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
-        training.complete()
+        with opened.surroundings() as surroundings:
+            training = TranslatorTraining(config, data, opened, surroundings)
+            opened.begin(inputs_of(config))
+            driver = training.start()
+            run_loop(driver.trainer, driver.checkpoints, driver.config, driver, start_step=driver.start_step)
+            training.complete()
 
 
 class TranslatorTraining:
     """The surroundings of the loop of a translator: first weights, grids at the checkpoints, generator and report."""
 
-    def __init__(self, config: TrainTranslatorConfig, data: TrainingData, opened: Opened) -> None:
+    def __init__(
+        self, config: TrainTranslatorConfig, data: TrainingData, opened: Opened, surroundings: Surroundings
+    ) -> None:
         self._config, self._data, self._workdir, self._mirror = config, data, opened.workdir, opened.mirror
-        self._folder, self._surroundings = opened.mirror.folder, opened.surroundings
+        self._folder, self._surroundings = opened.mirror.folder, surroundings
         self._sources, self._target = classes_of(config, data)
         self._trainer = TranslationTrainer(
-            config, opened.surroundings.strategy, num_classes=len(data.classes), total_steps=config.total_steps
+            config, opened.strategy, num_classes=len(data.classes), total_steps=config.total_steps
         )
         self._watch: Callable[[int], None] = lambda step: None
 

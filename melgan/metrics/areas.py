@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_NUMBERS_AT_ONCE = 4_000_000
+_NUMBERS_AT_ONCE = 40_000_000
 _ROUNDING = 1e-6  # images, of float32 sums of whole numbers
 
 
@@ -20,22 +20,25 @@ def areas(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.n
       scores: larger for the class `[N]`.
       weights: of each image `[B, N]`.
     """
-    order = np.argsort(scores, kind="stable")
-    ascending = scores[order]
-    firsts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))  # of each distinct score
-    parts = range(0, len(weights), max(1, _NUMBERS_AT_ONCE // max(1, len(scores))))
-    found = [_areas(positive[order], firsts, weights[first : first + parts.step, order]) for first in parts]
-    return np.concatenate(found)
+    own, others = np.flatnonzero(positive), scores[~positive][None]
+    own_weights, other_weights = weights[:, positive], weights[:, ~positive]
+    pairs = np.zeros(len(weights))
+    parts = range(0, len(own), max(1, _NUMBERS_AT_ONCE // max(1, others.size)))  # of M, which may be large
+    for rows in (slice(first, first + parts.step) for first in parts):
+        part = scores[own[rows]][:, None]
+        in_order = (part > others).astype(np.float32) + (part == others).astype(np.float32) / 2
+        pairs += np.sum((own_weights[:, rows] @ in_order) * other_weights, axis=1, dtype=np.float64)
+    return _divide(pairs, _total(own_weights) * _total(other_weights))
 
 
-def _areas(positive: np.ndarray, firsts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns the areas `[B]` of images in ascending order of their scores."""
-    if not len(positive):
-        return np.full(len(weights), np.nan)
-    own = np.add.reduceat(weights * positive, firsts, axis=1, dtype=np.float64)
-    others = np.add.reduceat(weights * ~positive, firsts, axis=1, dtype=np.float64)
-    pairs = np.sum(own * (np.cumsum(others, axis=1) - others / 2), axis=1)
-    return _divide(pairs, _total(own) * _total(others))
+def fractions(hits: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns the fraction of hits for each weighting `[B]`; NaN where nothing has weight.
+
+    Arguments:
+      hits: `[M]`, bool.
+      weights: of each `[B, M]`.
+    """
+    return _divide(weights @ hits.astype(weights.dtype), _total(weights))
 
 
 def sensitivities(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray, specificity: float) -> np.ndarray:

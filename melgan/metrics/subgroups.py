@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melgan.metrics.areas import areas
+from melgan.metrics.areas import areas, fractions
 from melgan.metrics.classification import AUC
 from melgan.metrics.cross_validation import flagged_within_folds, ranks_within_folds
 from melgan.metrics.intervals import NUM_RESAMPLES, Interval, percentile_interval
@@ -64,13 +64,7 @@ def subgroup_metrics(images: ScoredImages, rows: np.ndarray, seed: int) -> dict[
     weights = patient_weights(images.groups[rows], positive, NUM_RESAMPLES, seed)
     values = {
         AUC: areas(positive, ranks, weights),
-        SENSITIVITY: _weighted_fraction(flagged[positive], weights[:, positive]),
-        SPECIFICITY: _weighted_fraction(~flagged[~positive], weights[:, ~positive]),
+        SENSITIVITY: fractions(flagged[positive], weights[:, positive]),
+        SPECIFICITY: fractions(~flagged[~positive], weights[:, ~positive]),
     }
     return {name: percentile_interval(float(of[0]), of[1:]) for name, of in values.items()}
-
-
-def _weighted_fraction(hits: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns the fraction of hits `[M]` for each weighting `[R, M]`, `[R]`; NaN where nothing has weight."""
-    totals = weights.sum(axis=1, dtype=np.float64)
-    return np.divide(weights @ hits, totals, out=np.full(len(weights), np.nan), where=totals > 0)

@@ -72,9 +72,8 @@ class Mirror:
         names = self._needed_to_go_on([file.name for file in list_files(self._bucket, recursive=True)])
         for name in names:
             download(self._bucket / name, self._scratch, file_crc32c(self._bucket / name))
-        for file in list_files(self.folder, recursive=True):
-            if file.name not in names and not file.name.startswith(f"{TRACKER_FOLDER}/"):
-                remove(self.folder / file.name)
+        for name in self._local_files().keys() - set(names):
+            remove(self.folder / name)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sent = self._local_files()
 

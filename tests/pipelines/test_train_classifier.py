@@ -10,6 +10,7 @@ import pytest
 from pipelines import train_classifier
 from pipelines.artefacts.classifier_run import ClassifierReport, TrainClassifierConfig
 from pipelines.contract.workdir import read_report
+from pipelines.training.opening import Opened
 from tfrecords_tools.foundation.errors import CommandError, Preempted
 
 CONFIG = TrainClassifierConfig(shards="shards", workdir="run", synthetic=("synthetic",), synthetic_fraction=0.25)
@@ -49,7 +50,8 @@ def test_a_request_to_stop_in_the_last_step_of_a_fold_is_met_before_its_predicti
     last_step = (lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)) if sent else (lambda *_, **__: None)
     monkeypatch.setattr(train_classifier, "FoldTraining", lambda *_: training)
     monkeypatch.setattr(train_classifier, "run_loop", last_step)
-    arguments = (CONFIG, SimpleNamespace(digests={}), 0, None, workdir, mirror)
+    opened = Opened(workdir, mirror, strategy=None, track=lambda: None)
+    arguments = (CONFIG, SimpleNamespace(digests={}), 0, opened)
     if sent:
         with pytest.raises(Preempted, match="fold 0"):
             train_classifier._train_fold(*arguments)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
 
 _CONNECT_SECONDS = 10
+_PATIENT = {"distributed.deploy.lost-worker-timeout": "1d"}  # else a worker that starts again for 15 s is given up
 _SAME = "install the same versions of melgan, Dask and Python for the scheduler, the workers and this command"
 _REMEDY = "start it, or correct the address; with TLS it begins with tls://, and --scheduler_security is needed"
 
@@ -101,17 +102,19 @@ def _wait_for_any(ended: SimpleQueue, client: "Client", jobs: Collection[AnyJob]
             return ended.get(timeout=options.notice_seconds)
         except Empty:
             names = first_names([job.name for job in jobs], MOST_NAMES)
-            state = _state(client)
+            state = _state(client, own=not options.scheduler)
             logging.info("nothing was finished for %g s: %s; waiting for %s", options.notice_seconds, state, names)
 
 
-def _state(client: "Client") -> str:
-    """Returns what can be said of a cluster that does not finish anything."""
+def _state(client: "Client", *, own: bool) -> str:
+    """Returns what can be said of a cluster, our own or another, that does not finish anything."""
     address = client.scheduler.address
     try:
         workers = client.sync(client.scheduler.ncores, callback_timeout=_CONNECT_SECONDS)
     except (OSError, asyncio.TimeoutError):
         return f"the Dask scheduler {address} does not answer"
+    if not workers and own:
+        return "the Dask workers of this machine are starting"
     if not workers:
         return f"the Dask cluster {address} has no workers, start some with melgan: dask worker {address} --nthreads 1"
     return f"{len(workers)} workers of the Dask cluster {address} have jobs"
@@ -119,21 +122,23 @@ def _state(client: "Client") -> str:
 
 @contextlib.contextmanager
 def _client(options: EngineOptions) -> Iterator["Client"]:
+    import dask  # noqa: PLC0415
     from distributed import Client  # noqa: PLC0415
 
     if options.scheduler:
         with _connected(options) as client:
             yield client
         return
-    cluster = _local_cluster(options)
-    try:
-        with Client(cluster) as client:
-            yield client
-    finally:
+    with dask.config.set(_PATIENT):
+        cluster = _local_cluster(options)
         try:
-            cluster.close()
-        except Exception as error:  # noqa: BLE001  of a worker that was just starting; the jobs are over
-            logging.debug("the Dask cluster of this machine did not close well: %r", error)
+            with Client(cluster) as client:
+                yield client
+        finally:
+            try:
+                cluster.close()
+            except Exception as error:  # noqa: BLE001  of a worker that was just starting; the jobs are over
+                logging.debug("the Dask cluster of this machine did not close well: %r", error)
 
 
 def _local_cluster(options: EngineOptions) -> "LocalCluster":

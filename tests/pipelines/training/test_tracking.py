@@ -15,7 +15,8 @@ from wandb.proto import wandb_internal_pb2
 
 from pipelines.artefacts.metrics_file import MetricsLine, read_metrics
 from pipelines.contract.shared_settings import TrackerSettings
-from pipelines.training.trackers import TRACKERS, tracking
+from pipelines.training.trackers import TRACKERS
+from pipelines.training.tracking import tracking
 from tests.pipelines.conftest import GAN, succeed
 from tests.ports import free_ports
 from tfrecords_tools.foundation.errors import CommandError, DataError
