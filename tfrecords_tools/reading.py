@@ -6,6 +6,7 @@ seed of its own. Images stay uint8 `[N, H, W, 3]`. Nothing here is Python that a
 takes seconds at every start.
 """
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
@@ -17,6 +18,7 @@ from tfrecords_tools.outlines import OUTLINES
 from tfrecords_tools.streams import ShardSet, Stream, mixed_records
 
 _DECODE_SCALES = (1, 2, 4, 8)
+_BATCHES_AHEAD = 4
 _OUTLINES = "outlines"  # of an example, as they were parsed
 
 # (image uint8 [H, W, 3], seed int64 [2]) -> image uint8 [H, W, 3]
@@ -99,8 +101,8 @@ def training_batches(
             example["mask"] = _views(mask, [1], tf.zeros_like(stream), augment, seed, number)[0]
         return _without_hidden(example, streams, stream)
 
-    decoded = numbered.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return decoded.batch(global_batch_size // num_replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    decoded = numbered.map(decode, num_parallel_calls=_num_cores(), deterministic=True)
+    return _prefetched(decoded.batch(global_batch_size // num_replicas, drop_remainder=True))
 
 
 @tf.autograph.experimental.do_not_convert
@@ -131,8 +133,23 @@ def evaluation_batches(
         masks = {"mask": OUTLINES[outlined_by].draw(example.pop(_OUTLINES), image_size)} if outlined_by else {}
         return {**example, "image": decode_image(example["image"]), **masks}
 
-    decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return decoded.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    decoded = records.map(decode, num_parallel_calls=_num_cores(), deterministic=True)
+    return _prefetched(decoded.batch(batch_size))
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns batches, some of them prepared ahead, with the numbers of threads and batches as they are given.
+
+    TensorFlow 2.21 would tune them in a thread that sleeps for up to a minute, and the end of a training would wait for
+    it: cancelled, it is woken before it can see that it is.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _is_of_others(sources: Sequence[int], record: tf.Tensor) -> tf.Tensor:

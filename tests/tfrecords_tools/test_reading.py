@@ -11,7 +11,7 @@ from tests.tfrecords_tools.numbered_shards import BATCH, SIDE, batches_of, noisy
 from tests.tfrecords_tools.tiny_shards import encoded, plain
 from tfrecords_tools import reading, streams
 from tfrecords_tools.example import Example
-from tfrecords_tools.reading import evaluation_batches
+from tfrecords_tools.reading import evaluation_batches, training_batches
 from tfrecords_tools.shards import write_examples
 from tfrecords_tools.streams import ShardSet, Stream, join
 
@@ -74,6 +74,15 @@ def test_shapes_are_static(real, replicas):
         "is_labelled": tf.TensorSpec((per_replica,), tf.bool),
         **{name: tf.TensorSpec((per_replica,), tf.int32) for name in ("label", "stream", *metadata)},
     }
+
+
+def test_no_thread_tunes_the_batches_whose_sleep_the_end_of_a_training_would_wait_for(real):
+    """With TensorFlow 2.21 an end of training took as long again as the training had, up to a minute."""
+    training = training_batches(
+        [Stream(shards=real, fraction=1.0)], num_classes=2, image_size=SIDE, global_batch_size=4, seed=0
+    )
+    both = training, evaluation_batches(real, image_size=SIDE, batch_size=6)
+    assert [each.options().autotune.enabled for each in both] == [False, False]
 
 
 def test_the_seed_decides_the_order_and_nothing_else_does(real):
