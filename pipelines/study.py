@@ -36,6 +36,7 @@ from pipelines.studying.analysis import Analysis
 from pipelines.studying.budget import Sizes, fit, read_sizes, with_sizes, write_sizes
 from pipelines.studying.design import Design, open_design
 from pipelines.studying.engines import run_jobs
+from pipelines.studying.fold_features import real_features
 from pipelines.studying.generator_jobs import jobs_folder
 from pipelines.studying.generators_table import read_generators
 from pipelines.studying.linear_scores import linear_scores
@@ -66,6 +67,7 @@ def run(config: StudyConfig) -> None:
         design, images, store = _open(config)
         workdir.begin(_inputs(config))
         design = _fitted(design, images, store, folder)
+        real_features(design, images, store)  # kept in files, so that the jobs need not extract them, each anew
         design, failed = _train_generators(design)
         design, scores, failed = _train_classifiers(design, images, store, failed)
         _write(workdir, design, images, scores, failed, Sizes.of(design.config).cut_from(Sizes.of(config)))

@@ -1,4 +1,4 @@
-"""Features of image sets, kept in files by digest, so that they are computed once."""
+"""Features of image sets, kept in a file for every part of them, such as a shard, so that they are computed once."""
 
 import hashlib
 import itertools
@@ -15,7 +15,7 @@ from melgan.metrics.dihedral import NUM_VIEWS, views_of
 from melgan.metrics.extractors import EXTRACTORS, Extractor, of_classifier
 from melgan.metrics.samples import Samples
 from pipelines.artefacts.classifier_run import ClassifierRun, open_classifier_run
-from pipelines.artefacts.image_sets import ImageSet
+from pipelines.artefacts.image_sets import ImageSet, Part
 from pipelines.artefacts.seen import Certainty, sightings
 from pipelines.artefacts.shards import Shards
 from pipelines.contract.inputs import Input, file_input
@@ -27,54 +27,72 @@ from tfrecords_tools.manifest import ShardEntry
 
 CLASSIFIER_PREFIX = "classifier:"
 _CHUNK = 64
+Arrays = dict[str, np.ndarray]
 
 
 class FeatureStore:
-    """Extracts features, and keeps them as `<digest>.npz` in a folder."""
+    """Extracts features, and keeps those of each part of the images as `<digest>.npz` in a folder."""
 
     def __init__(self, folder: Path, extractor: Extractor) -> None:
         self._folder, self._extractor = folder, extractor
         folder.mkdir(parents=True, exist_ok=True)
 
     def samples(self, images: ImageSet, what: str, *, views: bool = False) -> Samples:
-        """Returns images with their features, from the file if there is one.
+        """Returns images with their features, of every part from its file if there is one.
 
         Arguments:
           images: as drawn or read.
           what: they are, for the line of progress.
           views: whether `Samples.views` is wanted, by which copies are looked for.
         """
-        path = self._path(images, views)
-        known = _read_arrays(path, len(images.labels))
-        if known is None and not views:  # the first view of all is the image itself
-            known = _read_arrays(self._path(images, views=True), len(images.labels))
-        if known is not None:
-            return _samples(images, known["views"], known.get("probabilities"), views)
-        progress = Progress(f"features of {what}", len(images.labels), "images")
-        samples = self.extract(images, views=views, progress=progress.update)
-        arrays = {"views": samples.views if views else samples.features[:, None]}
-        if samples.probabilities is not None:
-            arrays["probabilities"] = samples.probabilities
-        _write_arrays(path, arrays)
-        return samples
-
-    def _path(self, images: ImageSet, views: bool) -> Path:
-        identity = json.dumps([self._extractor.identity, images.key, views])
-        return self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
+        found = [self._read(part, views) for part in images.parts]
+        missing = np.repeat([arrays is None for arrays in found], [part.count for part in images.parts])
+        if missing.any():
+            progress = Progress(f"features of {what}", int(missing.sum()), "images")
+            extracted = self._extract(images.images[missing], views, progress.update)
+            found = self._with_extracted(images.parts, found, extracted, views)
+        whole = {name: np.concatenate([arrays[name] for arrays in found]) for name in found[0]}
+        return _samples(images, whole, views)
 
     def extract(
         self, images: ImageSet, *, views: bool = False, progress: Callable[[int], None] = lambda done: None
     ) -> Samples:
         """Returns images with their features, computed anew and not kept."""
+        return _samples(images, self._extract(images.images, views, progress), views)
+
+    def _with_extracted(
+        self, parts: Sequence[Part], found: Sequence[Arrays | None], extracted: Arrays, views: bool
+    ) -> list[Arrays]:
+        """Returns the arrays of all parts, after those of the missing ones, in their order, were kept."""
+        complete, start = [], 0
+        for part, arrays in zip(parts, found, strict=True):
+            if arrays is None:
+                arrays = {name: array[start : start + part.count] for name, array in extracted.items()}
+                start += part.count
+                _write_arrays(self._path(part, views), arrays)
+            complete.append(arrays)
+        return complete
+
+    def _read(self, part: Part, views: bool) -> Arrays | None:
+        known = _read_arrays(self._path(part, views), part.count)
+        if known is None and not views:  # the first view of all is the image itself
+            known = _read_arrays(self._path(part, views=True), part.count)
+        return known if known is None or views else known | {"views": known["views"][:, :1]}
+
+    def _path(self, part: Part, views: bool) -> Path:
+        identity = json.dumps([self._extractor.identity, part.key, views])
+        return self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
+
+    def _extract(self, images: np.ndarray, views: bool, progress: Callable[[int], None]) -> Arrays:
         features, probabilities = [], []
-        for start in range(0, len(images.labels), _CHUNK):
-            turned = views_of(images.images[start : start + _CHUNK])
+        for start in range(0, len(images), _CHUNK):
+            turned = views_of(images[start : start + _CHUNK])
             extracted = [self._extractor.extract(view) for view in itertools.islice(turned, NUM_VIEWS if views else 1)]
             features.append(np.stack([own for own, _ in extracted], axis=1))
             probabilities.append(extracted[0][1])
-            progress(min(start + _CHUNK, len(images.labels)))
-        known = None if probabilities[0] is None else np.concatenate(probabilities)
-        return _samples(images, np.concatenate(features), known, views)
+            progress(min(start + _CHUNK, len(images)))
+        arrays = {"views": np.concatenate(features)}
+        return arrays if probabilities[0] is None else arrays | {"probabilities": np.concatenate(probabilities)}
 
 
 def require_known_features(features: str, field: str) -> None:
@@ -138,16 +156,16 @@ def make_extractor(
     return of_classifier(feature_network(run.load(fold)), run.config.image_size, name, run.sha256(fold))
 
 
-def _samples(images: ImageSet, features: np.ndarray, probabilities: np.ndarray | None, views: bool) -> Samples:
-    """Returns samples from the features of their views `[N, V, F]`."""
+def _samples(images: ImageSet, arrays: Arrays, views: bool) -> Samples:
+    """Returns samples from the features of their views `[N, V, F]`, and the probabilities of classes, if any."""
     return Samples(
         images=images.images,
         labels=images.labels,
         groups=images.groups,
         names=images.names,
-        features=features[:, 0],
-        probabilities=probabilities,
-        views=features if views else None,
+        features=arrays["views"][:, 0],
+        probabilities=arrays.get("probabilities"),
+        views=arrays["views"] if views else None,
     )
 
 
@@ -160,7 +178,7 @@ def _choose_fold(run: ClassifierRun, shards: Shards, evaluated: Sequence[ShardEn
     return run.report.folds[0], False
 
 
-def _read_arrays(path: Path, count: int) -> dict[str, np.ndarray] | None:
+def _read_arrays(path: Path, count: int) -> Arrays | None:
     """Returns the arrays of a file, each with `count` rows, or None if there is none or it is damaged."""
     if not path.is_file():
         return None
@@ -175,6 +193,6 @@ def _read_arrays(path: Path, count: int) -> dict[str, np.ndarray] | None:
     return None
 
 
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write_arrays(path: Path, arrays: Arrays) -> None:
     with written_whole(path) as unfinished:
         np.savez(unfinished, **arrays)

@@ -21,6 +21,7 @@ POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE = "power.csv", "ratio.c
 MADE_FROM_IMAGES = (*TRANSLATORS, singan_run.METHOD)  # whose images are made from real ones
 GENERATORS = dict.fromkeys((*METHODS, *MADE_FROM_IMAGES, adopted_run.METHOD))
 GENERATOR_SETTINGS = ("gan_settings", "translator_settings", "singan_settings", "adopted_settings")
+EVALUATION_SETTINGS = "evaluation_settings"
 LATEX_TABLE, METHODS_TEXT = "differences.tex", "methods.txt"
 TABLES = (
     *(ARMS_TABLE, DIFFERENCES_TABLE, VARIANCE_TABLE, POWER_TABLE, RATIO_TABLE, GENERATORS_TABLE, SCORES_TABLE),
@@ -54,6 +55,9 @@ class StudyConfig(TrustSettings, CacheSettings, EngineSettings, ExtractorSetting
         (),
         "of adopt_synthetic, such as images=stylegan/fold{fold},generator=stylegan3,seen=training; {fold} stands for "
         "the fold's number",
+    )
+    evaluation_settings: tuple[str, ...] = setting(
+        (), "of evaluate_gan, such as most_per_class=1000, with which large sets take less time"
     )
     classifier: str = setting(
         LINEAR,
@@ -117,7 +121,7 @@ class StudyConfig(TrustSettings, CacheSettings, EngineSettings, ExtractorSetting
         require(0 < self.specificity < 1, "specificity", self.specificity, "between 0 and 1")
         require(self.margin > 0, "margin", self.margin, "greater than 0")
         require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
-        for name in (*GENERATOR_SETTINGS, "classifier_settings", "worker_resources"):
+        for name in (*GENERATOR_SETTINGS, EVALUATION_SETTINGS, "classifier_settings", "worker_resources"):
             for each in getattr(self, name):
                 require(each.partition("=")[0].isidentifier() and "=" in each, name, each, "name=value")
         if (

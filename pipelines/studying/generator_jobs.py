@@ -1,13 +1,14 @@
 """The generators of a study: one for every method, seed and fold, which has not seen the fold."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 from melgan.studies.arms import count_added
 from pipelines.artefacts import evaluation, synthetic_run
 from pipelines.artefacts.mixing import quality_of, require_stored_as_encoded
 from pipelines.artefacts.shards import Shards, split_fold
-from pipelines.artefacts.study import StudyConfig
+from pipelines.artefacts.study import EVALUATION_SETTINGS, StudyConfig
 from pipelines.contract.inputs import absolute, absolute_or_none
 from pipelines.contract.workdir import local_folder
 from pipelines.studying.generator_kinds import GeneratorKind, kind_of
@@ -71,22 +72,31 @@ def job_of(config: StudyConfig, generator: PlannedGenerator) -> Job:
     drawing = cache | {"seed": generator.seed, "quality": generator.quality, "gan": generator.gan}
     drawing |= kind.drawn_with(generator)
     drawn = {"output": generator.synthetic, "label": generator.label, "count": generator.count}
-    settings = {
-        synthetic_run.COMMAND: drawing | drawn | {"reject_copies": kind.rejects_copies(training.config)},
-        evaluation.COMMAND: drawing
-        | {
-            "shards": absolute(config.shards),
-            "output": generator.evaluation,
-            "features": generator.features,
-            "weights": absolute_or_none(config.weights),
-            "metrics": METRICS,
-            "feature_dir": jobs_folder(config) / "features",
-        },
-    }
-    commands = [Command(name, own, kind.given_by) for name, own in settings.items()]
+    drawn |= {"reject_copies": kind.rejects_copies(training.config)}
+    evaluated = drawing | _evaluation_settings(config, generator, drawing)
+    commands = [
+        training,
+        Command(synthetic_run.COMMAND, drawing | drawn, kind.given_by),
+        Command(evaluation.COMMAND, evaluated, EVALUATION_SETTINGS),
+    ]
     for command in commands:
         command.config  # noqa: B018  raises for what is refused
-    return Job(generator.name, (training, *commands), generator.log)
+    return Job(generator.name, tuple(commands), generator.log)
+
+
+def _evaluation_settings(
+    config: StudyConfig, generator: PlannedGenerator, drawing: Mapping[str, object]
+) -> dict[str, object]:
+    own = {
+        "shards": absolute(config.shards),
+        "output": generator.evaluation,
+        "features": generator.features,
+        "weights": absolute_or_none(config.weights),
+        "metrics": METRICS,
+        "feature_dir": jobs_folder(config) / "features",
+    }
+    given = config.evaluation_settings
+    return own | pairs_of(given, EVALUATION_SETTINGS, evaluation.COMMAND, [*drawing, *own, "synthetic"])
 
 
 def _training_settings(config: StudyConfig, generator: PlannedGenerator, kind: GeneratorKind) -> dict[str, object]:

@@ -14,6 +14,7 @@ SETTINGS = {
     "features": "pixels",
     "passes": 3,
     "resamples": 100,
+    "evaluation_settings": ("images_per_class=6",),
     "gan_settings": (
         *("width=0.02", "global_batch_size=8", "total_steps=2", "disc_steps=1"),
         *("checkpoint_every=2", "log_every=2", "autoencoder_epochs=0"),

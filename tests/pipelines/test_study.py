@@ -15,6 +15,7 @@ from melgan.metrics.intervals import Interval
 from melgan.studies.arms import MORE_REAL, REPEATED, SHUFFLED
 from melgan.studies.differences import EQUIVALENT, HARMS, HELPS
 from pipelines import report
+from pipelines.artefacts.evaluation import EvaluateGanConfig
 from pipelines.artefacts.feature_store import FeatureStore
 from pipelines.artefacts.study import AUC, SENSITIVITY, StudyConfig, StudyReport
 from pipelines.contract.workdir import is_completed, read_config, read_report
@@ -57,6 +58,20 @@ def test_equal_arms_of_equal_seeds_have_equal_scores_and_other_seeds_others(fini
     assert scores["more real, generator 0, seed 0"].equals(scores["none, generator 0, seed 0"])
     assert not scores["none, other seeds, generator 0, seed 2"].equals(scores["none, generator 0, seed 0"])
     assert not scores.isna().any(axis=None)
+
+
+def test_features_of_real_images_are_extracted_once_for_all_folds_and_jobs(finished_study):
+    for log in jobs_of(finished_study).glob("*/*/*/log.txt"):
+        lines = log.read_text().rpartition("synthetic images in")[2]  # of the evaluation
+        assert "features of synthetic images" in lines
+        assert "features of training images" not in lines
+        assert "features of real images" not in lines
+
+
+def test_settings_of_the_evaluation_reach_it(finished_study):
+    folders = list(jobs_of(finished_study).glob("*/*/*/evaluation_*"))
+    assert len(folders) == 2
+    assert all(read_config(folder, EvaluateGanConfig).images_per_class == 6 for folder in folders)
 
 
 def test_the_page_begins_with_the_verdict_and_has_every_arm_and_generator(finished_study):
@@ -206,6 +221,8 @@ def test_views_of_the_class_are_those_of_its_training_images(study_shards, finis
         ({"gan_settings": ("total_steps=0",)}, "total_steps is 0"),
         ({"gan_settings": ("flagfile=x",)}, "flagfile"),
         ({"gan_settings": ("width=0.1", "width=0.2")}, "width.*twice"),
+        ({"evaluation_settings": ("features=random",)}, "evaluation_settings.*features"),
+        ({"evaluation_settings": ("most_per_class=0",)}, "evaluation_settings.*most_per_class is 0"),
         ({"classifier": "network", "classifier_settings": ("examples=x.csv",)}, "examples"),
         ({"classifier": "network", "classifier_settings": ("epochs=0",)}, "epochs is 0"),
         ({"classifier": "network", "classifier_settings": ("colour=red",)}, "colour"),

@@ -5,7 +5,7 @@ import pytest
 
 from melgan.metrics.extractors import Extractor
 from pipelines.artefacts.feature_store import FeatureStore
-from pipelines.artefacts.image_sets import ImageSet
+from pipelines.artefacts.image_sets import ImageSet, Part
 
 
 def counting_extractor(identity: str, calls: list, with_classes: bool = True) -> Extractor:
@@ -20,7 +20,14 @@ def counting_extractor(identity: str, calls: list, with_classes: bool = True) ->
 def images_of(seed: int, count: int = 70) -> ImageSet:
     images = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3)).astype(np.uint8)
     rows = np.arange(count)
-    return ImageSet(images, rows % 2, rows, rows.astype(str), f"key {seed}")
+    return ImageSet(images, rows % 2, rows, rows.astype(str), (Part(f"key {seed}", count),))
+
+
+def joined(*sets: ImageSet) -> ImageSet:
+    arrays = (
+        np.concatenate([getattr(each, name) for each in sets]) for name in ("images", "labels", "groups", "names")
+    )
+    return ImageSet(*arrays, tuple(part for each in sets for part in each.parts))
 
 
 def test_equal_images_are_extracted_once(tmp_path):
@@ -40,6 +47,19 @@ def test_other_images_extractors_or_views_are_extracted_anew(tmp_path):
         FeatureStore(tmp_path, counting_extractor(identity, calls)).samples(images_of(seed), "images", views=views)
     assert len(calls) == 2 + 2 + 2 + 16
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_only_the_parts_that_are_new_are_extracted_and_all_stand_in_their_order(tmp_path):
+    calls = []
+    store = FeatureStore(tmp_path, counting_extractor("a", calls))
+    store.samples(images_of(1, count=10), "images")
+    all_of_them = joined(images_of(0, count=60), images_of(1, count=10), images_of(2, count=20))
+    samples = store.samples(all_of_them, "images")
+    assert calls == [10, 64, 16]
+    np.testing.assert_array_equal(samples.features, all_of_them.images.reshape(90, -1)[:, :5])
+    assert samples.probabilities.shape == (90, 2)
+    store.samples(joined(images_of(2, count=20), images_of(0, count=60)), "images")
+    assert calls == [10, 64, 16]
 
 
 def test_features_of_all_views_hold_those_of_the_image(tmp_path):

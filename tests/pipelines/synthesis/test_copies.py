@@ -12,7 +12,7 @@ from melgan.gans.sampler import LabelSampler
 from melgan.sampling import Requests, SampledImages
 from pipelines import synthesize
 from pipelines.artefacts.feature_store import FeatureStore, make_extractor
-from pipelines.artefacts.image_sets import ImageSet, SyntheticImages, read_images
+from pipelines.artefacts.image_sets import ImageSet, Part, SyntheticImages, read_images
 from pipelines.artefacts.shards import open_shards
 from pipelines.contract.shared_settings import SamplingSettings
 from pipelines.synthesis.copies import copy_finder, draw_without_copies, require_comparable
@@ -79,7 +79,11 @@ def test_training_images_are_suspected_turned_or_not_and_held_out_ones_hardly(ga
     store = FeatureStore(tmp_path, make_extractor("pixels", "", opened, real.held_out))
     find = copy_finder(real, generator.sampler.image_size, store)
     training, others = (read_images(opened, entries, 32) for entries in (real.seen, real.held_out))
-    turned = ImageSet(np.rot90(training.images, axes=(1, 2)), training.labels, training.groups, training.names, "")
+    turned = replace(
+        training,
+        images=np.rot90(training.images, axes=(1, 2)),
+        parts=(Part("turned", len(training.labels)),),
+    )
     assert find(training).all()
     assert find(turned).all()
     assert find(others).mean() <= 0.05
