@@ -25,4 +25,17 @@ def distributed_batches(strategy: tf.distribute.Strategy, make_batches: MakeBatc
             num_replicas=context.num_replicas_in_sync,
         )
 
+    if _is_one_processor(strategy):
+        return iter(for_worker(tf.distribute.InputContext()))
     return iter(strategy.distribute_datasets_from_function(for_worker))
+
+
+def _is_one_processor(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether there is no device to fetch batches to ahead of time.
+
+    What fetches them has a thread that the end of the training would wait for, as long as the training took, up to a
+    minute (TensorFlow 2.21: see `tfrecords_tools/reading.py`).
+    """
+    return (
+        isinstance(strategy, tf.distribute.OneDeviceStrategy) and "CPU" in strategy.extended.worker_devices[0].upper()
+    )
