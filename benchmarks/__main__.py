@@ -45,7 +45,7 @@ is kept on one core, so rates are per core; only "two workers" is by the clock, 
 a machine that does nothing else. Photographs are drawn (benchmarks/photos.py) and have the mean size of a file of the
 Kaggle set. Ours writes JPEG of quality 95 and 4:4:4, OpenCV of quality 95 and 4:2:0, its default. Reading decodes at a
 reduced scale (`ratio` of `tf.io.decode_jpeg`) where the stored images are at least twice as large as those asked for,
-stays uint8, and uses `tf.data.AUTOTUNE`.
+stays uint8, and decodes with a thread a core; the limit tunes itself (`tf.data.AUTOTUNE`).
 
 The ratios depend on the photograph: the larger its file, the nearer the limit, and the slower against OpenCV. A side of
 4000 pixels must be decoded at 1/4, because 1/8 would leave 500, less than the 512 asked for.

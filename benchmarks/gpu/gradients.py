@@ -31,7 +31,7 @@ def write_reference(method: str, path: Path, *, tiny: bool) -> None:
     """Writes first weights, fakes and gradients of a method, computed by the processor."""
     trainer = _make_trainer(method, tiny=tiny)
     step, batch = trainer.step_at(), real_batch(trainer.config)
-    fakes, labels = step.generate(tf.constant(batch["label"]), trainer.draws(0))
+    fakes, labels, _ = step.generate(tf.constant(batch["label"]), trainer.draws(0))
     arrays = {"fake_images": fakes.numpy(), "fake_labels": labels.numpy()}
     for name, network in networks_of(trainer).items():
         arrays |= {f"{name}_{number:04d}": weight for number, weight in enumerate(network.get_weights())}

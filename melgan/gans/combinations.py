@@ -46,6 +46,7 @@ def require_possible(config: GanConfig, class_counts: Sequence[int]) -> None:
     _require_place_for_wrong_labels(config, objective, len(class_counts))
     _require_place_for_auxiliary(config, objective, len(class_counts))
     _require_transition_that_fits(config, objective)
+    _require_shared_layers_that_fit(config)
     _require_one_kind_of_logits(config, objective, architecture)
     _require_penalty_that_fits(config, objective, architecture)
     _require_burn_in(config)
@@ -85,7 +86,7 @@ def _require_known_choices(config: GanConfig, architecture: Architecture) -> Non
         if value is None or value in architecture.choices.get(name, ()):
             continue
         having = {other: entry.choices[name] for other, entry in ARCHITECTURES.items() if name in entry.choices}
-        known = "; ".join(f"{other}: {', '.join(values)}" for other, values in having.items())
+        known = "; ".join(f"{other}: {', '.join(map(str, values))}" for other, values in having.items())
         raise ConfigError(
             f"{name} is {value!r}, which the architecture {config.architecture} does not have; leave it out, or choose "
             f"of those that there are ({known})"
@@ -143,6 +144,31 @@ def _require_transition_that_fits(config: GanConfig, objective: Objective) -> No
         raise ConfigError(
             f"conditional_until_epochs is {last:g}, but nothing teaches the networks before; give "
             "--unconditional_weight=1"
+        )
+
+
+def _require_shared_layers_that_fit(config: GanConfig) -> None:
+    """Refuses layers without a class that nothing teaches, or that leave none for the class."""
+    side = config.shared_until
+    if side is None:
+        return
+    if 4 * side > config.image_size:
+        raise ConfigError(
+            f"shared_until is {side}, which leaves no layer for the class in images of {config.image_size} px; give at "
+            f"most {config.image_size // 4}"
+        )
+    if config.conditioning != "concatenated":
+        raise ConfigError(
+            f"shared_until is {side}, but the class does not stand beside the latents; give --conditioning=concatenated"
+        )
+    if not config.unconditional_weight:
+        raise ConfigError(
+            f"shared_until is {side}, but nothing teaches the layers without a class; give --unconditional_weight=1"
+        )
+    if config.conditional_until_epochs is not None:
+        raise ConfigError(
+            f"shared_until is {side}, and conditional_until_epochs {config.conditional_until_epochs:g}: classes come "
+            "in either by layers or by steps; leave one of both out"
         )
 
 

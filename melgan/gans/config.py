@@ -20,6 +20,11 @@ class GanConfig(ComputingSettings):
     upsampling: str | None = setting(
         None, "how the generators of bagan_gp and dcgan enlarge: UPSAMPLINGS; none: as published, transposed"
     )
+    shared_until: int | None = setting(
+        None,
+        "pixels up to which the generator of bagan_gp knows no class, and is taught by the head of "
+        "--unconditional_weight; none: the class is there from the first layer",
+    )
     objective: str | None = setting(None, "adversarial losses of melgan/gans/objectives.py")
     penalty: str | None = setting(None, "gradient penalty of melgan/gans/penalties.py")
     penalty_weight: float | None = setting(None, "factor of the gradient penalty")

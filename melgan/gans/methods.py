@@ -88,6 +88,10 @@ METHODS: dict[str, dict] = {
         "conditional_from_epochs": 1000.0,
         "conditional_until_epochs": 2000.0,
     },
+    # Khorram et al. 2024, "Taming the tail in class-conditional GANs: knowledge sharing via unconditional training at
+    # lower resolutions", in the networks and the loop of `cdragan` (there StyleGAN2's).
+    # https://arxiv.org/abs/2402.17065
+    "utlo": _CDRAGAN | {"conditioning": "concatenated", "unconditional_weight": 1.0, "shared_until": 8},
     # Huang and Jafari 2021, "Enhanced balancing GAN: minority-class image generation", version 3 (supervised
     # autoencoder). https://doi.org/10.1007/s00521-021-06163-8
     # Version 1: label_sampling real, autoencoder_epochs 0. Version 2: autoencoder_epochs 0.

@@ -16,12 +16,16 @@ Discriminate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class RealAndFake(NamedTuple):
-    """Images that a discriminator is shown in a step, `[N, H, W, C]` in [-1, 1], each with their labels `[N]`."""
+    """Images that a discriminator is shown in a step, `[N, H, W, C]` in [-1, 1], each with their labels `[N]`.
+
+    `low_fakes` are the small images `[N, S, S, 3]` that a `LowGenerator` makes beside the fakes.
+    """
 
     real_images: tf.Tensor
     real_labels: tf.Tensor
     fake_images: tf.Tensor
     fake_labels: tf.Tensor
+    low_fakes: tf.Tensor | None = None
 
 
 class DraganUse(IntEnum):

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from melgan.gans.architectures.networks import Discriminator
+from melgan.gans.architectures.networks import Discriminator, LowGenerator
 from melgan.gans.augmentations import Augmentation
 from melgan.gans.auxiliaries import Auxiliary
 from melgan.gans.fading import at_level
@@ -35,6 +35,14 @@ class StepLosses(NamedTuple):
 
     losses: Losses
     found: Sums
+
+
+class Fakes(NamedTuple):
+    """Fakes as they are shown, never in half precision, their labels `[B]`, and small ones, where there are such."""
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    low_images: tf.Tensor | None
 
 
 class Use(IntEnum):
@@ -77,6 +85,7 @@ class GanStep:
     """
 
     generator: keras.Model
+    low_generator: LowGenerator | None
     discriminator: Discriminator
     box_table: BoxTable | None
     level: int | None
@@ -111,15 +120,20 @@ class GanStep:
             images = _with_map(images, batch["boxes"])
         return batch | {"image": images}
 
-    def generate(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns fakes as they are shown, never in half precision, and the labels `[B]` that they were asked for.
+    @property
+    def generator_variables(self) -> list:
+        """The weights that a generator step changes."""
+        low = [] if self.low_generator is None else self.low_generator.to_images.trainable_variables
+        return [*self.generator.trainable_variables, *low]
+
+    def generate(self, real_labels: tf.Tensor, draws: Draws) -> Fakes:
+        """Returns fakes.
 
         Arguments:
           real_labels: `[B]`, of the real images beside the fakes; they count for `paired` labels only.
           draws: random numbers of this step.
         """
-        latents, labels = self._latents_and_labels(real_labels, draws)
-        return self._fakes(latents, labels), labels
+        return self._fakes_with_labels(*self._latents_and_labels(real_labels, draws))
 
     def discriminator_losses(self, shown: RealAndFake, draws: Draws, *, penalised: bool = True) -> StepLosses:
         """Returns the losses of a discriminator step, and the sign of what real images are taken for.
@@ -129,6 +143,7 @@ class GanStep:
           draws: random numbers of this step.
           penalised: whether the penalty is due; otherwise it is zero.
         """
+        low_images = self._low(shown.real_images), shown.low_fakes  # not augmented
         shown = self._augmented(shown, draws)
         real_features = self.discriminator.with_dropout(draws.fold(Use.REAL_DROPOUT)).features(shown.real_images)
         fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown.fake_images)
@@ -149,7 +164,7 @@ class GanStep:
                 shown.fake_labels,
             )
         if self.discriminator.unconditional is not None:
-            real, fake = map(self.discriminator.unconditional_logits, (real_features, fake_features))
+            real, fake = map(self._unconditional_logits, (real_features, fake_features), low_images)
             losses["discriminator_unconditional"] = self.objective.discriminator(real, fake, None)
         found: Sums = {}
         if self.regulariser.discriminator is not None:
@@ -168,7 +183,7 @@ class GanStep:
           draws: random numbers of this step.
         """
         latents, fake_labels = self._latents_and_labels(real_labels, draws)
-        fake_images = self._fakes(latents, fake_labels)
+        fake_images, _, low_fakes = self._fakes_with_labels(latents, fake_labels)
         shown = self._augment(fake_images, draws.fold(Use.FAKE_AUGMENTATION))
         fake_features = self.discriminator.with_dropout(draws.fold(Use.FAKE_DROPOUT)).features(shown)
         fake_logits = self.discriminator.logits(fake_features, fake_labels)
@@ -181,8 +196,9 @@ class GanStep:
         if self.auxiliary is not None:
             losses["generator_auxiliary"] = -self.auxiliary.score(self._class_logits(fake_features), fake_labels)
         if self.discriminator.unconditional is not None:
-            fake = self.discriminator.unconditional_logits(fake_features)
-            real = None if real_features is None else self.discriminator.unconditional_logits(real_features)
+            fake, real = self._unconditional_logits(fake_features, low_fakes), None
+            if real_features is not None:
+                real = self._unconditional_logits(real_features, self._low(real_images))
             losses["generator_unconditional"] = self.objective.generator(fake, real)
         found: Sums = {}
         if self.regulariser.generator is not None:
@@ -193,6 +209,26 @@ class GanStep:
     def _latents_and_labels(self, real_labels: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         labels = labels_of_fakes(draws.fold(Use.FAKE_LABELS), real_labels, self.label_probabilities)
         return draws.fold(Use.LATENTS).normal(self.latent_dim), labels
+
+    def _fakes_with_labels(self, latents: tf.Tensor, labels: tf.Tensor) -> Fakes:
+        if self.low_generator is None:
+            return Fakes(self._fakes(latents, labels), labels, None)
+        images, features = self.low_generator.generator([latents, labels], training=True)
+        low_images = self.low_generator.to_images(features, training=True)
+        return Fakes(tf.cast(images, keras.config.floatx()), labels, tf.cast(low_images, keras.config.floatx()))
+
+    def _low(self, images: tf.Tensor) -> tf.Tensor | None:
+        """Returns real images `[B, H, W, 3]` as small as those of a `LowGenerator`, by the mean of each area."""
+        if self.low_generator is None:
+            return None
+        size = images.shape[1] // self.discriminator.low_trunk.side
+        return tf.nn.avg_pool2d(images, size, size, "VALID")
+
+    def _unconditional_logits(self, features: tf.Tensor, low_images: tf.Tensor | None) -> tf.Tensor:
+        """Returns the logits `[B]`, whatever the class, of features or, where there are such, of small images."""
+        if low_images is not None:
+            features = self.discriminator.low_features(low_images)
+        return self.discriminator.unconditional_logits(features)
 
     def _fakes(self, latents: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns fakes as they are shown, `[B, H, W, C]`."""
@@ -207,7 +243,8 @@ class GanStep:
 
         Were the slope of one of them not held, the generator would follow it for ever.
         """
-        if self.auxiliary is None and discriminator.unconditional is None:
+        sees_unconditional = discriminator.unconditional is not None and discriminator.low_trunk is None
+        if self.auxiliary is None and not sees_unconditional:
             return discriminator
 
         def climbed(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -215,7 +252,7 @@ class GanStep:
             total = discriminator.logits(features, labels)
             if self.auxiliary is not None:
                 total += self.auxiliary_weight * self.auxiliary.score(self._class_logits(features), labels)
-            if discriminator.unconditional is None:
+            if not sees_unconditional:
                 return total
             unconditional = self.unconditional_weight * discriminator.unconditional_logits(features)
             return self.conditional_fraction.read_value() * total + unconditional
@@ -248,7 +285,7 @@ class GanStep:
     def _augmented(self, shown: RealAndFake, draws: Draws) -> RealAndFake:
         real_images = self._augment(shown.real_images, draws.fold(Use.REAL_AUGMENTATION))
         fake_images = self._augment(shown.fake_images, draws.fold(Use.FAKE_AUGMENTATION))
-        return RealAndFake(real_images, shown.real_labels, fake_images, shown.fake_labels)
+        return shown._replace(real_images=real_images, fake_images=fake_images)
 
     def _augment(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
         return self.augmentation.augment(images, draws, self.strength.read_value())

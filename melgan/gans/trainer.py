@@ -121,7 +121,7 @@ class GanTrainer:
         """The contents of a checkpoint, by name."""
         fitted_with = {} if self.networks.class_gaussians is None else {"encoder": self.networks.encoder}
         contents = fitted_with | {
-            "generator": self.networks.generator,
+            **self.networks.generator_parts,
             "ema_generator": self.average.generator,
             **self.networks.discriminator.parts,
             "generator_optimizer": adam_of(self._generator_optimizer),
@@ -205,7 +205,7 @@ class GanTrainer:
             losses, found = step.generator_losses(real_images, real_labels, draws)
             terms = self._parts_of_means(losses)
             scaled = self._generator_optimizer.scale_loss(self._sum_of_terms(terms, "generator"))
-        return Gradients(dense_gradients(tape, scaled, step.generator.trainable_variables), terms, found)
+        return Gradients(dense_gradients(tape, scaled, step.generator_variables), terms, found)
 
     @property
     def _batch(self) -> dict[str, int]:
@@ -218,7 +218,8 @@ class GanTrainer:
         beta_2 = setting(config.beta_2, config.final_beta_2)
         adam = partial(make_adam, beta_1=config.beta_1, beta_2=beta_2, precision=self._precision)
         rate = setting(config.learning_rate, config.final_learning_rate)
-        generator = adam(rate, variables=self.networks.generator.trainable_variables)
+        parts = self.networks.generator_parts.values()
+        generator = adam(rate, variables=[variable for part in parts for variable in part.trainable_variables])
         rate = setting(config.discriminator_learning_rate or config.learning_rate, config.final_learning_rate)
         return generator, adam(rate, variables=self.networks.discriminator.trainable_variables)
 
@@ -241,7 +242,7 @@ class GanTrainer:
 
     @property
     def _assigned_in_steps(self) -> list[tf.Variable]:
-        parts = (self.networks.generator, *self.networks.discriminator.parts.values())
+        parts = (*self.networks.generator_parts.values(), *self.networks.discriminator.parts.values())
         parts += (self._generator_optimizer, self._discriminator_optimizer)
         variables = [variable for part in parts for variable in part.variables]
         return [variable.value for variable in (*variables, *self._regulariser.memory)]
@@ -251,6 +252,7 @@ class GanTrainer:
         config = self.config
         step = GanStep(
             generator=trained.generator,
+            low_generator=self.networks.low_generator,
             discriminator=trained.discriminator,
             box_table=self.networks.box_table,
             level=number if self.networks.levels else None,
@@ -342,7 +344,7 @@ class GanTrainer:
         if self._regulariser.generator is not None:
             self._regulariser.learn(gradients.found)
         advance_power_iterations(step.generator)
-        applied = apply_gradients(self._generator_optimizer, gradients.of_weights, step.generator.trainable_variables)
+        applied = apply_gradients(self._generator_optimizer, gradients.of_weights, step.generator_variables)
         return gradients.terms | {"generator_gradient": applied.squared_norm, "skipped_steps": applied.skipped}
 
     @property
@@ -355,15 +357,20 @@ class GanTrainer:
 
     def _sum_of_terms(self, terms: Metrics, network: str, penalty: float | tf.Variable | None = None) -> tf.Tensor:
         """Returns the loss of a network and its other terms by their weights, of which that of the penalty is given."""
-        config, fraction, loss = self.config, 1.0, terms[f"{network}_loss"]
+        config, loss = self.config, terms[f"{network}_loss"]
+        fraction, unconditional_weight = 1.0, config.unconditional_weight
         if self.transition is not None:
             fraction = self.conditional_fraction.read_value()
+            loss *= fraction
+        if self.networks.low_generator is not None:  # as Khorram et al. 2024 have it, the weights add up to 1
+            fraction = 1 / (1 + config.unconditional_weight)
+            unconditional_weight = fraction * config.unconditional_weight
             loss *= fraction
         if penalty is not None:
             loss += penalty * terms["penalty"]
         weights = {
             f"{network}_auxiliary": fraction * config.auxiliary_weight,
-            f"{network}_unconditional": config.unconditional_weight,
+            f"{network}_unconditional": unconditional_weight,
             f"{network}_regulariser": config.regulariser_weight,
         }
         for name, weight in weights.items():

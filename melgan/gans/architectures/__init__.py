@@ -19,7 +19,9 @@ _UPSAMPLING = {"upsampling": tuple(UPSAMPLINGS)}
 
 ARCHITECTURES: dict[str, Architecture] = {
     "bagan_gp": Architecture(
-        bagan_gp.build, has_encoder=True, choices={"conditioning": tuple(CONDITIONINGS)} | _UPSAMPLING
+        bagan_gp.build,
+        has_encoder=True,
+        choices={"conditioning": tuple(CONDITIONINGS), "shared_until": bagan_gp.SHARED_UNTIL} | _UPSAMPLING,
     ),
     "cpggan": Architecture(cpggan.build, grows=True, takes_boxes=True, class_rows=EqualisedEmbedding),
     "dcgan": Architecture(dcgan.build, takes_penalty=False, choices=_UPSAMPLING),
@@ -58,6 +60,7 @@ def network_shape(config: GanConfig, num_classes: int) -> NetworkShape:
         width=config.width,
         conditioning=config.conditioning or NetworkShape.conditioning,
         upsampling=config.upsampling or NetworkShape.upsampling,
+        shared_until=config.shared_until,
         auxiliary=config.auxiliary,
         has_transition=config.conditional_until_epochs is not None,
         has_unconditional_head=bool(config.unconditional_weight),

@@ -14,16 +14,17 @@ from melgan.training.randomness import Draws
 from tfrecords_tools.foundation.settings import require
 
 IMAGE_SIZES = (32, 64, 128, 256)
-CHOICES = ("conditioning", "upsampling")  # settings that some architectures have, of the same name in `NetworkShape`
+# Settings that some architectures have, of the same name in `NetworkShape`.
+CHOICES = ("conditioning", "upsampling", "shared_until")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkShape:
     """The shape of networks: sides in pixels, a factor on the published number of filters, and choices.
 
-    Choices are the published ones by default, see `Architecture.choices`. `auxiliary` is one of AUXILIARIES, whose head
-    any discriminator can have, like one that knows no class. `has_transition`: the class comes into the generator
-    little by little.
+    Choices are the published ones by default, see `Architecture.choices`; up to `shared_until` pixels the generator
+    knows no class. `auxiliary` is one of AUXILIARIES, whose head any discriminator can have, like one that knows no
+    class. `has_transition`: the class comes into the generator little by little.
     """
 
     image_size: int
@@ -32,9 +33,38 @@ class NetworkShape:
     width: float = 1.0
     conditioning: str = "multiply"
     upsampling: str = "transposed"
+    shared_until: int | None = None
     auxiliary: str = "none"
     has_transition: bool = False
     has_unconditional_head: bool = False
+
+
+@dataclass(frozen=True)
+class LowGenerator:
+    """The layers of a generator that know no class, and what makes images of their features.
+
+    `generator` is the whole, which maps [latents, labels] to images and these features `[N, S, S, F]`; `to_images` maps
+    features to images `[N, S, S, 3]` in [-1, 1].
+    """
+
+    generator: keras.Model
+    to_images: keras.Model
+
+
+@dataclass(frozen=True)
+class LowTrunk:
+    """The layers of a trunk that follow its features `[N, S, S, F]`, and what makes such features of small images.
+
+    `from_images` maps images `[N, S, S, 3]` to features; `trunk` maps these to those of the whole trunk.
+    """
+
+    from_images: keras.Model
+    trunk: keras.Model
+
+    @property
+    def side(self) -> int:
+        """S, the side of the images in pixels."""
+        return self.from_images.input_shape[1]
 
 
 @dataclass(frozen=True)
@@ -45,7 +75,7 @@ class Discriminator:
     features; `head` maps [features, labels `[N]`] to logits `[N]`.
     `draws` are what a trunk with dropout drops features by; without them it drops none. `auxiliary`, where there is
     one, maps [features, all labels `[K]`] to logits of classes. `unconditional`, where there is one, maps [features,
-    `[0]`] to logits that know no class.
+    `[0]`] to logits that know no class; these features are of small images where there is a `low_trunk`.
     """
 
     trunk: keras.Model
@@ -53,6 +83,7 @@ class Discriminator:
     draws: Draws | None = None
     auxiliary: keras.Model | None = None
     unconditional: keras.Model | None = None
+    low_trunk: LowTrunk | None = None
 
     def with_dropout(self, draws: Draws) -> "Discriminator":
         """Returns the same discriminator with random numbers for its dropout, the same at every pass."""
@@ -65,6 +96,10 @@ class Discriminator:
     def features(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the features `[N, F]` of images."""
         return apply_network(self.trunk, images, self.draws)
+
+    def low_features(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the features `[N, F]` of images `[N, S, S, 3]`."""
+        return self.low_trunk.trunk(self.low_trunk.from_images(images, training=True), training=True)
 
     def logits(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[N]` of features with labels `[N]`, never in half precision."""
@@ -82,7 +117,8 @@ class Discriminator:
     @property
     def parts(self) -> dict[str, keras.Model]:
         """The networks that it consists of, by name."""
-        further = {"auxiliary": self.auxiliary, "unconditional": self.unconditional}
+        low = None if self.low_trunk is None else self.low_trunk.from_images
+        further = {"auxiliary": self.auxiliary, "unconditional": self.unconditional, "from_low_images": low}
         return {"trunk": self.trunk, "head": self.head} | {name: part for name, part in further.items() if part}
 
     @property
@@ -110,7 +146,7 @@ class Networks:
     `decoder`, which shares its weights with the generator, maps the encoder's output to images; a supervised one maps
     [latents, labels]. `encoder_trunk` is the part of the encoder that the discriminator's trunk starts as, and
     `class_gaussians` the part of the generator that is fitted to the encoder's latents, where there are such.
-    `box_table` is the part of a generator that chooses boxes.
+    `box_table` is the part of a generator that chooses boxes, `low_generator` the one that knows no class.
     """
 
     generator: keras.Model
@@ -121,6 +157,13 @@ class Networks:
     encoder_trunk: keras.Model | None = None
     class_gaussians: ClassGaussians | None = None
     box_table: BoxTable | None = None
+    low_generator: LowGenerator | None = None
+
+    @property
+    def generator_parts(self) -> dict[str, keras.Model]:
+        """The networks that are trained as the generator, by name; they share no weights."""
+        low = {} if self.low_generator is None else {"to_low_images": self.low_generator.to_images}
+        return {"generator": self.generator} | low
 
     def with_heads(self, *, auxiliary: keras.Model | None, unconditional: keras.Model | None) -> "Networks":
         """Returns the same networks, whose discriminator has further heads, the same at all levels."""

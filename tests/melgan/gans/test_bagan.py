@@ -121,7 +121,7 @@ def probabilities(trainer, images, draws):
 def test_losses_by_hand(trainer):
     """Real images count by their class; a fake by the class of fakes, as much as a third of a real image."""
     draws = trainer.draws(0)
-    fakes, fake_labels = trainer.step_at().generate(LABELS, draws)
+    fakes, fake_labels, _ = trainer.step_at().generate(LABELS, draws)
     _, terms = discriminator_gradients(trainer, IMAGES, LABELS, draws, fakes=(fakes, fake_labels))
     real = probabilities(trainer, IMAGES, draws.fold(Use.REAL_DROPOUT))
     fake = probabilities(trainer, fakes, draws.fold(Use.FAKE_DROPOUT))

@@ -113,7 +113,7 @@ def test_real_images_are_shown_with_the_map_of_their_boxes(trainer):
 
 
 def test_fakes_are_shown_with_the_map_of_the_boxes_they_were_asked_for(trainer):
-    shown, labels = trainer.step_at().generate(LABELS, trainer.draws(0))
+    shown, labels, _ = trainer.step_at().generate(LABELS, trainer.draws(0))
     latents = trainer.draws(0).fold(Use.LATENTS).normal(8)
     boxes = trainer.networks.box_table(latents, labels)
     assert np.ptp(np.reshape(boxes, (4, -1)), axis=0).max() > 0.1
@@ -147,7 +147,7 @@ def test_boxes_are_exact_in_half_precision(one_device, precision):
     labels = tf.zeros([64], tf.int32)
     rows = trainer.networks.box_table(latents, labels).numpy()
     assert {box.tobytes() for box in rows} <= {box.tobytes() for box in random_table(2)[0]}
-    shown, _ = trainer.step_at().generate(LABELS, trainer.draws(0))
+    shown, *_ = trainer.step_at().generate(LABELS, trainer.draws(0))
     assert shown.dtype == tf.float32
     values = take_steps(trainer, tiny_batches(), count=1)
     assert all(np.isfinite(value).all() for value in values.values())

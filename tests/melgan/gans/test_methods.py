@@ -69,6 +69,8 @@ PUBLISHED = {
     # Shahbazi et al. 2022, authors' commands for 2,000 images: from 2,000 to 4,000 thousand images
     "transitional": {"conditional_from_epochs": 1000.0, "conditional_until_epochs": 2000.0}
     | {"unconditional_weight": 1.0, "conditioning": "concatenated", "objective": "sigmoid_cross_entropy"},
+    # Khorram et al. 2024, authors' code
+    "utlo": {"shared_until": 8, "unconditional_weight": 1.0, "conditioning": "concatenated"},
     # Huang and Jafari 2021, authors' code
     "bagan_gp": {"learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.9, "penalty_weight": 10.0, "disc_steps": 5}
     | {"latent_dim": 128, "autoencoder_epochs": 30, "label_sampling": "balanced", "wrong_labels": True},

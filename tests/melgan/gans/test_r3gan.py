@@ -124,7 +124,7 @@ def trainer(one_device):
 def test_losses_are_of_pairs_of_one_class(trainer):
     images, labels = shown_to(trainer, tiny_batch())
     draws, discriminator = trainer.draws(0), trainer.networks.discriminator
-    fakes, fake_labels = trainer.step_at().generate(labels, draws)
+    fakes, fake_labels, _ = trainer.step_at().generate(labels, draws)
     np.testing.assert_array_equal(fake_labels, labels)
     margins = np.subtract(discriminator(images, labels), discriminator(fakes, labels))
     _, terms = discriminator_gradients(trainer, images, labels, draws, fakes=(fakes, fake_labels))

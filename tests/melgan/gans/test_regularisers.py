@@ -127,7 +127,7 @@ def test_gradients_change_by_the_weight_times_those_of_the_term(make_trainer, we
     trainer = make_trainer(squared_logits, squared_pixels, regulariser_weight=weight)
     images, labels = shown_to(trainer, tiny_batch())
     draws, step = trainer.draws(0), trainer.step_at()
-    fakes, fake_labels = step.generate(labels, draws)
+    fakes, fake_labels, _ = step.generate(labels, draws)
     with tf.GradientTape(persistent=True) as tape:
         logits = step.discriminator(images, labels), step.discriminator(fakes, fake_labels)
         term = tf.reduce_mean(logits[0] ** 2 + logits[1] ** 2) / 2
@@ -157,7 +157,7 @@ def test_terms_are_means_over_the_global_batch_of_which_replicas_have_parts(make
         """Returns the gradients of the discriminator and all terms of a replica."""
         size = 4 // num_replicas
         rows, draws = slice(number * size, (number + 1) * size), Draws(tf.constant([0, 0]), number, size, num_replicas)
-        own = [values[rows] for values in fakes]
+        own = [values[rows] for values in fakes[:2]]
         gradients, terms = discriminator_gradients(trainer, images[rows], labels[rows], draws, fakes=own)
         return flat(gradients), terms | generator_gradients(trainer, images[rows], labels[rows], draws)[1]
 

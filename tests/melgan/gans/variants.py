@@ -16,6 +16,13 @@ VARIANTS = {
         "auxiliary": "ac",
     },
     "gsr": {"method": "sagan", "regulariser": "gsr", "auxiliary": "adc"},
+    "utlo": {
+        "method": "utlo",
+        "shared_until": 4,
+        "auxiliary": "adc",
+        "upsampling": "resize",
+        "augmentation": "diffaugment",
+    },
     # Of 8 images: from the second step on, the class counts a little more with each.
     "transitional": {
         "method": "transitional",
