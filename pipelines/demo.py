@@ -113,7 +113,7 @@ COMMANDS: tuple[tuple[str, dict], ...] = (
             "methods": _METHOD,
             "num_folds": 2,
             "ratios": "0.5,1",
-            "gan_settings": ",".join(f"{name}={value}" for name, value in {**_GAN, "total_steps": 300}.items()),
+            "gan_settings": ",".join(f"{name}={value}" for name, value in {**_GAN, "total_steps": 150}.items()),
             "evaluation_settings": "most_per_class=100",
             "jobs": 2,
         },

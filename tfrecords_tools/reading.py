@@ -6,13 +6,13 @@ seed of its own. Images stay uint8 `[N, H, W, 3]`. Nothing here is Python that a
 takes seconds at every start.
 """
 
-import os
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import tensorflow as tf
 
 from tfrecords_tools.example import BOXES_FEATURE, SOURCE_FEATURE
+from tfrecords_tools.foundation.cores import num_cores
 from tfrecords_tools.foundation.metadata import BOXES, MISSING, PATIENT, PATIENT_IMAGES, PROPERTIES, TEST_METADATA
 from tfrecords_tools.outlines import OUTLINES
 from tfrecords_tools.streams import ShardSet, Stream, mixed_records
@@ -101,7 +101,7 @@ def training_batches(
             example["mask"] = _views(mask, [1], tf.zeros_like(stream), augment, seed, number)[0]
         return _without_hidden(example, streams, stream)
 
-    decoded = numbered.map(decode, num_parallel_calls=_num_cores(), deterministic=True)
+    decoded = numbered.map(decode, num_parallel_calls=num_cores(), deterministic=True)
     return _prefetched(decoded.batch(global_batch_size // num_replicas, drop_remainder=True))
 
 
@@ -133,12 +133,8 @@ def evaluation_batches(
         masks = {"mask": OUTLINES[outlined_by].draw(example.pop(_OUTLINES), image_size)} if outlined_by else {}
         return {**example, "image": decode_image(example["image"]), **masks}
 
-    decoded = records.map(decode, num_parallel_calls=_num_cores(), deterministic=True)
+    decoded = records.map(decode, num_parallel_calls=num_cores(), deterministic=True)
     return _prefetched(decoded.batch(batch_size))
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -130,8 +130,12 @@ def _of_inception(network: keras.Model, name: str) -> Extractor:
 def _of_imagenet(network: keras.Model, name: str, side: int, prepare: Callable[[tf.Tensor], tf.Tensor]) -> Extractor:
     """Returns the extractor of a network from prepared images of a side to features and probabilities."""
 
+    # As a program, whose convolutions TensorFlow joins with what follows them, it takes half the time.
+    of_any_number = [tf.TensorSpec((None, side, side, 3), tf.float32)]
+    program = tf.function(partial(network, training=False), autograph=False, input_signature=of_any_number)
+
     def extract(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _in_batches(partial(network, training=False), images, lambda batch: prepare(resize(batch, side)))
+        return _in_batches(program, images, lambda batch: prepare(resize(batch, side)))
 
     digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in network.weights))
     return Extractor(f"{name}, {side} px antialiased", f"{name} {digest.hexdigest()}", extract)

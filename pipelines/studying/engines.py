@@ -1,5 +1,6 @@
 """Where the jobs of a study run: in processes of this machine, or on a Dask cluster."""
 
+import os
 import queue
 import threading
 import time
@@ -12,10 +13,12 @@ from pipelines.artefacts.study import StudyConfig
 from pipelines.contract.progress import Progress
 from pipelines.studying.jobs import Job, Outcome, run_job
 from tfrecords_tools.engines import ENGINES, LOCAL
+from tfrecords_tools.foundation.cores import num_cores
 from tfrecords_tools.foundation.texts import first_names
 
 WAIT_SECONDS = 20.0  # before jobs are looked at again at which others are at work
 _VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+_THREADS = "OMP_NUM_THREADS"
 _MOST_NAMES = 3
 
 
@@ -71,17 +74,17 @@ def _run(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
 
 def _run_here(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
     """Runs so many jobs at a time, each command as a process; given GPUs, each job has one to itself."""
-    stop, devices = threading.Event(), queue.SimpleQueue()
-    for environment in [{_VISIBLE_DEVICES: gpu} for gpu in config.gpus] or [{}] * config.jobs:
-        devices.put(environment)
+    stop, environments = threading.Event(), queue.SimpleQueue()
+    for each in _environments(config):
+        environments.put(each)
 
     def run(job: Job) -> Outcome:
-        environment = devices.get()
+        environment = environments.get()
         logging.info("%s begins; its output is %s", job.name, job.log)
         try:
             return run_job(job, stop, environment)
         finally:
-            devices.put(environment)
+            environments.put(environment)
 
     with ThreadPoolExecutor(config.num_at_a_time) as pool:
         try:
@@ -90,3 +93,14 @@ def _run_here(jobs: Iterable[Job], config: StudyConfig) -> Iterator[Outcome]:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _environments(config: StudyConfig) -> list[dict[str, str]]:
+    """Returns the environments of the jobs at a time: to each its GPU, if there are any, and its part of the cores.
+
+    Threads of OpenMP wait for one another by spinning: two jobs with as many threads as cores, each, took 32 s for a
+    t-SNE that takes 3 s.
+    """
+    threads = str(max(1, num_cores() // config.num_at_a_time))
+    shared = {_THREADS: os.environ.get(_THREADS, threads)}
+    return [{_VISIBLE_DEVICES: gpu} | shared for gpu in config.gpus] or [shared] * config.jobs

@@ -1,10 +1,10 @@
 """What all engines share: jobs, options, and the words for a wait and for jobs that end their workers."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from tfrecords_tools.foundation.cores import num_cores
 from tfrecords_tools.foundation.errors import DataError
 
 MOST_NAMES = 5  # of jobs, in a message
@@ -43,7 +43,7 @@ class EngineOptions:
     @property
     def num_workers(self) -> int:
         """Returns the number of processes."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or num_cores()
 
 
 def deadly_jobs(jobs: Iterable[Job], times: str) -> DataError:

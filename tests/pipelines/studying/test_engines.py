@@ -9,6 +9,7 @@ import pytest
 from pipelines.contract.workdir import is_completed
 from pipelines.studying import engines, jobs
 from tests.pipelines.study_runs import jobs_of, run_study
+from tfrecords_tools.foundation.cores import num_cores
 from tfrecords_tools.foundation.errors import CommandError
 from tfrecords_tools.foundation.locking import FolderLock
 
@@ -84,6 +85,26 @@ def test_as_many_trainings_at_a_time_as_gpus_have_one_each_to_themselves(study_s
     with pytest.raises(CommandError):
         run_study(study_shards, tmp_path / "study", gpus=("4", "7"))
     assert {device: len(set(folds)) for device, folds in seen.items()} == {"4": 1, "7": 1}
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, max(1, num_cores() // 2)), ("3", 3)])
+def test_trainings_at_a_time_share_the_cores_unless_the_user_has_shared_them(
+    study_shards, tmp_path, monkeypatch, given, expected
+):
+    seen = []
+
+    def record(command, settings, environment, **_):
+        seen.append(environment["OMP_NUM_THREADS"])
+        raise CommandError("no")
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(jobs, "run_command", record)
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
+    with pytest.raises(CommandError):
+        run_study(study_shards, tmp_path / "study", jobs=2)
+    assert set(seen) == {str(expected)}
 
 
 def test_jobs_run_on_a_dask_cluster(study_shards, finished_study, tmp_path):
