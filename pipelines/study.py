@@ -36,7 +36,7 @@ from pipelines.studying.analysis import Analysis
 from pipelines.studying.budget import Sizes, fit, read_sizes, with_sizes, write_sizes
 from pipelines.studying.design import Design, open_design
 from pipelines.studying.engines import run_jobs
-from pipelines.studying.fold_features import real_features
+from pipelines.studying.fold_features import RealFeatures, real_features
 from pipelines.studying.generator_jobs import jobs_folder
 from pipelines.studying.generators_table import read_generators
 from pipelines.studying.linear_scores import linear_scores
@@ -67,9 +67,10 @@ def run(config: StudyConfig) -> None:
         design, images, store = _open(config)
         workdir.begin(_inputs(config))
         design = _fitted(design, images, store, folder)
-        real_features(design, images, store)  # kept in files, so that the jobs need not extract them, each anew
+        # Before the jobs, which find them in files then. Networks need none.
+        real = None if config.classifier == NETWORK else real_features(design, images, store)
         design, failed = _train_generators(design)
-        design, scores, failed = _train_classifiers(design, images, store, failed)
+        design, scores, failed = _train_classifiers(design, images, real, store, failed)
         _write(workdir, design, images, scores, failed, Sizes.of(design.config).cut_from(Sizes.of(config)))
         if failed:
             raise CommandError(f"{_told(failed)}; {folder / PAGE} tells what the others came to")
@@ -111,13 +112,17 @@ def _train_generators(design: Design) -> tuple[Design, dict[str, str]]:
 
 
 def _train_classifiers(
-    design: Design, images: RealImages, store: FeatureStore, failed: Mapping[str, str]
+    design: Design,
+    images: RealImages,
+    real: RealFeatures | None,
+    store: FeatureStore,
+    failed: Mapping[str, str],
 ) -> tuple[Design, dict[str, ArmScores], dict[str, str]]:
     """Returns the design with the methods whose classifiers are complete, all scores, and why jobs failed so far."""
-    if design.config.classifier == NETWORK:
+    if real is None:
         scores, also_failed = network_scores(design, images)
     else:
-        scores, also_failed = linear_scores(design, images, store), {}
+        scores, also_failed = linear_scores(design, real, store), {}
     failed = {**failed, **also_failed}
     incomplete = [arm for arm in design.arms if not scores[arm.name].is_complete]
     if not all(arm.is_synthetic for arm in incomplete):  # nothing can be said without the controls

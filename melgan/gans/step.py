@@ -81,10 +81,11 @@ class GanStep:
     Fakes have labels drawn with `label_probabilities` `[num_classes]`; None: they have the labels of the real images.
     `strength` `[]` in [0, 1] belongs to an adaptive augmentation. `level` is the one that growing networks train, None
     for others. `box_table` belongs to a generator that is told of boxes. `conditional_fraction` `[]` is how far
-    the class counts.
+    the class counts. A generator step changes `generator_variables`.
     """
 
     generator: keras.Model
+    generator_variables: list
     low_generator: LowGenerator | None
     discriminator: Discriminator
     box_table: BoxTable | None
@@ -119,12 +120,6 @@ class GanStep:
         if self.box_table is not None:
             images = _with_map(images, batch["boxes"])
         return batch | {"image": images}
-
-    @property
-    def generator_variables(self) -> list:
-        """The weights that a generator step changes."""
-        low = [] if self.low_generator is None else self.low_generator.to_images.trainable_variables
-        return [*self.generator.trainable_variables, *low]
 
     def generate(self, real_labels: tf.Tensor, draws: Draws) -> Fakes:
         """Returns fakes.

@@ -218,8 +218,7 @@ class GanTrainer:
         beta_2 = setting(config.beta_2, config.final_beta_2)
         adam = partial(make_adam, beta_1=config.beta_1, beta_2=beta_2, precision=self._precision)
         rate = setting(config.learning_rate, config.final_learning_rate)
-        parts = self.networks.generator_parts.values()
-        generator = adam(rate, variables=[variable for part in parts for variable in part.trainable_variables])
+        generator = adam(rate, variables=self.networks.generator_variables)
         rate = setting(config.discriminator_learning_rate or config.learning_rate, config.final_learning_rate)
         return generator, adam(rate, variables=self.networks.discriminator.trainable_variables)
 
@@ -252,6 +251,7 @@ class GanTrainer:
         config = self.config
         step = GanStep(
             generator=trained.generator,
+            generator_variables=trained.generator_variables,
             low_generator=self.networks.low_generator,
             discriminator=trained.discriminator,
             box_table=self.networks.box_table,
@@ -357,25 +357,28 @@ class GanTrainer:
 
     def _sum_of_terms(self, terms: Metrics, network: str, penalty: float | tf.Variable | None = None) -> tf.Tensor:
         """Returns the loss of a network and its other terms by their weights, of which that of the penalty is given."""
-        config, loss = self.config, terms[f"{network}_loss"]
-        fraction, unconditional_weight = 1.0, config.unconditional_weight
-        if self.transition is not None:
-            fraction = self.conditional_fraction.read_value()
-            loss *= fraction
-        if self.networks.low_generator is not None:  # as Khorram et al. 2024 have it, the weights add up to 1
-            fraction = 1 / (1 + config.unconditional_weight)
-            unconditional_weight = fraction * config.unconditional_weight
-            loss *= fraction
+        conditional, unconditional = self._weights_of_heads
+        loss = conditional * terms[f"{network}_loss"]
         if penalty is not None:
             loss += penalty * terms["penalty"]
         weights = {
-            f"{network}_auxiliary": fraction * config.auxiliary_weight,
-            f"{network}_unconditional": unconditional_weight,
-            f"{network}_regulariser": config.regulariser_weight,
+            f"{network}_auxiliary": conditional * self.config.auxiliary_weight,
+            f"{network}_unconditional": unconditional,
+            f"{network}_regulariser": self.config.regulariser_weight,
         }
         for name, weight in weights.items():
             loss = loss + weight * terms[name] if name in terms else loss
         return loss
+
+    @property
+    def _weights_of_heads(self) -> tuple[float | tf.Tensor, float | None]:
+        """The weights of the losses that know the class, and of that which does not."""
+        unconditional = self.config.unconditional_weight
+        if self.transition is not None:
+            return self.conditional_fraction.read_value(), unconditional
+        if self.networks.low_generator is not None:  # as Khorram et al. 2024 have it, they add up to 1
+            return 1 / (1 + unconditional), unconditional / (1 + unconditional)
+        return 1.0, unconditional
 
     def _compiled(self, function: Callable) -> Callable:
         """Returns function(*tensors, draws), as a program compiled by XLA if that is wanted."""

@@ -4,23 +4,22 @@ from melgan.classifiers.linear import LinearTraining, train_linear
 from pipelines.artefacts.feature_store import FeatureStore
 from pipelines.contract.progress import Progress
 from pipelines.studying.design import Design
-from pipelines.studying.fold_features import fold_features, real_features
-from pipelines.studying.real_images import RealImages
+from pipelines.studying.fold_features import RealFeatures, fold_features
 from pipelines.studying.scores import ArmScores, all_trainings, new_scores, select, trainings_of
 
 
-def linear_scores(design: Design, images: RealImages, store: FeatureStore) -> dict[str, ArmScores]:
+def linear_scores(design: Design, real: RealFeatures, store: FeatureStore) -> dict[str, ArmScores]:
     """Returns the scores of linear classifiers.
 
     Arguments:
       design: of the study, whose generators are complete.
-      images: all real images.
-      store: of features.
+      real: features of all real images.
+      store: of those of synthetic ones.
 
     Returns:
       By the name of the arm.
     """
-    config, real, scores = design.config, real_features(design, images, store), new_scores(design, images)
+    config, images, scores = design.config, real.images, new_scores(design, real.images)
     progress, done = Progress("classifiers", len(all_trainings(design)), "classifiers"), 0
     for fold in range(config.num_folds):
         found = fold_features(design, real, fold, store)

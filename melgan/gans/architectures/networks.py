@@ -134,6 +134,11 @@ class Level:
     generator: keras.Model
     discriminator: Discriminator
 
+    @property
+    def generator_variables(self) -> list:
+        """The weights that a step of the generator changes."""
+        return self.generator.trainable_variables
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -164,6 +169,11 @@ class Networks:
         """The networks that are trained as the generator, by name; they share no weights."""
         low = {} if self.low_generator is None else {"to_low_images": self.low_generator.to_images}
         return {"generator": self.generator} | low
+
+    @property
+    def generator_variables(self) -> list:
+        """The weights that a step of the generator changes."""
+        return [variable for part in self.generator_parts.values() for variable in part.trainable_variables]
 
     def with_heads(self, *, auxiliary: keras.Model | None, unconditional: keras.Model | None) -> "Networks":
         """Returns the same networks, whose discriminator has further heads, the same at all levels."""

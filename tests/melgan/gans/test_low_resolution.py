@@ -52,7 +52,7 @@ def gradients(trainer):
     found, terms = {}, {}
     for variables, of in (
         (networks.discriminator.trainable_variables, discriminator_gradients),
-        (trainer.step_at().generator_variables, generator_gradients),
+        (networks.generator_variables, generator_gradients),
     ):
         own, own_terms = of(trainer, *shown, trainer.draws(0))
         found |= dict(zip(map(id, variables), own, strict=True))
